@@ -1,0 +1,117 @@
+// The step that everything is for: one lane, resident, on one core. Limit: the bytes that a step must move
+// (each plane and the weights read, the weights written) at the bandwidth that a triad over as many bytes
+// reaches here.
+#include "bench/bench.h"
+#include "host/machine.h"
+#include "host/policy.h"
+#include "host/rollout.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS = 500 };
+
+typedef struct {
+    const hb_machine *machine;
+    hb_group *group;
+    float *observation, *action;
+    int32_t n_observed, n_actions;
+} steps;
+
+static void run_steps(void *context) {
+    steps *s = context;
+    for (int t = 0; t < STEPS; t++) {
+        s->machine->table->group_step(s->group, 0, 1, NULL, s->observation, s->action, NULL);
+        // The next observation depends on the action, as in life.
+        for (int32_t k = 0; k < s->n_actions && k < s->n_observed; k++) s->observation[k] = s->action[k];
+    }
+}
+
+// a[i] <- b[i] + 0.5 c[i]: three arrays, together as large as a lane.
+typedef struct {
+    float *a, *b, *c;
+    size_t n;
+} triad;
+
+static void run_triad(void *context) {
+    triad *t = context;
+    float *restrict a = t->a;
+    const float *restrict b = t->b, *restrict c = t->c;
+    for (int repeat = 0; repeat < 100; repeat++) {
+        for (size_t i = 0; i < t->n; i++) a[i] = b[i] + 0.5f * c[i];
+        __asm__ volatile("" ::: "memory");
+    }
+}
+
+// Bytes a second of a triad over `bytes` of memory.
+static double triad_bandwidth(size_t bytes) {
+    const size_t n = bytes / 3 / sizeof(float) / 16 * 16;
+    triad t = {.n = n};
+    t.a = aligned_alloc(64, 3 * n * sizeof(float));
+    if (!t.a) return 0;
+    memset(t.a, 0, 3 * n * sizeof(float));
+    t.b = t.a + n;
+    t.c = t.a + 2 * n;
+    int64_t repeats;
+    const double seconds = hb_bench_fastest(run_triad, &t, 0.2, &repeats) / 100;
+    free(t.a);
+    return 3.0 * (double)(n * sizeof(float)) / seconds;
+}
+
+static hb_status bench_net(const hb_machine *machine, const hb_net *net, const char *name,
+                           const hb_bench_out *out, hb_error *error) {
+    const hb_device_table *table = machine->table;
+    steps s = {.machine = machine,
+               .n_observed = net->layer[0].inputs,
+               .n_actions = net->layer[net->n_layers - 1].outputs};
+    float *mean = NULL;
+    hb_status status = table->alloc(machine->device, (size_t)net->genome_size, &mean, error);
+    if (status == HB_OK) status = table->group_create(machine->device, net, 1, &s.group, error);
+    s.observation = calloc((size_t)s.n_observed, sizeof(float));
+    s.action = calloc((size_t)s.n_actions, sizeof(float));
+    if (status == HB_OK && (!s.observation || !s.action)) status = hb_fail(error, HB_FAILED, "out of memory");
+    const hb_lane lane = {.genome = {mean, 0.1f, {.seed = 1, .stream = HB_STREAM_SEARCH}},
+                          .weights = {.seed = 1, .stream = HB_STREAM_WEIGHTS}};
+    if (status == HB_OK) status = table->group_expand(s.group, 0, 1, &lane, NULL, error);
+    if (status == HB_OK) {
+        int64_t repeats;
+        const double seconds = hb_bench_fastest(run_steps, &s, 1.0, &repeats) / STEPS;
+        const double arrays = 1.0 + (net->planes ? 1.0 + __builtin_popcount(net->planes) : 0.0);
+        const double bytes = arrays * sizeof(float) * (double)net->n_weights;
+        const double bandwidth = triad_bandwidth((size_t)bytes);
+        hb_bench_row_out(out, name, 1e6 * seconds, "us", 1e6 * bytes / bandwidth,
+                         "bytes of a step at the bandwidth of a triad of that size", repeats);
+    }
+    table->group_destroy(s.group);
+    table->free(machine->device, mean);
+    free(s.observation);
+    free(s.action);
+    return status;
+}
+
+static void row_name(char out[96], const char *env, const char *kind, const char *suffix) {
+    snprintf(out, 96, "step.%s.%s%s", env, kind, suffix);
+    for (char *c = out; *c; c++) *c = (char)tolower((unsigned char)*c);
+}
+
+hb_status hb_bench_step(const hb_config *config, const hb_bench_out *out, hb_error *error) {
+    hb_settings settings = config->settings;
+    settings.threads = 1;
+    hb_machine machine;
+    hb_status status = hb_machine_open(&machine, &settings, error);
+    if (status != HB_OK) return status;
+    for (int kind = 0; kind < 3 && status == HB_OK; kind++) {
+        static const char *const policies[] = {"hebbian", "hebbian", "static"};
+        snprintf(settings.policy, sizeof settings.policy, "%s", policies[kind]);
+        settings.normalise = kind == 1;
+        hb_net net;
+        char name[96];
+        row_name(name, config->env->name, kind == 2 ? "static" : settings.rule,
+                 kind == 1 ? ".normalised" : "");
+        status = hb_policy_build(&settings, config->env, &net, error);
+        if (status == HB_OK) status = bench_net(&machine, &net, name, out, error);
+    }
+    hb_machine_close(&machine);
+    return status;
+}

@@ -1,0 +1,6 @@
+#include "envs/ant.h"
+#include "envs/env.h"
+
+#include <stddef.h>
+
+const hb_env_table *const hb_envs[] = {&hb_env_ant, NULL};

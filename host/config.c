@@ -1,0 +1,477 @@
+#include "host/config.h"
+#include "host/hebbes.h"
+
+#include <ctype.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// ---------------------------------------------------------------------------------------------------
+// Near names
+
+// Levenshtein's distance of two short words, letter case ignored.
+static size_t edits(const char *a, const char *b) {
+    size_t row[HB_TEXT];
+    const size_t n = strlen(b);
+    if (n >= HB_TEXT) return HB_TEXT;
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            const size_t same = corner + (tolower((unsigned char)a[i]) != tolower((unsigned char)b[j]));
+            const size_t other = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+            corner = row[j + 1];
+            row[j + 1] = same < other ? same : other;
+        }
+    }
+    return row[n];
+}
+
+void hb_suggest(char out[HB_SUGGESTION], const char *word, const char *(*next)(const void *context, int k),
+                const void *context) {
+    size_t least = strlen(word) / 2 + 1; // further away it is another word
+    out[0] = '\0';
+    for (int k = 0; next(context, k); k++) {
+        const size_t d = edits(word, next(context, k));
+        if (d >= least) continue;
+        least = d;
+        snprintf(out, HB_SUGGESTION, "; did you mean '%s'?", next(context, k));
+    }
+}
+
+static const char *word_of_key(const void *key, int k) {
+    const hb_key *const entry = key;
+    if (entry->word) return entry->word(k);
+    return entry->words ? entry->words[k] : NULL;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The environment
+
+static const hb_env_table *builtin_env(const char *name) {
+    for (int k = 0; hb_envs[k]; k++)
+        if (strcmp(hb_envs[k]->name, name) == 0) return hb_envs[k];
+    return NULL;
+}
+
+static const char *env_name(const void *context, int k) {
+    (void)context;
+    return hb_envs[k] ? hb_envs[k]->name : NULL;
+}
+
+static hb_status load_env(hb_config *config, const char *path, hb_error *error) {
+    config->env_library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!config->env_library)
+        return hb_fail(error, HB_BAD_INPUT, "env.name: cannot load '%s': %s", path, dlerror());
+    const hb_env_table *(*export)(void);
+    *(void **)&export = dlsym(config->env_library, HB_ENV_EXPORT);
+    if (!export)
+        return hb_fail(error, HB_BAD_INPUT, "env.name: '%s' does not export %s()", path, HB_ENV_EXPORT);
+    config->env = export();
+    if (!config->env || config->env->abi != HB_ENV_ABI)
+        return hb_fail(error, HB_BAD_INPUT,
+                       "env.name: '%s' is for another version of the contract, expected %d", path,
+                       HB_ENV_ABI);
+    return HB_OK;
+}
+
+static hb_status find_env(hb_config *config, const char *name, hb_error *error) {
+    config->env = builtin_env(name);
+    if (config->env) return HB_OK;
+    const size_t n = strlen(name);
+    if (n > 3 && strcmp(name + n - 3, ".so") == 0) return load_env(config, name, error);
+    char near[HB_SUGGESTION];
+    hb_suggest(near, name, env_name, NULL);
+    return hb_fail(error, HB_BAD_INPUT, "env.name: expected an environment or a .so file, found '%s'%s", name,
+                   near);
+}
+
+static hb_key env_key(const hb_env_option *option) {
+    static const hb_key_type type[] = {HB_KEY_BOOL, HB_KEY_INT, HB_KEY_REAL, HB_KEY_WORD, HB_KEY_TEXT};
+    return (hb_key){.section = "env",
+                    .name = option->name,
+                    .type = type[option->type],
+                    .fallback = option->fallback,
+                    .least = option->least,
+                    .most = option->most,
+                    .words = option->words,
+                    .offset = HB_NO_FIELD,
+                    .help = option->help};
+}
+
+hb_status hb_config_bind(hb_config *config, const char *name, hb_error *error) {
+    hb_status status = find_env(config, name, error);
+    if (status != HB_OK) return status;
+    int32_t n;
+    const hb_key *keys = hb_schema(&n);
+    for (int32_t k = 0; k < n; k++) {
+        config->key[config->n_keys++] = keys[k];
+        const int last_of_env =
+            strcmp(keys[k].section, "env") == 0 && strcmp(keys[k + 1].section, "env") != 0;
+        for (const hb_env_option *o = config->env->options; last_of_env && o && o->name; o++) {
+            if (config->n_keys == HB_MAX_KEYS - (n - k))
+                return hb_fail(error, HB_BAD_INPUT, "env.name: '%s' has too many options", name);
+            config->key[config->n_keys++] = env_key(o);
+        }
+    }
+    for (int32_t k = 0; k < config->n_keys; k++) {
+        hb_key *key = &config->key[k];
+        char text[HB_TEXT];
+        snprintf(text, sizeof text, "%s", key->fallback);
+        if (key->type == HB_KEY_WORDS) key->words = config->env->variations;
+        if (key->offset == offsetof(hb_settings, variations))
+            snprintf(text, sizeof text, "%s", config->env->variations[0]);
+        if (key->offset == offsetof(hb_settings, env)) snprintf(text, sizeof text, "%s", name);
+        if (key->offset == offsetof(hb_settings, threads))
+            snprintf(text, sizeof text, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+        status = hb_config_assign(config, k, text, "default", error);
+        if (status != HB_OK) return status;
+    }
+    return HB_OK;
+}
+
+static const char *env_option_value(void *context, const char *name) {
+    const hb_config *config = context;
+    char dotted[HB_TEXT];
+    snprintf(dotted, sizeof dotted, "env.%s", name);
+    const int32_t k = hb_config_find(config, dotted);
+    return k < 0 ? "" : config->value[k];
+}
+
+hb_env_settings hb_config_env_settings(const hb_config *config) {
+    return (hb_env_settings){env_option_value, (void *)(uintptr_t)config};
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Values
+
+int32_t hb_config_find(const hb_config *config, const char *dotted) {
+    for (int32_t k = 0; k < config->n_keys; k++) {
+        const size_t n = strlen(config->key[k].section);
+        if (strncmp(dotted, config->key[k].section, n) == 0 && dotted[n] == '.' &&
+            strcmp(dotted + n + 1, config->key[k].name) == 0)
+            return k;
+    }
+    return -1;
+}
+
+// "expected ..., found '...'", with the nearest word where there is one.
+static hb_status refuse(const hb_key *key, const char *text, const char *source, const char *expected,
+                        hb_error *error) {
+    char near[HB_SUGGESTION];
+    hb_suggest(near, text, word_of_key, key);
+    return hb_fail(error, HB_BAD_INPUT, "%s: %s.%s: expected %s, found '%s'%s", source, key->section,
+                   key->name, expected, text, near);
+}
+
+static int is_word(const hb_key *key, const char *text) {
+    for (int k = 0; word_of_key(key, k); k++)
+        if (strcmp(word_of_key(key, k), text) == 0) return 1;
+    return 0;
+}
+
+static hb_status check_word(const hb_key *key, const char *text, const char *source, hb_error *error) {
+    if (is_word(key, text)) return HB_OK;
+    char expected[768] = "one of";
+    for (int k = 0; word_of_key(key, k); k++) {
+        const size_t n = strlen(expected);
+        snprintf(expected + n, sizeof expected - n, "%s %s", k ? "," : "", word_of_key(key, k));
+    }
+    return refuse(key, text, source, expected, error);
+}
+
+static hb_status check_number(const hb_key *key, const char *text, const char *source, hb_error *error) {
+    char expected[128];
+    snprintf(expected, sizeof expected, "%s from %.12g to %.12g",
+             key->type == HB_KEY_REAL ? "a number" : "a whole number", key->least, key->most);
+    char *end;
+    const double value = strtod(text, &end);
+    const int plain = strspn(text, "0123456789+-.eE") == strlen(text); // no hexadecimal, inf or nan
+    const int whole = key->type == HB_KEY_REAL || value == floor(value);
+    if (end == text || *end || !plain || !whole || !(value >= key->least && value <= key->most))
+        return refuse(key, text, source, expected, error);
+    return HB_OK;
+}
+
+// A list is kept as "a,b,c" without blanks.
+static hb_status check_list(const hb_key *key, char *text, const char *source, hb_error *error) {
+    char item[HB_TEXT], seen[HB_MAX_LIST][HB_TEXT];
+    int n = 0;
+    const char *rest = text;
+    char joined[2 * HB_TEXT] = ""; // never longer than the text
+    while (*rest) {
+        const size_t length = strcspn(rest, ",");
+        size_t from = 0, to = length;
+        while (from < to && isspace((unsigned char)rest[from])) from++;
+        while (to > from && isspace((unsigned char)rest[to - 1])) to--;
+        snprintf(item, sizeof item, "%.*s", (int)(to - from), rest + from);
+        rest += length + (rest[length] == ',');
+        const hb_status status = key->type == HB_KEY_WORDS ? check_word(key, item, source, error)
+                                                           : check_number(key, item, source, error);
+        if (status != HB_OK) return status;
+        if (n == HB_MAX_LIST) return refuse(key, text, source, "at most 16 entries", error);
+        for (int k = 0; k < n && key->type == HB_KEY_WORDS; k++)
+            if (strcmp(seen[k], item) == 0) return refuse(key, text, source, "each entry once", error);
+        snprintf(seen[n++], HB_TEXT, "%s", item);
+        const size_t at = strlen(joined);
+        snprintf(joined + at, sizeof joined - at, "%s%s", at ? "," : "", item);
+    }
+    strcpy(text, joined);
+    return HB_OK;
+}
+
+hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const char *source,
+                           hb_error *error) {
+    const hb_key *key = &config->key[k];
+    char value[HB_TEXT];
+    if (snprintf(value, sizeof value, "%s", text) >= HB_TEXT)
+        return hb_fail(error, HB_BAD_INPUT, "%s: %s.%s: longer than %d letters", source, key->section,
+                       key->name, HB_TEXT - 1);
+    hb_status status = HB_OK;
+    switch (key->type) {
+    case HB_KEY_BOOL:
+        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+            status = refuse(key, text, source, "true or false", error);
+        break;
+    case HB_KEY_INT:
+    case HB_KEY_REAL:
+        status = check_number(key, text, source, error);
+        break;
+    case HB_KEY_WORD:
+        status = check_word(key, text, source, error);
+        break;
+    case HB_KEY_WORDS:
+    case HB_KEY_INTS:
+        status = check_list(key, value, source, error);
+        break;
+    case HB_KEY_TEXT:
+        if (strpbrk(text, "\n\"\\"))
+            status = refuse(key, "...", source, "text without quotes or line ends", error);
+        break;
+    }
+    if (status != HB_OK) return status;
+    strcpy(config->value[k], value);
+    snprintf(config->source[k], sizeof config->source[k], "%s", source);
+    return HB_OK;
+}
+
+hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_error *error, const char *format,
+                             ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const int32_t k = hb_config_find(config, dotted);
+    return hb_fail(error, HB_BAD_INPUT, "%s: %s: %s", k < 0 ? "config" : config->source[k], dotted, text);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// From text to settings
+
+static void read_words(hb_words *words, const char *text) {
+    words->n = 0;
+    while (*text && words->n < HB_MAX_LIST) {
+        const size_t n = strcspn(text, ",");
+        snprintf(words->item[words->n++], sizeof words->item[0], "%.*s", (int)n, text);
+        text += n + (text[n] == ',');
+    }
+}
+
+static void read_field(const hb_key *key, const char *text, hb_settings *settings) {
+    char *at = (char *)settings + key->offset;
+    hb_words words;
+    switch (key->type) {
+    case HB_KEY_BOOL:
+        *(bool *)at = strcmp(text, "true") == 0;
+        break;
+    case HB_KEY_INT:
+        *(int64_t *)at = (int64_t)strtod(text, NULL);
+        break;
+    case HB_KEY_REAL:
+        *(double *)at = strtod(text, NULL);
+        break;
+    case HB_KEY_WORD:
+    case HB_KEY_TEXT:
+        strcpy(at, text);
+        break;
+    case HB_KEY_WORDS:
+        read_words((hb_words *)at, text);
+        break;
+    case HB_KEY_INTS:
+        read_words(&words, text);
+        ((hb_ints *)at)->n = words.n;
+        for (int32_t i = 0; i < words.n; i++) ((hb_ints *)at)->item[i] = (int64_t)strtod(words.item[i], NULL);
+        break;
+    }
+}
+
+hb_status hb_config_resolve(hb_config *config, hb_error *error) {
+    hb_settings *s = &config->settings;
+    for (int32_t k = 0; k < config->n_keys; k++)
+        if (config->key[k].offset != HB_NO_FIELD) read_field(&config->key[k], config->value[k], s);
+    if (s->antithetic && s->population % 2)
+        return hb_config_complain(config, "search.population", error,
+                                  "expected an even number with search.antithetic, found %lld",
+                                  (long long)s->population);
+    if (s->variations.n == 0)
+        return hb_config_complain(config, "env.variations", error,
+                                  "expected at least one variation, found none");
+    if (s->hidden.n > 7)
+        return hb_config_complain(config, "policy.hidden", error, "expected at most 7 layers, found %d",
+                                  s->hidden.n);
+    for (int32_t a = 0; a < s->variations.n; a++)
+        for (int32_t b = 0; b < s->held_out.n; b++)
+            if (strcmp(s->variations.item[a], s->held_out.item[b]) == 0)
+                return hb_config_complain(config, "env.held_out", error, "'%s' is also trained on",
+                                          s->held_out.item[b]);
+    return HB_OK;
+}
+
+// Keys that change how long or where a run computes, but none of its numbers.
+static int changes_bits(const hb_key *key) {
+    static const char *const names[] = {"generations", "threads",          "device",
+                                        "variant",     "rollout",          "group",
+                                        "out",         "checkpoint_every", "keep_checkpoints"};
+    if (strcmp(key->section, "eval") == 0) return 0;
+    if (strcmp(key->section, "env") == 0 && strcmp(key->name, "held_out") == 0) return 0;
+    if (strcmp(key->section, "search") == 0 && strcmp(key->name, "stop_mean") == 0) return 0;
+    for (size_t k = 0; strcmp(key->section, "run") == 0 && k < sizeof names / sizeof *names; k++)
+        if (strcmp(key->name, names[k]) == 0) return 0;
+    return 1;
+}
+
+void hb_config_identity(const hb_config *config, char *out, size_t n) {
+    size_t at = 0;
+    out[0] = '\0';
+    for (int32_t k = 0; k < config->n_keys && at < n; k++)
+        if (changes_bits(&config->key[k]))
+            at += (size_t)snprintf(out + at, n - at, "%s.%s=%s\n", config->key[k].section,
+                                   config->key[k].name, config->value[k]);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The public side
+
+static const char *dotted_key(const void *context, int k) {
+    static _Thread_local char dotted[HB_TEXT];
+    const hb_config *config = context;
+    if (k >= config->n_keys) return NULL;
+    snprintf(dotted, sizeof dotted, "%s.%s", config->key[k].section, config->key[k].name);
+    return dotted;
+}
+
+static hb_status apply_set(hb_config *config, const char *set, hb_error *error) {
+    const char *equals = strchr(set, '=');
+    if (!equals) return hb_fail(error, HB_BAD_INPUT, "--set %s: expected section.key=value", set);
+    char dotted[HB_TEXT];
+    snprintf(dotted, sizeof dotted, "%.*s", (int)(equals - set), set);
+    const int32_t k = hb_config_find(config, dotted);
+    if (k >= 0) return hb_config_assign(config, k, equals + 1, "--set", error);
+    char near[HB_SUGGESTION];
+    hb_suggest(near, dotted, dotted_key, config);
+    return hb_fail(error, HB_BAD_INPUT, "--set: no key is called '%s'%s", dotted, near);
+}
+
+static hb_status read_text(const char *path, char **text, size_t *length, hb_error *error) {
+    const size_t most = 1 << 20;
+    FILE *file = fopen(path, "rb");
+    if (!file) return hb_fail(error, HB_BAD_INPUT, "%s: cannot be read: %m", path);
+    *text = malloc(most + 1);
+    *length = *text ? fread(*text, 1, most + 1, file) : 0;
+    const int failed = ferror(file);
+    fclose(file);
+    if (!*text) return hb_fail(error, HB_FAILED, "out of memory reading %s", path);
+    if (failed || *length > most) {
+        free(*text);
+        return hb_fail(error, HB_BAD_INPUT, "%s: %s", path,
+                       failed ? "cannot be read" : "expected at most 1 MiB");
+    }
+    (*text)[*length] = '\0';
+    return HB_OK;
+}
+
+static hb_status open_into(hb_config *config, const char *text, size_t length, const char *const *sets,
+                           int n_sets, hb_error *error) {
+    char env[HB_TEXT] = "ant";
+    if (text) hb_config_peek_env(text, length, env);
+    for (int k = 0; k < n_sets; k++)
+        if (strncmp(sets[k], "env.name=", 9) == 0) snprintf(env, sizeof env, "%s", sets[k] + 9);
+    hb_status status = hb_config_bind(config, env, error);
+    if (status == HB_OK && text) status = hb_config_parse(config, text, length, error);
+    for (int k = 0; k < n_sets && status == HB_OK; k++) status = apply_set(config, sets[k], error);
+    return status == HB_OK ? hb_config_resolve(config, error) : status;
+}
+
+hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **out,
+                         hb_error *error) {
+    char *text = NULL;
+    size_t length = 0;
+    hb_status status = path ? read_text(path, &text, &length, error) : HB_OK;
+    if (status != HB_OK) return status;
+    hb_config *config = calloc(1, sizeof *config);
+    if (!config) {
+        free(text);
+        return hb_fail(error, HB_FAILED, "out of memory opening a config");
+    }
+    if (path) snprintf(config->path, sizeof config->path, "%s", path);
+    status = open_into(config, text, length, sets, n_sets, error);
+    free(text);
+    if (status != HB_OK) {
+        hb_config_close(config);
+        return status;
+    }
+    *out = config;
+    return HB_OK;
+}
+
+void hb_config_close(hb_config *config) {
+    if (!config) return;
+    if (config->env_library) dlclose(config->env_library);
+    free(config);
+}
+
+const char *hb_config_value(const hb_config *config, const char *key) {
+    const int32_t k = hb_config_find(config, key);
+    return k < 0 ? NULL : config->value[k];
+}
+
+// Text that YAML might read as something else is quoted.
+static int needs_quotes(const hb_key *key, const char *text) {
+    return key->type == HB_KEY_TEXT &&
+           (!*text || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_./-0123456789") !=
+                          strlen(text));
+}
+
+hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) {
+    const char *section = "";
+    for (int32_t k = 0; k < config->n_keys; k++) {
+        const hb_key *key = &config->key[k];
+        const char *text = config->value[k];
+        if (strcmp(section, key->section) != 0) fprintf(file, "%s:\n", key->section);
+        section = key->section;
+        const int list = key->type == HB_KEY_WORDS || key->type == HB_KEY_INTS;
+        const char *open = list ? "[" : needs_quotes(key, text) ? "\"" : "";
+        const char *close = list ? "]" : open;
+        fprintf(file, "  %s: %s%s%s\n", key->name, open, text, close);
+    }
+    return ferror(file) ? hb_fail(error, HB_FAILED, "cannot write the config: %m") : HB_OK;
+}
+
+void hb_config_describe(const hb_config *config, FILE *file) {
+    const char *section = "";
+    for (int32_t k = 0; k < config->n_keys; k++) {
+        const hb_key *key = &config->key[k];
+        if (strcmp(section, key->section) != 0) fprintf(file, "\n%s:\n", key->section);
+        section = key->section;
+        fprintf(file, "  %-18s %s", key->name, key->help);
+        if (*config->value[k]) fprintf(file, " [%s]", config->value[k]);
+        for (int i = 0; word_of_key(key, i); i++)
+            fprintf(file, "%s%s", i ? ", " : "\n                     ", word_of_key(key, i));
+        fputc('\n', file);
+    }
+}

@@ -1,0 +1,20 @@
+// TensorBoard event files: TFRecord frames around Event messages of the protocol-buffer wire format, scalars
+// only. A frame is uint64 length, uint32 masked CRC-32C of the length, the bytes, uint32 masked CRC-32C of
+// the bytes.
+#ifndef HB_EVENTS_H
+#define HB_EVENTS_H
+
+#include "kernels/status.h"
+
+#include <stdint.h>
+
+typedef struct hb_events hb_events;
+
+// Creates folder/events.out.tfevents.TIME.PID. The caller closes it.
+hb_status hb_events_open(const char *folder, hb_events **events, hb_error *error);
+void hb_events_close(hb_events *events);
+// One scalar at one step. The tag has at most 127 letters.
+hb_status hb_events_add(hb_events *events, const char *tag, int64_t step, double value, hb_error *error);
+hb_status hb_events_flush(hb_events *events, hb_error *error);
+
+#endif

@@ -1,0 +1,22 @@
+// Files that are never half there.
+#ifndef HB_FILES_H
+#define HB_FILES_H
+
+#include "kernels/status.h"
+
+#include <stddef.h>
+
+#define HB_PATH 4096
+
+// Writes n bytes to `path` so that a reader, or the machine after a crash, finds either the old file or the
+// new one: a temporary name beside it, fsync, rename, fsync of the folder. On failure the old file is
+// untouched, the temporary one gone.
+hb_status hb_file_write(const char *path, const void *data, size_t n, hb_error *error);
+
+// Reads a whole file of at most `most` bytes; the caller frees *data, which has a 0 byte behind its end.
+hb_status hb_file_read(const char *path, size_t most, void **data, size_t *n, hb_error *error);
+
+// Joins folder and name into path (HB_PATH); a path too long is cut and will not exist.
+void hb_path(char path[HB_PATH], const char *folder, const char *name);
+
+#endif

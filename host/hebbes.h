@@ -1,0 +1,146 @@
+// libhebbes: train, resume, evaluate and inspect populations of networks that learn while they live.
+//
+// The command line is written with this header alone, and so can any other program be. Functions return HB_OK
+// or a status whose value is also the exit code a program should end with; *error (nullable) then holds one
+// line for the user. Handles are opaque, owned by the caller, and closed with the function beside the one
+// that made them. Nothing is global: two trainers can live in one process.
+#ifndef HB_HEBBES_H
+#define HB_HEBBES_H
+
+#include "kernels/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HB_VERSION "0.1.0"
+
+// ---------------------------------------------------------------------------------------------------
+// Configuration
+
+typedef struct hb_config hb_config;
+
+// Reads a YAML file (nullable: the defaults) and applies n_sets texts "section.key=value" in order. Fails
+// with HB_BAD_INPUT on an unknown key, a wrong type, a value out of range; the line names file, line, key,
+// what was expected, what was found, and the nearest valid name.
+hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **config,
+                         hb_error *error);
+void hb_config_close(hb_config *config);
+
+// The value of "section.key" as text, owned by the config; NULL where there is no such key.
+const char *hb_config_value(const hb_config *config, const char *key);
+
+// Writes the whole configuration as YAML.
+hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error);
+
+// Writes every key with its help, value and words, a line or two each.
+void hb_config_describe(const hb_config *config, FILE *file);
+
+// ---------------------------------------------------------------------------------------------------
+// Training
+
+// A generation just done.
+typedef struct {
+    int64_t generation, generations; // done, and where training stops
+    double mean, sd, max;            // of the population's fitness, penalty included; sd unbiased
+    double steps_per_second;         // env steps that a policy took
+    double seconds;                  // of this generation
+    double physics_share, policy_share, update_share; // of this generation's thread time
+    double best_mean;                                 // over the run so far
+} hb_progress;
+
+// A switch that stops training: the generation under way is abandoned, the last finished one saved.
+typedef struct hb_stop hb_stop;
+hb_stop *hb_stop_create(void); // NULL when out of memory
+void hb_stop_destroy(hb_stop *stop);
+void hb_stop_request(hb_stop *stop); // from any thread, or from a signal handler
+
+// What training tells while it runs; any may be NULL. They are called on the thread that called hb_train.
+typedef struct {
+    void (*started)(void *context, const char *folder, int64_t generation);
+    void (*progress)(void *context, const hb_progress *progress);
+    void (*note)(void *context, const char *line); // something worth a line: a skipped checkpoint, a fallback
+    void *context;
+    const hb_stop *stop;
+} hb_hooks;
+
+// Trains `config` into its folder (run.out), which must not exist. HB_INTERRUPTED after hb_stop_request.
+hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error);
+
+// Goes on with the run in `folder` from its last good checkpoint, to the same bits as an unbroken run. `sets`
+// may change keys that change no bit: run.generations, run.threads, run.device, ...
+hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
+                    hb_error *error);
+
+// ---------------------------------------------------------------------------------------------------
+// Looking at runs
+
+// One row of an evaluation: `rollouts` episodes of one variation under one protocol.
+typedef struct {
+    const char *variation, *protocol;
+    bool held_out;
+    int64_t rollouts;
+    double mean, sd, standard_error; // of the return, penalty included; sd biased as PNR's (divided by n)
+    double steps;                    // mean policy steps of an episode
+    double backward_share;           // share of policy steps with negative progress
+    int64_t diverged;
+} hb_evaluation;
+
+// Evaluates a run's checkpoint (eval.checkpoint) on every variation, trained and held out, and calls row for
+// each.
+hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
+                      void (*row)(void *context, const hb_evaluation *evaluation), void *context,
+                      hb_error *error);
+
+// The run's search state as 32 hexadecimal digits: XXH3-128 of generation, seed, learning rate, sigma, and
+// the search's arrays, of its last good checkpoint.
+hb_status hb_digest(const char *folder, char digest[33], hb_error *error);
+
+// One life, written as HDF5 to `out` (must not exist): /obs (T, I), /action, /reward (T), /layer{1..}/w (T+1,
+// I, O), /layer{1..}/coefficients (I, O, C), the environment's fields (/qpos, /qvel); seed, rule, individual,
+// variation as attributes.
+typedef struct {
+    int64_t steps;         // T: at most so many; fewer where the life ends
+    int64_t individual;    // -1: the mean of the search
+    const char *variation; // NULL: the first of env.variations
+    const char *out;
+} hb_trace_def;
+
+// Traces a run's last checkpoint (source is a folder) or the start of a configuration (source is a YAML
+// file).
+hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
+                   hb_error *error);
+
+// What a run would take, before anything runs: a table of bytes per tensor, and seconds per generation
+// extrapolated from a short measurement on this machine.
+hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error);
+
+// Versions, devices and why one cannot be used, environments, rules, initialisers.
+void hb_info(FILE *file);
+
+// ---------------------------------------------------------------------------------------------------
+// Benchmarks
+
+typedef struct {
+    const char *name; // such as "step.ant.abcd_lr"
+    double value;
+    const char *unit;
+    double limit; // in the same unit; negative where there is none
+    const char *limit_is;
+    int64_t repeats;
+} hb_bench_row;
+
+// Runs the benchmark `what` ("step", "es", "env", "generation", "all") on the configuration and calls row for
+// each figure. HB_BAD_INPUT where there is no such benchmark.
+hb_status hb_bench(const char *what, const hb_config *config,
+                   void (*row)(void *context, const hb_bench_row *row), void *context, hb_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

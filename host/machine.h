@@ -1,0 +1,19 @@
+// What a run computes on: an open device and the host's threads.
+#ifndef HB_MACHINE_H
+#define HB_MACHINE_H
+
+#include "host/config.h"
+#include "host/pool.h"
+#include "kernels/device.h"
+
+typedef struct {
+    const hb_device_table *table;
+    hb_device *device;
+    hb_pool *pool;
+} hb_machine;
+
+// Opens the device and the threads that the settings name; the caller closes the machine.
+hb_status hb_machine_open(hb_machine *machine, const hb_settings *settings, hb_error *error);
+void hb_machine_close(hb_machine *machine);
+
+#endif

@@ -1,0 +1,367 @@
+// The command line. It uses the library through host/hebbes.h alone.
+#include "host/hebbes.h"
+
+#include <argp.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_SETS 128
+
+typedef struct {
+    const char *command;
+    const char *argument; // CONFIG, RUN, WHAT
+    const char *sets[MAX_SETS];
+    int n_sets;
+    const char *config; // --config, for bench
+    bool json;
+    hb_trace_def trace;
+    char text[8][512]; // sets made from --threads and its like
+    int n_text;
+} arguments;
+
+typedef struct {
+    const char *name, *argument;
+    int required; // argument
+    const char *summary;
+    hb_status (*run)(const arguments *arguments, hb_error *error);
+} command;
+
+// ---------------------------------------------------------------------------------------------------
+// Progress
+
+typedef struct {
+    bool live; // a terminal: one line, rewritten
+    double last_seconds;
+    char folder[4096];
+} screen;
+
+static void on_started(void *context, const char *folder, int64_t generation) {
+    screen *s = context;
+    snprintf(s->folder, sizeof s->folder, "%s", folder);
+    if (generation > 0)
+        printf("resuming %s after %lld generations\n", folder, (long long)generation);
+    else
+        printf("training into %s\n", folder);
+    fflush(stdout);
+}
+
+static void format_time(double seconds, char out[32]) {
+    const int s = seconds < 3.6e6 ? (int)lround(seconds) : 3600 * 1000;
+    if (s >= 3600)
+        snprintf(out, 32, "%dh%02dm", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, 32, "%dm%02ds", s / 60, s % 60);
+}
+
+static void on_progress(void *context, const hb_progress *p) {
+    screen *s = context;
+    // Lives get longer as they get better: the last generation tells more about the rest than the average.
+    s->last_seconds = s->last_seconds > 0 ? 0.7 * s->last_seconds + 0.3 * p->seconds : p->seconds;
+    char left[32];
+    format_time(s->last_seconds * (double)(p->generations - p->generation), left);
+    printf("%sgeneration %4lld/%lld  mean %8.2f  max %8.2f  best mean %8.2f  %6.0f steps/s  physics %2.0f%% "
+           "policy "
+           "%2.0f%% update %2.0f%%  left %s%s",
+           s->live ? "\r\033[K" : "", (long long)p->generation, (long long)p->generations, p->mean, p->max,
+           p->best_mean, p->steps_per_second, 100 * p->physics_share, 100 * p->policy_share,
+           100 * p->update_share, left, s->live ? "" : "\n");
+    if (s->live && p->generation == p->generations) putchar('\n');
+    fflush(stdout);
+}
+
+static void on_note(void *context, const char *line) {
+    screen *s = context;
+    fprintf(stderr, "%shebbes: %s\n", s->live ? "\n" : "", line);
+}
+
+static hb_stop *stop; // the one thing that a signal handler can reach
+
+static void on_signal(int number) {
+    (void)number;
+    hb_stop_request(stop);
+}
+
+static hb_status finish(const screen *s, hb_status status) {
+    if (s->live && status != HB_OK) putchar('\n');
+    if (status != HB_OK) return status;
+    printf("done: %s\n"
+           "next: hebbes eval %s                 what it learnt, 100 rollouts a variation\n"
+           "      hebbes trace %s --out life.h5  one life, every weight of every step\n"
+           "      hebbes resume %s --set run.generations=N  train on\n",
+           s->folder, s->folder, s->folder, s->folder);
+    return status;
+}
+
+static void watch_signals(void) {
+    stop = hb_stop_create();
+    if (!stop) return;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL); // a second one ends the process
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); // a full quota is an error of write, not a death
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Commands
+
+static hb_status run_train(const arguments *a, hb_error *error) {
+    hb_config *config;
+    hb_status status = hb_config_open(a->argument, a->sets, a->n_sets, &config, error);
+    if (status != HB_OK) return status;
+    screen s = {.live = isatty(STDOUT_FILENO)};
+    watch_signals();
+    const hb_hooks hooks = {on_started, on_progress, on_note, &s, stop};
+    status = finish(&s, hb_train(config, &hooks, error));
+    hb_config_close(config);
+    return status;
+}
+
+static hb_status run_resume(const arguments *a, hb_error *error) {
+    screen s = {.live = isatty(STDOUT_FILENO)};
+    watch_signals();
+    const hb_hooks hooks = {on_started, on_progress, on_note, &s, stop};
+    return finish(&s, hb_resume(a->argument, a->sets, a->n_sets, &hooks, error));
+}
+
+static void print_evaluation(void *context, const hb_evaluation *e) {
+    bool *header = context;
+    if (*header)
+        printf("%-22s %-8s %-8s %8s %8s %8s %7s %9s %8s\n", "variation", "trained", "protocol", "mean", "sd",
+               "s.e.", "steps", "backward", "diverged");
+    *header = false;
+    printf("%-22s %-8s %-8s %8.1f %8.1f %8.2f %7.0f %8.0f%% %8lld\n", e->variation,
+           e->held_out ? "no" : "yes", e->protocol, e->mean, e->sd, e->standard_error, e->steps,
+           100 * e->backward_share, (long long)e->diverged);
+}
+
+static hb_status run_eval(const arguments *a, hb_error *error) {
+    bool header = true;
+    return hb_evaluate(a->argument, a->sets, a->n_sets, print_evaluation, &header, error);
+}
+
+static hb_status run_plan(const arguments *a, hb_error *error) {
+    hb_config *config;
+    hb_status status = hb_config_open(a->argument, a->sets, a->n_sets, &config, error);
+    if (status != HB_OK) return status;
+    status = hb_plan(config, stdout, error);
+    hb_config_close(config);
+    return status;
+}
+
+static void print_bench(void *context, const hb_bench_row *r) {
+    const arguments *a = context;
+    if (a->json) {
+        printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", ", r->name, r->value, r->unit);
+        if (r->limit >= 0) printf("\"limit\": %.6g, \"limit_is\": \"%s\", ", r->limit, r->limit_is);
+        printf("\"repeats\": %lld}\n", (long long)r->repeats);
+    } else {
+        printf("%-32s %12.4g %-10s", r->name, r->value, r->unit);
+        if (r->limit >= 0) printf(" limit %10.4g  %s", r->limit, r->limit_is);
+        putchar('\n');
+    }
+    fflush(stdout);
+}
+
+static hb_status run_bench(const arguments *a, hb_error *error) {
+    hb_config *config;
+    hb_status status = hb_config_open(a->config, a->sets, a->n_sets, &config, error);
+    if (status != HB_OK) return status;
+    status = hb_bench(a->argument ? a->argument : "all", config, print_bench, (void *)(uintptr_t)a, error);
+    hb_config_close(config);
+    return status;
+}
+
+static hb_status run_trace(const arguments *a, hb_error *error) {
+    if (!a->trace.out) return hb_fail(error, HB_BAD_INPUT, "trace: expected --out FILE.h5");
+    const hb_status status = hb_trace(a->argument, a->sets, a->n_sets, &a->trace, error);
+    if (status == HB_OK) printf("wrote %s\n", a->trace.out);
+    return status;
+}
+
+static hb_status run_digest(const arguments *a, hb_error *error) {
+    char digest[33];
+    const hb_status status = hb_digest(a->argument, digest, error);
+    if (status == HB_OK) puts(digest);
+    return status;
+}
+
+static hb_status run_info(const arguments *a, hb_error *error) {
+    (void)a;
+    (void)error;
+    hb_info(stdout);
+    return HB_OK;
+}
+
+static const command commands[] = {
+    {"train", "CONFIG", 1, "evolve a population into a new run folder", run_train},
+    {"resume", "RUN", 1, "go on with a run, to the same bits", run_resume},
+    {"eval", "RUN", 1, "rollouts of the best (or last) checkpoint on every variation", run_eval},
+    {"plan", "CONFIG", 1, "bytes and seconds, before anything runs", run_plan},
+    {"bench", "WHAT", 0, "step, es, env, generation or all: each against its limit", run_bench},
+    {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step",
+     run_trace},
+    {"digest", "RUN", 1, "one hexadecimal digest of the search's state", run_digest},
+    {"info", "", 0, "versions, devices, environments, rules", run_info},
+};
+
+// ---------------------------------------------------------------------------------------------------
+// Arguments
+
+enum {
+    KEY_SET = 's',
+    KEY_THREADS = 't',
+    KEY_OUT = 'o',
+    KEY_SEED = 1000,
+    KEY_DEVICE,
+    KEY_JSON,
+    KEY_CONFIG,
+    KEY_STEPS,
+    KEY_INDIVIDUAL,
+    KEY_VARIATION
+};
+
+static const struct argp_option options[] = {
+    {"set", KEY_SET, "KEY=VALUE", 0, "set a key of the configuration, such as search.lr=0.1; repeats", 1},
+    {"threads", KEY_THREADS, "N", 0, "the same as --set run.threads=N", 1},
+    {"seed", KEY_SEED, "N", 0, "the same as --set run.seed=N", 1},
+    {"device", KEY_DEVICE, "NAME", 0, "the same as --set run.device=NAME", 1},
+    {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace: the file", 1},
+    {"json", KEY_JSON, NULL, 0, "bench: one JSON object a line", 2},
+    {"config", KEY_CONFIG, "FILE", 0, "bench: the configuration to measure; default: the schema's defaults",
+     2},
+    {"steps", KEY_STEPS, "T", 0, "trace: policy steps at most [200]", 3},
+    {"individual", KEY_INDIVIDUAL, "mean|K", 0, "trace: the search's mean, or individual K around it [mean]",
+     3},
+    {"variation", KEY_VARIATION, "NAME", 0, "trace: the variation [the first of env.variations]", 3},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static void add_set(struct argp_state *state, const char *key, const char *value) {
+    arguments *a = state->input;
+    if (a->n_sets == MAX_SETS || a->n_text == 8) argp_error(state, "too many settings");
+    char *text = a->text[a->n_text++];
+    snprintf(text, sizeof a->text[0], "%s=%s", key, value);
+    a->sets[a->n_sets++] = text;
+}
+
+static void parse_count(struct argp_state *state, const char *option, const char *text, int64_t least,
+                        int64_t *out) {
+    char *end;
+    *out = strtoll(text, &end, 10);
+    if (end == text || *end || *out < least)
+        argp_error(state, "--%s: expected a whole number from %lld, found '%s'", option, (long long)least,
+                   text);
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state) {
+    arguments *a = state->input;
+    switch (key) {
+    case KEY_SET:
+        if (a->n_sets == MAX_SETS) argp_error(state, "too many settings");
+        a->sets[a->n_sets++] = text;
+        return 0;
+    case KEY_THREADS:
+        add_set(state, "run.threads", text);
+        return 0;
+    case KEY_SEED:
+        add_set(state, "run.seed", text);
+        return 0;
+    case KEY_DEVICE:
+        add_set(state, "run.device", text);
+        return 0;
+    case KEY_OUT:
+        a->trace.out = text;
+        return 0;
+    case KEY_JSON:
+        a->json = true;
+        return 0;
+    case KEY_CONFIG:
+        a->config = text;
+        return 0;
+    case KEY_STEPS:
+        parse_count(state, "steps", text, 1, &a->trace.steps);
+        return 0;
+    case KEY_INDIVIDUAL:
+        if (strcmp(text, "mean") == 0)
+            a->trace.individual = -1;
+        else
+            parse_count(state, "individual", text, 0, &a->trace.individual);
+        return 0;
+    case KEY_VARIATION:
+        a->trace.variation = text;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (!a->command)
+            a->command = text;
+        else if (!a->argument)
+            a->argument = text;
+        else
+            argp_error(state, "unexpected argument '%s'", text);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+// --help ends with the commands and with the schema itself.
+static char *help_text(int key, const char *text, void *input) {
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC) return (char *)(uintptr_t)text;
+    char *out = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&out, &n);
+    if (!memory) return NULL;
+    fprintf(memory, "Commands:\n");
+    for (size_t k = 0; k < sizeof commands / sizeof *commands; k++)
+        fprintf(memory, "  %-7s %-11s %s\n", commands[k].name, commands[k].argument, commands[k].summary);
+    fprintf(memory, "\nConfiguration keys, with their defaults in brackets:\n");
+    hb_config *config;
+    if (hb_config_open(NULL, NULL, 0, &config, NULL) == HB_OK) {
+        hb_config_describe(config, memory);
+        hb_config_close(config);
+    }
+    fclose(memory);
+    return out;
+}
+
+static const command *find_command(const char *name) {
+    for (size_t k = 0; k < sizeof commands / sizeof *commands; k++)
+        if (strcmp(commands[k].name, name) == 0) return &commands[k];
+    return NULL;
+}
+
+const char *argp_program_version = "hebbes " HB_VERSION;
+
+int main(int argc, char **argv) {
+    static arguments a = {.trace = {.steps = 200, .individual = -1}};
+    const struct argp parser = {.options = options,
+                                .parser = parse_option,
+                                .args_doc = "COMMAND [ARGUMENT]",
+                                .doc = "Evolve networks that learn while they live.\v",
+                                .help_filter = help_text};
+    argp_err_exit_status = HB_BAD_INPUT;
+    argp_parse(&parser, argc, argv, 0, NULL, &a);
+    const command *chosen = find_command(a.command ? a.command : "");
+    if (!chosen || (chosen->required && !a.argument)) {
+        if (chosen)
+            fprintf(stderr, "hebbes: %s: expected %s; see hebbes --help\n", chosen->name, chosen->argument);
+        else
+            fprintf(
+                stderr,
+                "hebbes: expected a command (train, resume, eval, plan, bench, trace, digest, info), found "
+                "'%s'; see hebbes --help\n",
+                a.command ? a.command : "nothing");
+        return HB_BAD_INPUT;
+    }
+    if (a.trace.out && strcmp(chosen->name, "train") == 0) {
+        snprintf(a.text[7], sizeof a.text[7], "run.out=%s", a.trace.out);
+        if (a.n_sets < MAX_SETS) a.sets[a.n_sets++] = a.text[7];
+    }
+    hb_error error = {""};
+    const hb_status status = chosen->run(&a, &error);
+    if (status != HB_OK) fprintf(stderr, "hebbes: %s\n", error.message);
+    return (int)status;
+}

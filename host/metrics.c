@@ -1,0 +1,130 @@
+#include "host/metrics.h"
+#include "host/events.h"
+#include "host/files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_COLUMNS (20 + 2 * HB_MAX_LIST)
+
+struct hb_metrics {
+    const hb_trainer *trainer;
+    FILE *csv;
+    hb_events *events;
+};
+
+// One row as names and values: the header, the csv and TensorBoard all come from here.
+typedef struct {
+    int n;
+    char name[MAX_COLUMNS][96];
+    double value[MAX_COLUMNS];
+} row;
+
+static void add(row *r, const char *name, const char *suffix, double value) {
+    snprintf(r->name[r->n], sizeof r->name[0], "%s%s", name, suffix);
+    r->value[r->n++] = value;
+}
+
+static void fill(row *r, const hb_trainer *trainer, const hb_generation *g, double save) {
+    r->n = 0;
+    add(r, "generation", "", (double)g->generation);
+    add(r, "mean", "", g->mean);
+    add(r, "sd", "", g->sd);
+    add(r, "max", "", g->max);
+    for (int32_t v = 0; v < trainer->n_variations; v++) {
+        add(r, "mean_", trainer->settings->variations.item[v], g->variation_mean[v]);
+        add(r, "max_", trainer->settings->variations.item[v], g->variation_max[v]);
+    }
+    add(r, "lr", "", g->lr);
+    add(r, "sigma", "", g->sigma);
+    add(r, "env_steps", "", (double)g->env_steps);
+    add(r, "diverged", "", (double)g->diverged);
+    add(r, "env_steps_per_s", "", g->seconds > 0 ? (double)g->env_steps / g->seconds : 0);
+    add(r, "seconds", "", g->seconds + save);
+    add(r, "physics_s", "", g->physics);
+    add(r, "env_s", "", g->env);
+    add(r, "policy_s", "", g->policy);
+    add(r, "expand_s", "", g->expand);
+    add(r, "update_s", "", g->update);
+    add(r, "save_s", "", save);
+    add(r, "other_s", "", g->other);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Open
+
+// The rows of an earlier part of the run that its checkpoint knows about.
+static hb_status keep_rows(const char *path, int64_t generation, hb_error *error) {
+    void *data;
+    size_t n;
+    hb_status status = hb_file_read(path, (size_t)1 << 30, &data, &n, error);
+    if (status != HB_OK) return status;
+    char *text = data;
+    size_t kept = strcspn(text, "\n");
+    kept += text[kept] == '\n';
+    while (text[kept] && strtoll(text + kept, NULL, 10) <= generation) {
+        const size_t line = strcspn(text + kept, "\n");
+        if (text[kept + line] != '\n') break; // torn
+        kept += line + 1;
+    }
+    status = hb_file_write(path, text, kept, error);
+    free(data);
+    return status;
+}
+
+hb_status hb_metrics_open(const hb_trainer *trainer, const char *folder, hb_metrics **out, hb_error *error) {
+    char path[HB_PATH];
+    hb_path(path, folder, "metrics.csv");
+    FILE *existing = fopen(path, "re");
+    if (existing) {
+        fclose(existing);
+        const hb_status status = keep_rows(path, trainer->search.generation, error);
+        if (status != HB_OK) return status;
+    }
+    hb_metrics *metrics = calloc(1, sizeof *metrics);
+    if (!metrics) return hb_fail(error, HB_FAILED, "out of memory opening the metrics");
+    metrics->trainer = trainer;
+    metrics->csv = fopen(path, "ae");
+    if (!metrics->csv) {
+        free(metrics);
+        return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", path, strerror(errno));
+    }
+    if (!existing) {
+        const hb_generation none = {.generation = 0};
+        row header;
+        fill(&header, trainer, &none, 0);
+        for (int k = 0; k < header.n; k++) fprintf(metrics->csv, "%s%s", k ? "," : "", header.name[k]);
+        fputc('\n', metrics->csv);
+    }
+    const hb_status status = hb_events_open(folder, &metrics->events, error);
+    if (status != HB_OK) {
+        hb_metrics_close(metrics);
+        return status;
+    }
+    *out = metrics;
+    return HB_OK;
+}
+
+void hb_metrics_close(hb_metrics *metrics) {
+    if (!metrics) return;
+    if (metrics->csv) fclose(metrics->csv);
+    hb_events_close(metrics->events);
+    free(metrics);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Add
+
+hb_status hb_metrics_add(hb_metrics *metrics, const hb_generation *report, double save, hb_error *error) {
+    row r;
+    fill(&r, metrics->trainer, report, save);
+    for (int k = 0; k < r.n; k++) fprintf(metrics->csv, "%s%.9g", k ? "," : "", r.value[k]);
+    fputc('\n', metrics->csv);
+    if (fflush(metrics->csv) != 0 || ferror(metrics->csv))
+        return hb_fail(error, HB_FAILED, "metrics.csv: cannot be written: %s", strerror(errno));
+    hb_status status = HB_OK;
+    for (int k = 1; k < r.n && status == HB_OK; k++)
+        status = hb_events_add(metrics->events, r.name[k], report->generation, r.value[k], error);
+    return status == HB_OK ? hb_events_flush(metrics->events, error) : status;
+}

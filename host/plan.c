@@ -1,0 +1,98 @@
+// What a run would take, before it runs.
+#include "host/hebbes.h"
+#include "host/trainer.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    const hb_trainer *trainer;
+    int32_t n_lives;
+} sample;
+
+static void print_bytes(FILE *file, const char *what, double bytes, double naive, const char *why) {
+    static const char *const unit[] = {"B ", "KB", "MB", "GB", "TB"};
+    int a = 0, b = 0;
+    for (; bytes >= 1000 && a < 4; a++) bytes /= 1000;
+    for (; naive >= 1000 && b < 4; b++) naive /= 1000;
+    fprintf(file, "  %-22s %8.1f %s %8.1f %s   %s\n", what, bytes, unit[a], naive, unit[b], why);
+}
+
+static void print_memory(FILE *file, const hb_trainer *trainer) {
+    const hb_settings *s = trainer->settings;
+    const hb_machine *machine = &trainer->machine;
+    const double genome = 4.0 * (double)trainer->net.genome_size;
+    const double population = (double)s->population;
+    const double weights = 4.0 * (double)trainer->net.n_weights;
+    const int32_t threads = hb_pool_threads(machine->pool);
+    const int32_t lanes = hb_rollout_lanes(trainer->rollout);
+    fprintf(file, "memory                       here          naive   \n");
+    print_bytes(file, "search state", genome * trainer->search.n_arrays, genome * trainer->search.n_arrays,
+                "mean and optimiser");
+    print_bytes(file, "gradient", genome, genome, "one at a time");
+    print_bytes(file, "noise", 256.0 * threads, genome * population,
+                "regenerated 64 numbers at a time; P x D");
+    print_bytes(file, "genomes", genome * threads, genome * population,
+                "one a thread while it is expanded; P x D");
+    print_bytes(file, "lanes", (double)machine->table->group_bytes(machine->device, &trainer->net, lanes),
+                (genome + weights) * population * trainer->n_variations,
+                "weights and planes; all lives at once");
+    print_bytes(file, "results", (double)sizeof(hb_life_result) * population * trainer->n_variations,
+                8.0 * population * trainer->n_variations, "one record a life");
+}
+
+static void sample_life(const void *context, int64_t k, hb_life *life) {
+    const sample *s = context;
+    hb_trainer_life(s->trainer, k % s->n_lives, life);
+}
+
+static void print_time(FILE *file, const char *what, double seconds, double generations) {
+    const double total = seconds * generations;
+    fprintf(file, "  %-42s %8.2f s a generation, %6.2f h for %.0f\n", what, seconds, total / 3600,
+            generations);
+}
+
+// Lives a few lives of the first generation and extrapolates: how long a life lasts is what training will
+// change.
+static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
+    const hb_settings *s = trainer->settings;
+    const int64_t all = s->population * trainer->n_variations;
+    const int32_t threads = hb_pool_threads(trainer->machine.pool);
+    const int32_t n = (int32_t)(all < 12 * threads ? all : 12 * threads);
+    const sample lives = {trainer, n};
+    hb_life_result *results = calloc((size_t)n, sizeof *results);
+    if (!results) return hb_fail(error, HB_FAILED, "out of memory");
+    hb_rollout_times times = {.physics = 0};
+    const double begun = hb_now();
+    const hb_status status =
+        hb_rollout_run(trainer->rollout, n, sample_life, &lives, results, &times, NULL, error);
+    const double seconds = hb_now() - begun;
+    double steps = 0;
+    for (int32_t k = 0; k < n; k++) steps += results[k].steps;
+    free(results);
+    if (status != HB_OK || steps == 0) return status;
+    const double per_step = (times.physics + times.env + times.policy + times.expand) / steps;
+    const double longest = per_step * trainer->config->env->max_steps * (double)all / threads;
+    fprintf(file,
+            "time, from %d lives in %.2f s on %d threads: %.1f us a step, of it physics %.0f %%, policy %.0f "
+            "%%\n",
+            n, seconds, threads, 1e6 * per_step, 100 * times.physics / (per_step * steps),
+            100 * times.policy / (per_step * steps));
+    print_time(file, "lives as short as at the start", per_step * steps / n * (double)all / threads,
+               (double)s->generations);
+    print_time(file, "every life to its last step", longest, (double)s->generations);
+    return status;
+}
+
+hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {
+    hb_trainer trainer;
+    hb_status status = hb_trainer_open(config, &trainer, error);
+    if (status != HB_OK) return status;
+    const hb_settings *s = trainer.settings;
+    fprintf(file, "%s on %s: P = %lld, V = %d, N = %lld weights, D = %lld evolved numbers\n", s->policy,
+            config->env->name, (long long)s->population, trainer.n_variations,
+            (long long)trainer.net.n_weights, (long long)trainer.net.genome_size);
+    print_memory(file, &trainer);
+    status = print_times(file, &trainer, error);
+    hb_trainer_close(&trainer);
+    return status;
+}

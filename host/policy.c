@@ -1,0 +1,38 @@
+#include "host/policy.h"
+
+#include <string.h>
+
+static hb_status build(const hb_settings *s, const hb_env_table *env, bool plastic, hb_net *net,
+                       hb_error *error) {
+    hb_net_def def = {.inputs = env->observation_size,
+                      .outputs = env->action_size,
+                      .n_hidden = s->hidden.n,
+                      .last = strcmp(s->last, "linear") == 0 ? HB_LINEAR : HB_TANH,
+                      .rule = plastic ? s->rule : NULL,
+                      .normalise = plastic && s->normalise,
+                      .init = s->init};
+    for (int32_t l = 0; l < s->hidden.n; l++) def.hidden[l] = (int32_t)s->hidden.item[l];
+    return hb_net_init(net, &def, error);
+}
+
+static hb_status build_hebbian(const hb_settings *s, const hb_env_table *env, hb_net *net, hb_error *error) {
+    return build(s, env, true, net, error);
+}
+
+static hb_status build_static(const hb_settings *s, const hb_env_table *env, hb_net *net, hb_error *error) {
+    return build(s, env, false, net, error);
+}
+
+const hb_policy hb_policies[] = {
+    {"hebbian", "fully connected; a plasticity rule per synapse, weights random at birth", build_hebbian},
+    {"static", "fully connected; the weights themselves are evolved", build_static},
+    {NULL, NULL, NULL},
+};
+
+hb_status hb_policy_build(const hb_settings *settings, const hb_env_table *env, hb_net *net,
+                          hb_error *error) {
+    for (int k = 0; hb_policies[k].name; k++)
+        if (strcmp(hb_policies[k].name, settings->policy) == 0)
+            return hb_policies[k].build(settings, env, net, error);
+    return hb_fail(error, HB_BAD_INPUT, "policy.kind: no policy is called '%s'", settings->policy);
+}

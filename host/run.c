@@ -1,0 +1,373 @@
+#include "host/run.h"
+#include "host/checkpoint.h"
+#include "host/files.h"
+#include "host/hebbes.h"
+#include "host/metrics.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define IDENTITY 8192
+
+struct hb_stop {
+    atomic_bool requested;
+};
+
+hb_stop *hb_stop_create(void) {
+    return calloc(1, sizeof(hb_stop));
+}
+
+void hb_stop_destroy(hb_stop *stop) {
+    free(stop);
+}
+
+void hb_stop_request(hb_stop *stop) {
+    atomic_store(&stop->requested, true);
+}
+
+typedef struct {
+    const hb_hooks *hooks;
+    char folder[HB_PATH];
+    FILE *log;
+    hb_trainer trainer;
+    hb_metrics *metrics;
+    double save; // seconds since the last row of metrics
+} run;
+
+// ---------------------------------------------------------------------------------------------------
+// The folder
+
+__attribute__((format(printf, 2, 3))) static void tell_log(run *r, const char *format, ...) {
+    char stamp[32];
+    const time_t now = time(NULL);
+    struct tm utc;
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    fprintf(r->log, "%s ", stamp);
+    va_list args;
+    va_start(args, format);
+    vfprintf(r->log, format, args);
+    va_end(args);
+    fputc('\n', r->log);
+    fflush(r->log);
+}
+
+static void note(void *context, const char *line) {
+    run *r = context;
+    tell_log(r, "%s", line);
+    if (r->hooks && r->hooks->note) r->hooks->note(r->hooks->context, line);
+}
+
+// The log is the run's lock, too: one process at a time trains a run.
+static hb_status open_log(run *r, hb_error *error) {
+    char path[HB_PATH];
+    hb_path(path, r->folder, "log.txt");
+    r->log = fopen(path, "ae");
+    if (!r->log) return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", path, strerror(errno));
+    if (flock(fileno(r->log), LOCK_EX | LOCK_NB) != 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: another process is training this run", r->folder);
+    return HB_OK;
+}
+
+static hb_status make_folder(const char *path, hb_error *error) {
+    char parent[HB_PATH];
+    snprintf(parent, sizeof parent, "%s", path);
+    for (char *slash = strchr(parent + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(parent, 0755);
+        *slash = '/';
+    }
+    if (mkdir(path, 0755) == 0) return HB_OK;
+    if (errno == EEXIST)
+        return hb_fail(
+            error, HB_BAD_INPUT,
+            "%s: expected a folder that does not exist yet, found one; 'hebbes resume %s' goes on with it",
+            path, path);
+    return hb_fail(error, HB_BAD_INPUT, "%s: cannot be created: %s", path, strerror(errno));
+}
+
+// run.out, or the first free of runs/NAME-seedS, runs/NAME-seedS-2, ...
+static void choose_folder(const hb_config *config, char folder[HB_PATH]) {
+    if (*config->settings.out) {
+        snprintf(folder, HB_PATH, "%s", config->settings.out);
+        return;
+    }
+    char copy[HB_TEXT], name[HB_TEXT];
+    snprintf(copy, sizeof copy, "%s", *config->path ? config->path : config->env->name);
+    snprintf(name, sizeof name, "%s", basename(copy));
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name) *dot = '\0';
+    for (int k = 1; k < 10000; k++) {
+        char again[16] = "";
+        if (k > 1) snprintf(again, sizeof again, "-%d", k);
+        snprintf(folder, HB_PATH, "runs/%s-seed%lld%s", name, (long long)config->settings.seed, again);
+        if (access(folder, F_OK) != 0) return;
+    }
+}
+
+static hb_status save_config(const run *r, hb_error *error) {
+    char *text = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&text, &n);
+    if (!memory) return hb_fail(error, HB_FAILED, "out of memory saving the config");
+    const hb_config *config = r->trainer.config;
+    const hb_machine *machine = &r->trainer.machine;
+    fprintf(memory, "# hebbes %s, device %s (%s)%s%s\n", HB_VERSION, machine->table->name,
+            machine->table->variant(machine->device), config->env->library ? ", " : "",
+            config->env->library ? config->env->library() : "");
+    hb_status status = hb_config_write(config, memory, error);
+    fclose(memory);
+    char path[HB_PATH];
+    hb_path(path, r->folder, "config.yaml");
+    if (status == HB_OK) status = hb_file_write(path, text, n, error);
+    free(text);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Checkpoints
+
+static int is_checkpoint(const struct dirent *entry) {
+    int generation, end = 0;
+    return sscanf(entry->d_name, "gen-%d.h5%n", &generation, &end) == 1 && end > 0 && !entry->d_name[end];
+}
+
+static void checkpoint_path(const run *r, const char *name, char path[HB_PATH]) {
+    char folder[HB_PATH];
+    hb_path(folder, r->folder, "checkpoints");
+    hb_path(path, folder, name);
+}
+
+// Removes all but the last k.
+static void prune(const run *r) {
+    char folder[HB_PATH];
+    hb_path(folder, r->folder, "checkpoints");
+    struct dirent **list;
+    const int n = scandir(folder, &list, is_checkpoint, alphasort);
+    for (int k = 0; k < n; k++) {
+        char path[HB_PATH];
+        checkpoint_path(r, list[k]->d_name, path);
+        if (k < n - (int)r->trainer.settings->keep_checkpoints) unlink(path);
+        free(list[k]);
+    }
+    if (n >= 0) free(list);
+}
+
+static hb_status save(run *r, const char *name, hb_error *error) {
+    const double begun = hb_now();
+    char path[HB_PATH];
+    checkpoint_path(r, name, path);
+    const hb_status status = hb_checkpoint_save(&r->trainer, path, error);
+    r->save += hb_now() - begun;
+    return status;
+}
+
+static hb_status save_generation(run *r, hb_error *error) {
+    char name[32];
+    snprintf(name, sizeof name, "gen-%06lld.h5", (long long)r->trainer.search.generation);
+    const hb_status status = save(r, name, error);
+    if (status == HB_OK) prune(r);
+    return status;
+}
+
+hb_status hb_run_load(hb_trainer *trainer, const char *folder, const char *which,
+                      void (*tell)(void *context, const char *line), void *context, hb_error *error) {
+    char checkpoints[HB_PATH], path[HB_PATH];
+    hb_path(checkpoints, folder, "checkpoints");
+    hb_path(path, checkpoints, "best.h5");
+    if (strcmp(which, "best") == 0 && access(path, F_OK) == 0)
+        return hb_checkpoint_load(trainer, path, error);
+    struct dirent **list;
+    const int n = scandir(checkpoints, &list, is_checkpoint, alphasort);
+    if (n < 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected a run's folder with checkpoints in it", folder);
+    hb_status status = hb_fail(error, HB_BAD_INPUT, "%s: no checkpoint is there", folder);
+    for (int k = n - 1; k >= 0; k--) {
+        hb_error why;
+        hb_path(path, checkpoints, list[k]->d_name);
+        if (status != HB_OK) {
+            status = hb_checkpoint_load(trainer, path, &why);
+            if (status != HB_OK && tell) tell(context, why.message);
+            if (status != HB_OK && error) *error = why;
+        }
+        free(list[k]);
+    }
+    free(list);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Generations
+
+static void report_progress(const run *r, const hb_generation *g) {
+    if (!r->hooks || !r->hooks->progress) return;
+    const double seconds = g->seconds > 0 ? g->seconds : 1e-9;
+    const hb_progress progress = {.generation = g->generation,
+                                  .generations = r->trainer.settings->generations,
+                                  .mean = g->mean,
+                                  .sd = g->sd,
+                                  .max = g->max,
+                                  .steps_per_second = (double)g->env_steps / seconds,
+                                  .seconds = g->seconds,
+                                  .physics_share = g->physics / seconds,
+                                  .policy_share = g->policy / seconds,
+                                  .update_share = g->update / seconds,
+                                  .best_mean = r->trainer.best_mean};
+    r->hooks->progress(r->hooks->context, &progress);
+}
+
+// One generation with all that is written about it. The best checkpoint holds the search before its update:
+// the distribution whose population did so well.
+static hb_status generation(run *r, bool *solved, hb_error *error) {
+    hb_trainer *trainer = &r->trainer;
+    hb_generation report;
+    const atomic_bool *stop = r->hooks && r->hooks->stop ? &r->hooks->stop->requested : NULL;
+    hb_status status = hb_trainer_live(trainer, &report, stop, error);
+    if (status != HB_OK) return status;
+    if (report.mean > trainer->best_mean) {
+        trainer->best_mean = report.mean;
+        status = save(r, "best.h5", error);
+        if (status != HB_OK) return status;
+    }
+    status = hb_trainer_update(trainer, &report, error);
+    if (status != HB_OK) return status;
+    status = hb_metrics_add(r->metrics, &report, r->save, error);
+    r->save = 0;
+    if (status != HB_OK) return status;
+    report_progress(r, &report);
+    *solved = report.mean > trainer->settings->stop_mean;
+    if (trainer->search.generation % trainer->settings->checkpoint_every == 0)
+        status = save_generation(r, error);
+    return status;
+}
+
+static hb_status train(run *r, hb_error *error) {
+    hb_trainer *trainer = &r->trainer;
+    hb_status status = HB_OK;
+    bool solved = false;
+    while (status == HB_OK && !solved && trainer->search.generation < trainer->settings->generations)
+        status = generation(r, &solved, error);
+    if (status != HB_OK && status != HB_INTERRUPTED) return status;
+    hb_error why;
+    const hb_status saved = save_generation(r, &why);
+    if (saved != HB_OK) {
+        if (error) *error = why;
+        return saved;
+    }
+    tell_log(r, status == HB_OK ? "done: %lld generations" : "interrupted after %lld generations",
+             (long long)trainer->search.generation);
+    if (status == HB_INTERRUPTED)
+        return hb_fail(error, status, "stopped on request after %lld generations; 'hebbes resume %s' goes on",
+                       (long long)trainer->search.generation, r->folder);
+    return HB_OK;
+}
+
+static void close_run(run *r) {
+    hb_metrics_close(r->metrics);
+    hb_trainer_close(&r->trainer);
+    if (r->log) fclose(r->log);
+    free(r);
+}
+
+static hb_status begin(run *r, hb_error *error) {
+    hb_status status = hb_metrics_open(&r->trainer, r->folder, &r->metrics, error);
+    if (status != HB_OK) return status;
+    if (r->hooks && r->hooks->started)
+        r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);
+    return train(r, error);
+}
+
+static hb_status fresh(run *r, hb_error *error) {
+    char checkpoints[HB_PATH];
+    hb_path(checkpoints, r->folder, "checkpoints");
+    hb_status status = make_folder(r->folder, error);
+    if (status == HB_OK) status = make_folder(checkpoints, error);
+    if (status == HB_OK) status = open_log(r, error);
+    if (status == HB_OK) status = save_config(r, error);
+    if (status != HB_OK) return status;
+    tell_log(r, "hebbes %s starts a run", HB_VERSION);
+    status = save_generation(r, error);
+    return status == HB_OK ? begin(r, error) : status;
+}
+
+hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+    run *r = calloc(1, sizeof *r);
+    if (!r) return hb_fail(error, HB_FAILED, "out of memory");
+    r->hooks = hooks;
+    choose_folder(config, r->folder);
+    hb_status status = HB_OK;
+    if (access(r->folder, F_OK) == 0) status = make_folder(r->folder, error); // says what to do
+    if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
+    if (status == HB_OK) status = fresh(r, error);
+    close_run(r);
+    return status;
+}
+
+hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **out,
+                        hb_error *error) {
+    char path[HB_PATH], before[IDENTITY], after[IDENTITY];
+    hb_path(path, folder, "config.yaml");
+    hb_config *config;
+    hb_status status = hb_config_open(path, NULL, 0, &config, error);
+    if (status != HB_OK) return status;
+    hb_config_identity(config, before, sizeof before);
+    hb_config_close(config);
+    status = hb_config_open(path, sets, n_sets, &config, error);
+    if (status != HB_OK) return status;
+    hb_config_identity(config, after, sizeof after);
+    if (strcmp(before, after) != 0) {
+        hb_config_close(config);
+        return hb_fail(error, HB_BAD_INPUT, "%s: --set would make this another run; train it anew instead",
+                       folder);
+    }
+    *out = config;
+    return HB_OK;
+}
+
+hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
+                    hb_error *error) {
+    hb_config *config;
+    hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
+    if (status != HB_OK) return status;
+    run *r = calloc(1, sizeof *r);
+    if (!r) {
+        hb_config_close(config);
+        return hb_fail(error, HB_FAILED, "out of memory");
+    }
+    r->hooks = hooks;
+    snprintf(r->folder, sizeof r->folder, "%s", folder);
+    status = open_log(r, error);
+    if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
+    if (status == HB_OK) status = hb_run_load(&r->trainer, folder, "last", note, r, error);
+    if (status == HB_OK) {
+        tell_log(r, "hebbes %s resumes after %lld generations", HB_VERSION,
+                 (long long)r->trainer.search.generation);
+        status = begin(r, error);
+    }
+    close_run(r);
+    hb_config_close(config);
+    return status;
+}
+
+hb_status hb_digest(const char *folder, char digest[33], hb_error *error) {
+    hb_config *config;
+    hb_status status = hb_run_config(folder, NULL, 0, &config, error);
+    if (status != HB_OK) return status;
+    hb_trainer trainer;
+    status = hb_trainer_open(config, &trainer, error);
+    if (status == HB_OK) {
+        status = hb_run_load(&trainer, folder, "last", NULL, NULL, error);
+        if (status == HB_OK) status = hb_checkpoint_digest(&trainer, digest, error);
+        hb_trainer_close(&trainer);
+    }
+    hb_config_close(config);
+    return status;
+}

@@ -1,0 +1,59 @@
+#include "host/search.h"
+
+#include <string.h>
+
+const hb_search_method *const hb_searches[] = {&hb_search_normal, NULL};
+
+hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings,
+                           const hb_net *net, hb_error *error) {
+    *search = (hb_search){
+        .machine = machine, .settings = settings, .net = net, .lr = settings->lr, .sigma = settings->sigma};
+    for (int k = 0; hb_searches[k]; k++)
+        if (strcmp(hb_searches[k]->name, settings->search) == 0) search->method = hb_searches[k];
+    if (!search->method)
+        return hb_fail(error, HB_BAD_INPUT, "search.kind: no search is called '%s'", settings->search);
+    const hb_status status = search->method->create(search, error);
+    if (status != HB_OK) hb_search_destroy(search);
+    return status;
+}
+
+void hb_search_destroy(hb_search *search) {
+    for (int32_t k = 0; k < search->n_arrays; k++)
+        search->machine->table->free(search->machine->device, search->array[k].data);
+    search->n_arrays = 0;
+}
+
+hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, float **data, hb_error *error) {
+    const hb_machine *machine = search->machine;
+    const hb_status status = machine->table->alloc(machine->device, n, data, error);
+    if (status == HB_OK) search->array[search->n_arrays++] = (hb_search_array){name, *data, n};
+    return status;
+}
+
+hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *error) {
+    const hb_status status = search->method->update(search, fitness, error);
+    if (status != HB_OK) return status;
+    if (search->lr > search->settings->lr_floor) search->lr *= search->settings->lr_decay;
+    if (search->sigma > search->settings->sigma_floor) search->sigma *= search->settings->sigma_decay;
+    search->generation++;
+    return HB_OK;
+}
+
+hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t individual, uint32_t episode) {
+    return (hb_noise){.seed = (uint32_t)search->settings->seed,
+                      .stream = stream,
+                      .generation = (uint32_t)search->generation,
+                      .individual = (uint32_t)individual,
+                      .episode = episode};
+}
+
+void hb_search_mean_genome(const hb_search *search, hb_genome *genome) {
+    search->method->genome(search, 0, genome);
+    genome->sigma = 0.0f;
+}
+
+void hb_search_eval_genome(const hb_search *search, int64_t r, hb_genome *genome) {
+    search->method->genome(search, 0, genome);
+    genome->sigma = (float)search->sigma;
+    genome->noise = hb_search_noise(search, HB_STREAM_SEARCH, r, HB_EPISODE_EVAL);
+}

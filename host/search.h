@@ -1,0 +1,65 @@
+// Search distributions: where individuals come from and how their fitness moves the distribution. Each is an
+// entry of the table and a file (search_NAME.c).
+#ifndef HB_SEARCH_H
+#define HB_SEARCH_H
+
+#include "host/machine.h"
+#include "kernels/net.h"
+
+typedef struct hb_search hb_search;
+
+// An array of the search's state, for digests and checkpoints: n floats in the device's memory.
+typedef struct {
+    const char *name;
+    float *data;
+    size_t n;
+} hb_search_array;
+
+#define HB_MAX_ARRAYS 8
+
+typedef struct {
+    const char *name;
+    const char *summary;
+    // Allocates the arrays and draws the start. The machine must outlive the search.
+    hb_status (*create)(hb_search *search, hb_error *error);
+    // The genome of individual s of the generation under way.
+    void (*genome)(const hb_search *search, int64_t s, hb_genome *genome);
+    // Takes the fitness of all individuals and moves the distribution by one generation's step.
+    hb_status (*update)(hb_search *search, const double *fitness, hb_error *error);
+} hb_search_method;
+
+extern const hb_search_method *const hb_searches[]; // ends with NULL
+extern const hb_search_method hb_search_normal;
+
+// The whole state of a search: these fields and the arrays.
+struct hb_search {
+    const hb_search_method *method;
+    hb_machine *machine;
+    const hb_settings *settings;
+    const hb_net *net;
+    int64_t generation; // done so far
+    double lr, sigma;   // of the generation under way
+    int32_t n_arrays;
+    hb_search_array array[HB_MAX_ARRAYS];
+};
+
+// Starts the configured search; the caller destroys it. machine, settings and net must outlive it.
+hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings,
+                           const hb_net *net, hb_error *error);
+void hb_search_destroy(hb_search *search);
+
+// One generation: updates from the fitness (population), decays lr and sigma, counts.
+hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *error);
+
+// Adds a zeroed array to the state; for `create` of a method.
+hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, float **data, hb_error *error);
+
+// The mean of the search as a genome without noise, and individual r of an evaluation drawn around it.
+void hb_search_mean_genome(const hb_search *search, hb_genome *genome);
+void hb_search_eval_genome(const hb_search *search, int64_t r, hb_genome *genome);
+
+// Noise of this run's streams: `episode` tells variations apart, HB_EPISODE_EVAL evaluation from training.
+#define HB_EPISODE_EVAL 0x10000u
+hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t individual, uint32_t episode);
+
+#endif

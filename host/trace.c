@@ -1,0 +1,290 @@
+// One life as HDF5, complete enough to be replayed in NumPy (tests/replay.py does).
+#include "host/files.h"
+#include "host/hebbes.h"
+#include "host/run.h"
+
+#include <errno.h>
+#include <hdf5.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+    hb_trainer *trainer;
+    const hb_trace_def *def;
+    int32_t variation;
+    hb_lane lane;
+    hb_noise reset;
+    hb_group *group;
+    void *body;
+    hid_t file;
+    int64_t steps; // recorded
+    int32_t n_state;
+    // (T, size) each; weights of layer l are (T + 1, I, O)
+    float *observation, *action;
+    double *reward, *state;
+    float *weights[HB_MAX_LAYERS];
+} trace;
+
+// ---------------------------------------------------------------------------------------------------
+// Living
+
+static int32_t state_length(const hb_env_table *env) {
+    int32_t n = 0;
+    for (const hb_env_field *f = env->fields; f && f->name; f++) n += f->length;
+    return n;
+}
+
+static size_t layer_size(const hb_layer *layer) {
+    return (size_t)layer->inputs * (size_t)layer->outputs;
+}
+
+static hb_status allocate(trace *t, hb_error *error) {
+    const hb_env_table *env = t->trainer->config->env;
+    const hb_net *net = &t->trainer->net;
+    const size_t steps = (size_t)t->def->steps;
+    t->n_state = state_length(env);
+    t->observation =
+        calloc(steps + 1, (size_t)env->observation_size * sizeof(float)); // one more than is kept
+    t->action = calloc(steps, (size_t)env->action_size * sizeof(float));
+    t->reward = calloc(steps, sizeof(double));
+    t->state = calloc(steps, (size_t)(t->n_state + 1) * sizeof(double));
+    bool ok = t->observation && t->action && t->reward && t->state;
+    for (int32_t l = 0; l < net->n_layers; l++) {
+        t->weights[l] = calloc(steps + 1, layer_size(&net->layer[l]) * sizeof(float));
+        ok = ok && t->weights[l];
+    }
+    return ok ? HB_OK
+              : hb_fail(error, HB_FAILED, "out of memory for a trace of %zu steps; lower --steps", steps);
+}
+
+static hb_status record_weights(trace *t, int64_t step, hb_error *error) {
+    const hb_net *net = &t->trainer->net;
+    hb_status status = HB_OK;
+    for (int32_t l = 0; l < net->n_layers && status == HB_OK; l++)
+        status = t->trainer->machine.table->group_weights(
+            t->group, 0, l, t->weights[l] + (size_t)step * layer_size(&net->layer[l]), error);
+    return status;
+}
+
+static hb_status live(trace *t, hb_error *error) {
+    const hb_env_table *env = t->trainer->config->env;
+    const hb_device_table *table = t->trainer->machine.table;
+    hb_status status = table->group_expand(t->group, 0, 1, &t->lane, NULL, error);
+    if (status == HB_OK) status = record_weights(t, 0, error);
+    hb_random random;
+    hb_random_start(&random, t->reset);
+    hb_env_step step;
+    hb_env_outcome outcome = env->reset(t->body, t->variation, &random.base, t->observation, &step);
+    while (status == HB_OK && outcome == HB_ENV_RUNNING && t->steps < t->def->steps) {
+        const size_t k = (size_t)t->steps;
+        float *observation = t->observation + k * (size_t)env->observation_size;
+        float *action = t->action + k * (size_t)env->action_size;
+        if (env->snapshot) env->snapshot(t->body, t->state + k * (size_t)t->n_state);
+        status = table->group_step(t->group, 0, 1, NULL, observation, action, error);
+        if (status == HB_OK) status = record_weights(t, t->steps + 1, error);
+        outcome = env->step(t->body, action, observation + env->observation_size, &step);
+        t->reward[k] = step.fitness;
+        t->steps++;
+    }
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Writing
+
+static bool put_array(hid_t place, const char *name, hid_t type, int rank, const hsize_t *shape,
+                      const void *data) {
+    const hid_t space = H5Screate_simple(rank, shape, NULL);
+    const hid_t set = H5Dcreate2(place, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const bool ok = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    if (set >= 0) H5Dclose(set);
+    H5Sclose(space);
+    return ok;
+}
+
+static bool put_number(hid_t place, const char *name, int64_t value) {
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t attribute = H5Acreate2(place, name, H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT);
+    const bool ok = H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0;
+    H5Aclose(attribute);
+    H5Sclose(space);
+    return ok;
+}
+
+static bool put_text(hid_t place, const char *name, const char *text) {
+    const hid_t space = H5Screate(H5S_SCALAR), type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, strlen(text) + 1);
+    const hid_t attribute = H5Acreate2(place, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    const bool ok = H5Awrite(attribute, type, text) >= 0;
+    H5Aclose(attribute);
+    H5Tclose(type);
+    H5Sclose(space);
+    return ok;
+}
+
+// The names of a rule's coefficients, in order, separated by blanks.
+static void coefficient_names(const hb_rule *rule, char out[HB_TEXT]) {
+    size_t n = 0;
+    out[0] = '\0';
+    for (int32_t c = 0; c < rule->n_coefficients; c++)
+        n += (size_t)snprintf(out + n, HB_TEXT - n, "%s%s", c ? " " : "", rule->coefficients[c]);
+}
+
+static bool put_layer(trace *t, int32_t l, const float *genome) {
+    const hb_net *net = &t->trainer->net;
+    const hb_layer *layer = &net->layer[l];
+    char name[32];
+    snprintf(name, sizeof name, "layer%d", l + 1);
+    const hid_t group = H5Gcreate2(t->file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const hsize_t inputs = (hsize_t)layer->inputs, outputs = (hsize_t)layer->outputs;
+    const hsize_t weights[] = {(hsize_t)t->steps + 1, inputs, outputs};
+    bool ok = put_array(group, "w", H5T_NATIVE_FLOAT, 3, weights, t->weights[l]) &&
+              put_text(group, "activation", layer->activation == HB_TANH ? "tanh" : "linear");
+    if (ok && net->rule) {
+        const hsize_t coefficients[] = {inputs, outputs, (hsize_t)net->rule->n_coefficients};
+        char names[HB_TEXT];
+        coefficient_names(net->rule, names);
+        ok = put_array(group, "coefficients", H5T_NATIVE_FLOAT, 3, coefficients,
+                       genome + layer->genome_offset);
+        const hid_t set = H5Dopen2(group, "coefficients", H5P_DEFAULT);
+        ok = ok && put_text(set, "names", names);
+        H5Dclose(set);
+    }
+    H5Gclose(group);
+    return ok;
+}
+
+// The environment's state as one dataset per field: (T, length), float64, before each step.
+static bool put_fields(const trace *t) {
+    const hb_env_table *env = t->trainer->config->env;
+    int32_t at = 0;
+    bool ok = true;
+    for (const hb_env_field *f = env->fields; f && f->name && ok; f++) {
+        double *column = malloc(((size_t)t->steps * (size_t)f->length + 1) * sizeof *column);
+        if (!column) return false;
+        for (int64_t k = 0; k < t->steps; k++)
+            memcpy(column + k * f->length, t->state + k * t->n_state + at,
+                   (size_t)f->length * sizeof *column);
+        const hsize_t shape[] = {(hsize_t)t->steps, (hsize_t)f->length};
+        ok = put_array(t->file, f->name, H5T_NATIVE_DOUBLE, 2, shape, column);
+        free(column);
+        at += f->length;
+    }
+    return ok;
+}
+
+static hb_status write_file(trace *t, hb_error *error) {
+    const hb_trainer *trainer = t->trainer;
+    const hb_env_table *env = trainer->config->env;
+    const hb_net *net = &trainer->net;
+    float *genome = NULL;
+    const size_t size = (size_t)net->genome_size;
+    hb_status status = trainer->machine.table->alloc(trainer->machine.device, size, &genome, error);
+    float *host = malloc(size * sizeof *host);
+    if (status == HB_OK && !host) status = hb_fail(error, HB_FAILED, "out of memory writing a trace");
+    if (status == HB_OK)
+        status =
+            trainer->machine.table->sample(trainer->machine.device, &t->lane.genome, genome, 0, size, error);
+    if (status == HB_OK)
+        status = trainer->machine.table->download(trainer->machine.device, host, genome, size, error);
+    trainer->machine.table->free(trainer->machine.device, genome);
+    if (status == HB_OK) {
+        const hsize_t steps = (hsize_t)t->steps;
+        const hsize_t observation[] = {steps, (hsize_t)env->observation_size};
+        const hsize_t action[] = {steps, (hsize_t)env->action_size};
+        bool ok = put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, observation, t->observation) &&
+                  put_array(t->file, "action", H5T_NATIVE_FLOAT, 2, action, t->action) &&
+                  put_array(t->file, "reward", H5T_NATIVE_DOUBLE, 1, &steps, t->reward) && put_fields(t);
+        for (int32_t l = 0; l < net->n_layers && ok; l++) ok = put_layer(t, l, host);
+        ok = ok && put_number(t->file, "seed", trainer->settings->seed) &&
+             put_number(t->file, "generation", trainer->search.generation) &&
+             put_number(t->file, "individual", t->def->individual) &&
+             put_number(t->file, "normalise", net->normalise) && put_text(t->file, "env", env->name) &&
+             put_text(t->file, "variation", env->variations[t->variation]) &&
+             put_text(t->file, "rule", net->rule ? net->rule->name : "static") &&
+             put_text(t->file, "init", net->init ? net->init->name : "genome");
+        if (!ok) status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot write it", t->def->out);
+    }
+    free(host);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Opening a source
+
+static hb_status prepare(trace *t, hb_error *error) {
+    hb_trainer *trainer = t->trainer;
+    const hb_env_table *env = trainer->config->env;
+    const char *name = t->def->variation ? t->def->variation : trainer->settings->variations.item[0];
+    t->variation = hb_variation_index(env, name);
+    if (t->variation < 0)
+        return hb_fail(error, HB_BAD_INPUT, "--variation: environment '%s' has no '%s'", env->name, name);
+    if (t->def->individual >= trainer->settings->population)
+        return hb_fail(error, HB_BAD_INPUT, "--individual: expected mean or 0 to %lld, found %lld",
+                       (long long)trainer->settings->population - 1, (long long)t->def->individual);
+    // Individual K is the one that the next generation would hold; the mean is its own.
+    const int64_t k = t->def->individual < 0 ? 0 : t->def->individual;
+    if (t->def->individual < 0)
+        hb_search_mean_genome(&trainer->search, &t->lane.genome);
+    else
+        trainer->search.method->genome(&trainer->search, k, &t->lane.genome);
+    const uint32_t episode = t->def->individual < 0 ? HB_EPISODE_EVAL : 0;
+    t->lane.weights =
+        hb_search_noise(&trainer->search, HB_STREAM_WEIGHTS, k, episode + (uint32_t)t->variation);
+    t->reset = hb_search_noise(&trainer->search, HB_STREAM_RESET, k, episode + (uint32_t)t->variation);
+    char message[512];
+    if (env->body_create(trainer->world, &t->body, message, sizeof message) != 0)
+        return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
+    const hb_machine *machine = &trainer->machine;
+    const hb_status status =
+        machine->table->group_create(machine->device, &trainer->net, 1, &t->group, error);
+    return status == HB_OK ? allocate(t, error) : status;
+}
+
+static hb_status trace_trainer(hb_trainer *trainer, const hb_trace_def *def, hb_error *error) {
+    trace t = {.trainer = trainer, .def = def, .file = -1};
+    hb_status status = prepare(&t, error);
+    if (status == HB_OK) status = live(&t, error);
+    if (status == HB_OK) {
+        H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+        t.file = H5Fcreate(def->out, H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
+        if (t.file < 0)
+            status = hb_fail(error, HB_BAD_INPUT, "%s: cannot be created: %s", def->out, strerror(errno));
+    }
+    if (status == HB_OK) status = write_file(&t, error);
+    if (t.file >= 0 && H5Fclose(t.file) < 0 && status == HB_OK)
+        status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot write it", def->out);
+    if (t.file >= 0 && status != HB_OK) unlink(def->out);
+    trainer->machine.table->group_destroy(t.group);
+    if (t.body) trainer->config->env->body_destroy(t.body);
+    for (int32_t l = 0; l < HB_MAX_LAYERS; l++) free(t.weights[l]);
+    free(t.observation);
+    free(t.action);
+    free(t.reward);
+    free(t.state);
+    return status;
+}
+
+hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
+                   hb_error *error) {
+    struct stat about;
+    const bool is_run = stat(source, &about) == 0 && S_ISDIR(about.st_mode);
+    if (access(def->out, F_OK) == 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one",
+                       def->out);
+    hb_config *config;
+    hb_status status = is_run ? hb_run_config(source, sets, n_sets, &config, error)
+                              : hb_config_open(source, sets, n_sets, &config, error);
+    if (status != HB_OK) return status;
+    hb_trainer trainer;
+    status = hb_trainer_open(config, &trainer, error);
+    if (status == HB_OK) {
+        if (is_run) status = hb_run_load(&trainer, source, "last", NULL, NULL, error);
+        if (status == HB_OK) status = trace_trainer(&trainer, def, error);
+        hb_trainer_close(&trainer);
+    }
+    hb_config_close(config);
+    return status;
+}

@@ -1,0 +1,243 @@
+#include "kernels/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct hb_device {
+    const hb_cpu_body *body;
+};
+
+// ---------------------------------------------------------------------------------------------------
+// Choosing a build
+
+typedef struct {
+    const hb_cpu_body *body;
+    int usable;
+} candidate;
+
+static int candidates(candidate *list) {
+    int n = 0;
+#ifdef __x86_64__
+    __builtin_cpu_init();
+    const int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+    list[n++] = (candidate){&hb_cpu_avx512, avx512 && __builtin_cpu_supports("avx512vl")};
+    list[n++] = (candidate){&hb_cpu_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")};
+#endif
+    list[n++] = (candidate){&hb_cpu_generic, 1};
+    return n;
+}
+
+static hb_status cpu_probe(hb_error *error) {
+    (void)error;
+    return HB_OK;
+}
+
+static hb_status cpu_open(const char *variant, hb_device **device, hb_error *error) {
+    candidate list[3];
+    const int n = candidates(list);
+    const int any = strcmp(variant, "auto") == 0;
+    for (int k = 0; k < n; k++) {
+        if (!any && strcmp(list[k].body->variant, variant) != 0) continue;
+        if (!list[k].usable && any) continue;
+        if (!list[k].usable)
+            return hb_fail(error, HB_BAD_INPUT, "this processor cannot run the '%s' build", variant);
+        *device = malloc(sizeof **device);
+        if (!*device) return hb_fail(error, HB_FAILED, "out of memory opening the cpu device");
+        (*device)->body = list[k].body;
+        return HB_OK;
+    }
+    return hb_fail(error, HB_BAD_INPUT, "the cpu device has no '%s' build", variant);
+}
+
+static void cpu_close(hb_device *device) {
+    free(device);
+}
+
+static const char *cpu_variant(const hb_device *device) {
+    return device->body->variant;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Memory
+
+// Blocks from a megabyte's quarter up ask for huge pages: a lane is swept every step, and its 64 small pages
+// would not stay in the first-level TLB.
+static float *allocate(size_t n) {
+    const size_t huge = (size_t)2 << 20;
+    const size_t bytes = n * sizeof(float);
+    const size_t align = bytes >= huge / 8 ? huge : 64;
+    const size_t rounded = (bytes + align - 1) / align * align;
+    float *block = rounded < bytes ? NULL : aligned_alloc(align, rounded ? rounded : align);
+    if (!block) return NULL;
+    if (align == huge) madvise(block, rounded, MADV_HUGEPAGE);
+    return memset(block, 0, bytes);
+}
+
+static hb_status cpu_alloc(hb_device *device, size_t n, float **out, hb_error *error) {
+    (void)device;
+    *out = allocate(n);
+    if (!*out) return hb_fail(error, HB_FAILED, "out of memory: %zu bytes", n * sizeof(float));
+    return HB_OK;
+}
+
+static void cpu_free(hb_device *device, float *data) {
+    (void)device;
+    free(data);
+}
+
+static hb_status cpu_copy(hb_device *device, float *to, const float *from, size_t n, hb_error *error) {
+    (void)device;
+    (void)error;
+    memmove(to, from, n * sizeof *to);
+    return HB_OK;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Search
+
+static hb_status cpu_sample(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
+                            hb_error *error) {
+    (void)error;
+    device->body->sample(genome, h, begin, end);
+    return HB_OK;
+}
+
+static hb_status cpu_gradient(hb_device *device, float *g, const float *z, int32_t n_terms, hb_noise noise,
+                              size_t begin, size_t end, hb_error *error) {
+    (void)error;
+    device->body->gradient(g, z, n_terms, noise, begin, end);
+    return HB_OK;
+}
+
+static hb_status cpu_sgd(hb_device *device, float *mean, const float *g, float rate, size_t begin, size_t end,
+                         hb_error *error) {
+    (void)error;
+    device->body->sgd(mean, g, rate, begin, end);
+    return HB_OK;
+}
+
+static hb_status cpu_adam(hb_device *device, float *mean, float *m, float *v, const float *g,
+                          hb_adam parameters, size_t begin, size_t end, hb_error *error) {
+    (void)error;
+    device->body->adam(mean, m, v, g, parameters, begin, end);
+    return HB_OK;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Groups of lanes
+
+static size_t padded(int32_t n) {
+    return ((size_t)n + HB_CPU_PAD - 1) / HB_CPU_PAD * HB_CPU_PAD;
+}
+
+static hb_cpu_layout layout_of(const hb_net *net) {
+    hb_cpu_layout layout = {.lane = 0};
+    const size_t arrays = 1 + (size_t)__builtin_popcount(net->planes);
+    for (int32_t l = 0; l < net->n_layers; l++) {
+        layout.padded[l] = padded(net->layer[l].outputs);
+        layout.row[l] = layout.padded[l] * arrays;
+        layout.rows[l] = layout.lane;
+        layout.lane += layout.row[l] * (size_t)net->layer[l].inputs;
+    }
+    size_t activations = padded(net->layer[0].inputs);
+    for (int32_t l = 0; l < net->n_layers; l++) {
+        layout.activation[l + 1] = activations;
+        activations += layout.padded[l];
+    }
+    layout.activations[0] = layout.lane;
+    layout.activations[1] = layout.lane + activations;
+    layout.scale = layout.lane + 2 * activations;
+    layout.lane = layout.scale + padded(net->n_layers);
+    return layout;
+}
+
+// A worker keeps one lane for its whole life: it stays in the cache, and memory does not grow with P.
+static int32_t cpu_group_size(const hb_device *device, const hb_net *net) {
+    (void)device;
+    (void)net;
+    return 1;
+}
+
+static size_t cpu_group_bytes(const hb_device *device, const hb_net *net, int32_t lanes) {
+    (void)device;
+    return (size_t)lanes * (layout_of(net).lane * sizeof(float) + sizeof(int32_t));
+}
+
+static void cpu_group_destroy(hb_group *group) {
+    if (!group) return;
+    free(group->steps);
+    free(group->memory);
+    free(group);
+}
+
+static hb_status cpu_group_create(hb_device *device, const hb_net *net, int32_t lanes, hb_group **out,
+                                  hb_error *error) {
+    hb_group *group = calloc(1, sizeof *group);
+    if (!group) return hb_fail(error, HB_FAILED, "out of memory creating a group");
+    *group = (hb_group){.body = device->body, .net = *net, .layout = layout_of(net), .lanes = lanes};
+    group->memory = allocate(group->layout.lane * (size_t)lanes);
+    group->steps = calloc((size_t)lanes, sizeof *group->steps);
+    if (!group->memory || !group->steps) {
+        cpu_group_destroy(group);
+        return hb_fail(error, HB_FAILED,
+                       "out of memory: a group of %d lanes takes %zu bytes; lower run.group", lanes,
+                       cpu_group_bytes(device, net, lanes));
+    }
+    *out = group;
+    return HB_OK;
+}
+
+static hb_status cpu_group_expand(hb_group *group, int32_t first, int32_t count, const hb_lane *lane,
+                                  double *sum_of_squares, hb_error *error) {
+    const size_t genome = ((size_t)group->net.genome_size + 63) / 64 * 64;
+    const size_t weights = ((size_t)group->net.n_weights + 63) / 64 * 64;
+    float *scratch = aligned_alloc(64, (genome + weights) * sizeof *scratch);
+    if (!scratch) return hb_fail(error, HB_FAILED, "out of memory expanding a genome");
+    for (int32_t k = 0; k < count; k++)
+        group->body->expand(group, first + k, &lane[k], scratch, sum_of_squares ? &sum_of_squares[k] : NULL);
+    free(scratch);
+    return HB_OK;
+}
+
+static hb_status cpu_group_step(hb_group *group, int32_t first, int32_t count, const uint8_t *active,
+                                const float *observation, float *action, hb_error *error) {
+    (void)error;
+    const size_t inputs = (size_t)group->net.layer[0].inputs;
+    const size_t outputs = (size_t)group->net.layer[group->net.n_layers - 1].outputs;
+    for (int32_t k = 0; k < count; k++)
+        if (!active || active[k])
+            group->body->step(group, first + k, observation + (size_t)k * inputs,
+                              action + (size_t)k * outputs);
+    return HB_OK;
+}
+
+static hb_status cpu_group_weights(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error) {
+    (void)error;
+    group->body->weights(group, lane, layer, w);
+    return HB_OK;
+}
+
+const hb_device_table hb_cpu_device = {
+    .name = "cpu",
+    .summary = "host threads with AVX-512, AVX2 or plain C; the same bits from each",
+    .host_parallel = true,
+    .probe = cpu_probe,
+    .open = cpu_open,
+    .close = cpu_close,
+    .variant = cpu_variant,
+    .group_size = cpu_group_size,
+    .group_bytes = cpu_group_bytes,
+    .alloc = cpu_alloc,
+    .free = cpu_free,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .sample = cpu_sample,
+    .gradient = cpu_gradient,
+    .sgd = cpu_sgd,
+    .adam = cpu_adam,
+    .group_create = cpu_group_create,
+    .group_destroy = cpu_group_destroy,
+    .group_expand = cpu_group_expand,
+    .group_step = cpu_group_step,
+    .group_weights = cpu_group_weights};

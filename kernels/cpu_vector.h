@@ -1,0 +1,92 @@
+// The few vector operations that the step needs, for the instruction set this file is compiled for.
+// hb_vf holds HB_LANES floats; every operation is the IEEE one in each lane, so the width changes no bit.
+#ifndef HB_CPU_VECTOR_H
+#define HB_CPU_VECTOR_H
+
+#include "kernels/scalar.h"
+
+#if defined __AVX512F__
+#include <immintrin.h>
+#define HB_LANES   16
+#define HB_COLUMNS 8 // vectors of accumulators that fit the registers beside everything else
+typedef __m512 hb_vf;
+typedef __m512i hb_vi;
+HB_HD hb_vf hb_vf_load(const float *p) {
+    return _mm512_load_ps(p);
+}
+HB_HD void hb_vf_store(float *p, hb_vf a) {
+    _mm512_store_ps(p, a);
+}
+HB_HD hb_vf hb_vf_all(float a) {
+    return _mm512_set1_ps(a);
+}
+HB_HD hb_vf hb_vf_fma(hb_vf a, hb_vf b, hb_vf c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+HB_HD hb_vi hb_vi_zero(void) {
+    return _mm512_setzero_si512();
+}
+// max(m, bits of |a|)
+HB_HD hb_vi hb_vi_max_magnitude(hb_vi m, hb_vf a) {
+    return _mm512_max_epi32(m, _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fffffff)));
+}
+#elif defined __AVX2__ && defined __FMA__
+#include <immintrin.h>
+#define HB_LANES   8
+#define HB_COLUMNS 4
+typedef __m256 hb_vf;
+typedef __m256i hb_vi;
+HB_HD hb_vf hb_vf_load(const float *p) {
+    return _mm256_load_ps(p);
+}
+HB_HD void hb_vf_store(float *p, hb_vf a) {
+    _mm256_store_ps(p, a);
+}
+HB_HD hb_vf hb_vf_all(float a) {
+    return _mm256_set1_ps(a);
+}
+HB_HD hb_vf hb_vf_fma(hb_vf a, hb_vf b, hb_vf c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+HB_HD hb_vi hb_vi_zero(void) {
+    return _mm256_setzero_si256();
+}
+HB_HD hb_vi hb_vi_max_magnitude(hb_vi m, hb_vf a) {
+    return _mm256_max_epi32(m, _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0x7fffffff)));
+}
+#else
+#define HB_LANES   1
+#define HB_COLUMNS 4
+typedef float hb_vf;
+typedef int32_t hb_vi;
+HB_HD hb_vf hb_vf_load(const float *p) {
+    return *p;
+}
+HB_HD void hb_vf_store(float *p, hb_vf a) {
+    *p = a;
+}
+HB_HD hb_vf hb_vf_all(float a) {
+    return a;
+}
+HB_HD hb_vf hb_vf_fma(hb_vf a, hb_vf b, hb_vf c) {
+    return hb_fma(a, b, c);
+}
+HB_HD hb_vi hb_vi_zero(void) {
+    return 0;
+}
+HB_HD hb_vi hb_vi_max_magnitude(hb_vi m, hb_vf a) {
+    const int32_t magnitude = (int32_t)(hb_bits(a) & 0x7fffffffu);
+    return magnitude > m ? magnitude : m;
+}
+#endif
+
+// The largest of the lanes.
+HB_HD int32_t hb_vi_largest(hb_vi m) {
+    int32_t lane[HB_LANES];
+    __builtin_memcpy(lane, &m, sizeof m);
+    int32_t largest = lane[0];
+    for (int k = 1; k < HB_LANES; k++) largest = lane[k] > largest ? lane[k] : largest;
+    return largest;
+}
+
+#endif

@@ -1,0 +1,23 @@
+#include "kernels/device.h"
+#include "kernels/cpu.h"
+
+#include <string.h>
+
+// Best first: "auto" takes the first one that works.
+const hb_device_table *const hb_devices[] = {&hb_cpu_device};
+const int32_t hb_n_devices = sizeof hb_devices / sizeof *hb_devices;
+
+hb_status hb_device_find(const char *name, const hb_device_table **table, hb_error *error) {
+    const bool any = strcmp(name, "auto") == 0;
+    for (int32_t k = 0; k < hb_n_devices; k++) {
+        if (!any && strcmp(hb_devices[k]->name, name) != 0) continue;
+        hb_error why = {""};
+        const hb_status status = hb_devices[k]->probe(&why);
+        if (status == HB_OK) {
+            *table = hb_devices[k];
+            return HB_OK;
+        }
+        if (!any) return hb_fail(error, status, "device '%s' cannot be used: %s", name, why.message);
+    }
+    return hb_fail(error, HB_BAD_INPUT, "no device is called '%s' in this build", name);
+}

@@ -1,0 +1,76 @@
+// A device as a table of functions: memory, search operations, groups of lanes. What they compute stands in
+// ops.h. "cpu" is always there; others register themselves in device.c when they are compiled in.
+//
+// Unless said otherwise a function returns HB_OK, or a status with one line in *error (nullable), and
+// pointers to device memory come from `alloc`. On a device with `host_parallel` the operations on disjoint
+// ranges (of elements or of lanes) may be called at the same time from several threads; that is how the host
+// spreads them.
+#ifndef HB_DEVICE_H
+#define HB_DEVICE_H
+
+#include "kernels/ops.h"
+
+typedef struct hb_device hb_device; // private to each device
+typedef struct hb_group hb_group;   // the state of a number of lanes: weights, planes, activations
+
+typedef struct {
+    const char *name;
+    const char *summary;
+    bool host_parallel;
+
+    // Can the device be used here? Otherwise *error says why not.
+    hb_status (*probe)(hb_error *error);
+    // `variant` chooses among equal builds (cpu: "auto", "avx512", "avx2", "generic"). The caller owns
+    // *device and closes it after all that was made from it.
+    hb_status (*open)(const char *variant, hb_device **device, hb_error *error);
+    void (*close)(hb_device *device);
+    // The variant in use, a static string.
+    const char *(*variant)(const hb_device *device);
+    // How many lanes a group should have to serve the device well.
+    int32_t (*group_size)(const hb_device *device, const hb_net *net);
+    // Bytes of the device's memory that a group of `lanes` takes.
+    size_t (*group_bytes)(const hb_device *device, const hb_net *net, int32_t lanes);
+
+    // Arrays of n floats, zeroed, 64-byte aligned. free accepts NULL.
+    hb_status (*alloc)(hb_device *device, size_t n, float **out, hb_error *error);
+    void (*free)(hb_device *device, float *data);
+    hb_status (*upload)(hb_device *device, float *to, const float *from, size_t n, hb_error *error);
+    hb_status (*download)(hb_device *device, float *to, const float *from, size_t n, hb_error *error);
+
+    // Elements [begin, end) of a sample into h[begin..end); begin is a multiple of 64, h is the whole (D)
+    // array.
+    hb_status (*sample)(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
+                        hb_error *error);
+    // g[begin..end) from the K numbers z (host memory) and the noise sequences of individuals 0..K-1 of
+    // `noise`.
+    hb_status (*gradient)(hb_device *device, float *g, const float *z, int32_t n_terms, hb_noise noise,
+                          size_t begin, size_t end, hb_error *error);
+    hb_status (*sgd)(hb_device *device, float *mean, const float *g, float rate, size_t begin, size_t end,
+                     hb_error *error);
+    hb_status (*adam)(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam parameters,
+                      size_t begin, size_t end, hb_error *error);
+
+    // A group of `lanes` lanes of the network; the caller destroys it. *net is copied.
+    hb_status (*group_create)(hb_device *device, const hb_net *net, int32_t lanes, hb_group **group,
+                              hb_error *error);
+    void (*group_destroy)(hb_group *group);
+    // Starts the lives lane[0..count) in the group's lanes first..first+count. Nullable: sum_of_squares
+    // (count), host memory, receives the sum of squares of the penalised part of each genome.
+    hb_status (*group_expand)(hb_group *group, int32_t first, int32_t count, const hb_lane *lane,
+                              double *sum_of_squares, hb_error *error);
+    // One step of the lanes first..first+count: observation (count, I of the first layer) to action (count, O
+    // of the last layer), both in host memory. Nullable: active (count); lanes where it is 0 rest.
+    hb_status (*group_step)(hb_group *group, int32_t first, int32_t count, const uint8_t *active,
+                            const float *observation, float *action, hb_error *error);
+    // The weights of one layer of one lane after the update of its last step: w (I, O), host memory.
+    hb_status (*group_weights)(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
+} hb_device_table;
+
+extern const hb_device_table *const hb_devices[];
+extern const int32_t hb_n_devices;
+
+// The device of that name; "auto" is the first of the table that can be used here. Fails with HB_BAD_INPUT on
+// an unknown name, HB_FAILED where the named device cannot be used, saying why.
+hb_status hb_device_find(const char *name, const hb_device_table **table, hb_error *error);
+
+#endif

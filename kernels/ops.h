@@ -1,0 +1,69 @@
+// The operations, and exactly what each computes: equation, shapes, order of summation, source.
+// Every device gives these bits; kernels/device.h is the table through which they are called.
+//
+// fma(a, b, c) is a * b + c with one rounding. All numbers are float32 unless said.
+//
+// Sample (learning.md sections 4, 5). An individual's genome, for d in [0, D):
+//     h_d = fma(sigma, eps_d, mean_d)              eps = the normals of `noise`; sigma < 0 is the antithetic
+//     twin
+// Its sum of squares, for the L2 penalty, over the first n_penalised elements: 64 stripes
+//     q_r = fma(h_d, h_d, q_r) for ascending d with d % 64 = r,   then  sum = ((q_0 + q_1) + q_2) + ... in
+//     float64.
+//
+// Expand. Folds h into planes (hb_rule_fold) and draws the episode's weights, element e of w[I][O] of all
+// layers in a row being number e of `weights`:
+//     uniform   w = fma(u_e, 2 s, -s)              u = (word >> 8) / 2^24
+//     normal    w = s n_e
+//     sparse    w = s n_e, but 0 where fewer than ceil(0.8 O) elements of row i have a smaller (word, j) in
+//     the
+//               sequence HB_STREAM_WEIGHTS_MASK of the same id
+//     constant  w = s;   genome  w = h at the genome's end;   static net  w = h
+//
+// Step (learning.md sections 1, 2). One policy step of one lane: for each layer in turn, with pre, post the
+// layer's input and output of the last step and s the layer's scale (1 at first):
+//     w_ij <- fma(fma(a_ij, pre_i, c_ij), post_j, fma(s, w_ij, fma(b_ij, pre_i, d_ij)))   not in the first
+//     step;
+//                                                                    planes the rule lacks are +0; static:
+//                                                                    never
+//     s    <- 1 / max_ij |w_ij|                                      if normalising and updated; 1 if the max
+//     is 0 acc_j = fma(w_ij, x_i, acc_j) for ascending i, from +0 y_j   = f(s acc_j) tanh or linear, after
+//     its product is rounded
+// The max is that of the bit patterns of |w|, so a NaN wins. Inputs x are finite.
+//
+// Weights. What the lane's weights are after the update of its last step, w as above, times s if normalising.
+//
+// Gradient (learning.md section 4). Over K terms with numbers z_k and noise sequences of individual k =
+// 0..K-1:
+//     g_d = fma(z_k, eps_kd, g_d) for ascending k, from +0
+// SGD:   mean_d <- fma(rate, g_d, mean_d)
+// Adam (Kingma & Ba 2015), ascending the gradient G = scale g:
+//     m <- fma(beta1, m, (1 - beta1) G);  v <- fma(beta2, v, ((1 - beta2) G) G)
+//     mean <- fma(rate, (m c1) / (sqrt(v c2) + epsilon), mean)       c1, c2 = 1 / (1 - beta^t), from the host
+#ifndef HB_OPS_H
+#define HB_OPS_H
+
+#include "kernels/net.h"
+#include "kernels/scalar.h"
+
+#include <stddef.h>
+
+// An individual: where the search distribution is and which noise makes it. sigma = 0 is the mean itself.
+typedef struct {
+    const float *mean; // (D), in the device's memory
+    float sigma;
+    hb_noise noise;
+} hb_genome;
+
+// A life: an individual and the random numbers of its initial weights.
+typedef struct {
+    hb_genome genome;
+    hb_noise weights;
+} hb_lane;
+
+typedef struct {
+    float rate, scale;
+    float beta1, beta2, epsilon;
+    float correction1, correction2; // 1 / (1 - beta^t)
+} hb_adam;
+
+#endif

@@ -1,0 +1,149 @@
+"""The command line from outside: exit codes, one-line errors, plain output, signals."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+HEBBES = sys.argv.pop(1)
+SMALL = ["--set", "search.population=4", "--set", "run.generations=2", "--threads", "2"]
+CONFIG = "configs/ant/quickstart.yaml"
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.run_folder = os.path.join(self.folder.name, "run")
+
+    def hebbes(self, *arguments, code=0):
+        done = subprocess.run([HEBBES, *arguments], capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def refuses(self, *arguments, says, code=2):
+        done = self.hebbes(*arguments, code=code)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn(says, done.stderr)
+        self.assertTrue(done.stderr.startswith("hebbes: "))
+
+    def test_train_digest_eval_trace_resume(self):
+        done = self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL)
+        self.assertNotIn("\r", done.stdout)  # plain lines where it is no terminal
+        self.assertEqual(len(re.findall(r"^generation +\d+/2 ", done.stdout, re.M)), 2)
+        self.assertEqual(len(re.findall(r"hebbes (eval|trace|resume) " + self.run_folder, done.stdout)), 3)
+        digest = self.hebbes("digest", self.run_folder).stdout
+        self.assertRegex(digest, r"^[0-9a-f]{32}\n$")
+        rows = self.hebbes("eval", self.run_folder, "--set", "eval.rollouts=3").stdout.splitlines()
+        self.assertEqual(len(rows), 3)
+        life = os.path.join(self.folder.name, "life.h5")
+        self.hebbes("trace", self.run_folder, "--out", life, "--steps", "5")
+        self.refuses("trace", self.run_folder, "--out", life, says="does not exist yet")
+        self.hebbes("resume", self.run_folder, "--set", "run.generations=3")
+        self.assertNotEqual(self.hebbes("digest", self.run_folder).stdout, digest)
+        names = sorted(os.listdir(self.run_folder))
+        self.assertEqual([n for n in names if "tfevents" not in n], ["checkpoints", "config.yaml", "log.txt", "metrics.csv"])
+
+    def test_bad_input(self):
+        self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL)
+        before = sorted((p, p.stat().st_mtime_ns) for p in Path(self.run_folder).rglob("*"))
+        self.refuses("train", CONFIG, "--out", self.run_folder, says="hebbes resume " + self.run_folder)
+        self.assertEqual(before, sorted((p, p.stat().st_mtime_ns) for p in Path(self.run_folder).rglob("*")))
+        self.refuses("train", "nowhere.yaml", says="nowhere.yaml: cannot be read")
+        self.refuses("train", CONFIG, "--set", "search.populaton=4", says="did you mean 'search.population'?")
+        self.refuses("train", CONFIG, "--threads", "0", says="run.threads: expected a whole number from 1")
+        self.refuses("train", CONFIG, "--set", "search.population=3", says="expected an even number")
+        self.refuses("train", CONFIG, "--set", "env.model=none.xml", says="env.model: cannot read 'none.xml'")
+        self.refuses("train", CONFIG, "--device", "cuda", says="run.device: expected one of")
+        self.refuses("train", says="train: expected CONFIG")
+        self.refuses("fly", says="expected a command")
+        self.refuses(says="expected a command")
+        self.refuses("bench", "speed", says="expected step, es, env, generation or all")
+        self.refuses("trace", CONFIG, says="expected --out")
+        life = os.path.join(self.folder.name, "life.h5")
+        self.refuses("trace", CONFIG, "--out", life, "--variation", "long", says="has no 'long'")
+        self.refuses("trace", CONFIG, "--out", life, "--individual", "200", says="expected mean or 0 to 199")
+        self.refuses("eval", self.folder.name, says="config.yaml")
+        self.hebbes("trace", CONFIG, "--steps", "0", code=2)
+        self.hebbes("train", CONFIG, "--frobnicate", code=2)
+        self.assertFalse(os.path.exists(life))
+
+    def test_config_error_names_file_line_and_key(self):
+        path = os.path.join(self.folder.name, "bad.yaml")
+        Path(path).write_text("run:\n  seed: 1\nsearch:\n  sigma: wide\n")
+        self.refuses("plan", path, says=f"{path}:4: search.sigma: expected a number")
+
+    def test_signals_save_and_exit_75(self):
+        straight = os.path.join(self.folder.name, "straight")
+        sets = ["--set", "search.population=40", "--set", "run.generations=8", "--set", "run.checkpoint_every=100"]
+        self.hebbes("train", CONFIG, "--out", straight, *sets)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            folder = self.run_folder + str(number.value)
+            process = subprocess.Popen([HEBBES, "train", CONFIG, "--out", folder, *sets], stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True)
+            for _ in range(3):
+                process.stdout.readline()  # the start and two generations
+            time.sleep(0.02)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 75)
+            self.assertRegex(errors, r"^hebbes: stopped on request after \d generations; 'hebbes resume ")
+            self.hebbes("resume", folder)
+            self.assertEqual(self.hebbes("digest", folder).stdout, self.hebbes("digest", straight).stdout)
+
+    def test_killed_run_resumes(self):
+        sets = ["--set", "search.population=20", "--set", "run.generations=6", "--set", "run.checkpoint_every=2"]
+        straight = os.path.join(self.folder.name, "straight")
+        self.hebbes("train", CONFIG, "--out", straight, *sets)
+        process = subprocess.Popen([HEBBES, "train", CONFIG, "--out", self.run_folder, *sets], stdout=subprocess.PIPE)
+        for _ in range(5):
+            process.stdout.readline()
+        process.kill()
+        process.communicate()
+        self.hebbes("resume", self.run_folder)
+        self.assertEqual(self.hebbes("digest", self.run_folder).stdout, self.hebbes("digest", straight).stdout)
+        lines = Path(self.run_folder, "metrics.csv").read_text().splitlines()
+        self.assertEqual([line.split(",")[0] for line in lines], ["generation", "1", "2", "3", "4", "5", "6"])
+
+    def test_two_processes_do_not_share_a_run(self):
+        sets = ["--set", "search.population=200", "--set", "run.generations=50"]
+        process = subprocess.Popen([HEBBES, "train", CONFIG, "--out", self.run_folder, *sets], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        self.refuses("resume", self.run_folder, says="another process")
+        process.terminate()
+        process.communicate()
+
+    def test_help_is_the_schema(self):
+        text = self.hebbes("--help").stdout
+        done = self.hebbes("plan", CONFIG)
+        self.assertIn("D = 61440 evolved numbers", done.stdout)
+        for key in ("sigma_decay", "checkpoint_every", "early_stop", "held_out", "rollouts", "normalise"):
+            self.assertIn(key, text)
+        for command in ("train", "resume", "eval", "plan", "bench", "trace", "digest", "info"):
+            self.assertRegex(text, rf"(?m)^  {command} ")
+
+    def test_info(self):
+        text = self.hebbes("info").stdout
+        for word in ("cpu", "MuJoCo 4.0.0", "ABCD_lr_D_in_and_out", "coevolve", "palm_long_front"):
+            self.assertIn(word, text)
+
+    def test_bench_json(self):
+        done = self.hebbes("bench", "step", "--json", "--config", CONFIG)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([r["name"] for r in rows],
+                         ["step.ant.abcd_lr", "step.ant.abcd_lr.normalised", "step.ant.static"])
+        for row in rows:
+            self.assertEqual(row["unit"], "us")
+            self.assertGreater(row["value"], 0)
+            self.assertGreater(row["limit"], 0)
+            self.assertGreaterEqual(row["repeats"], 3)
+
+
+if __name__ == "__main__":
+    unittest.main()

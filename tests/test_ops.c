@@ -1,0 +1,464 @@
+// Every operation of ops.h on every device and build, against naive loops in double precision; and the bits
+// of all builds against each other.
+#include "tests/check.h"
+
+#include "kernels/device.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS = 5, LANES = 3 };
+
+static const hb_noise noise_id = {.seed = 5, .stream = HB_STREAM_SEARCH, .generation = 2, .individual = 1};
+static const hb_noise weights_id = {.seed = 5, .stream = HB_STREAM_WEIGHTS, .generation = 2, .individual = 9};
+
+// ---------------------------------------------------------------------------------------------------
+// Devices
+
+typedef struct {
+    const hb_device_table *table;
+    hb_device *device;
+} opened;
+
+static int open_all(opened list[8]) {
+    static const char *const variants[] = {"generic", "avx2", "avx512"};
+    int n = 0;
+    for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
+        hb_error why;
+        list[n].table = hb_devices[0];
+        if (list[n].table->open(variants[k], &list[n].device, &why) == HB_OK)
+            n++;
+        else
+            print_message("[  SKIPPED ] cpu %s: %s\n", variants[k], why.message);
+    }
+    return n;
+}
+
+static void close_all(opened list[8], int n) {
+    for (int k = 0; k < n; k++) list[k].table->close(list[k].device);
+}
+
+static uint64_t hash(uint64_t h, const float *data, size_t n) {
+    for (size_t i = 0; i < n; i++) h = (h ^ hb_bits(data[i])) * 1099511628211ull;
+    return h;
+}
+
+static float *floats(size_t n) {
+    float *data = calloc(n ? n : 1, sizeof *data);
+    assert_non_null(data);
+    return data;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Sample, gradient, SGD, Adam
+
+static const size_t sizes[] = {1, 31, 32, 33, 63, 64, 65, 1000};
+
+static void sample_is_mean_plus_noise(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    for (int k = 0; k < n; k++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            const size_t size = sizes[s];
+            float *mean = floats(size + 16), *h = floats(size + 16); // 16 numbers of guard
+            for (size_t d = 0; d < size + 16; d++) mean[d] = (float)d, h[d] = -7.0f;
+            const hb_genome genome = {mean, -0.25f, noise_id};
+            check_ok(list[k].table->sample(list[k].device, &genome, h, 0, size, NULL), (hb_error){"sample"});
+            for (size_t d = 0; d < size; d++)
+                assert_true(h[d] == fmaf(-0.25f, hb_noise_normal(noise_id, d), mean[d]));
+            for (size_t d = size; d < size + 16; d++) assert_true(h[d] == -7.0f);
+            free(mean);
+            free(h);
+        }
+    close_all(list, n);
+}
+
+static void gradient_is_weighted_noise(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    const float z[7] = {1.5f, -2.0f, 0.25f, 0.0f, 1e-3f, -1.0f, 3.0f};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int32_t terms = 1; terms <= 7; terms += 3) {
+            const size_t size = sizes[s];
+            uint64_t first = 0;
+            for (int k = 0; k < n; k++) {
+                float *g = floats(size + 16);
+                for (size_t d = 0; d < size + 16; d++) g[d] = -7.0f;
+                // In two ranges, as threads would.
+                const size_t half = size / 2 / 64 * 64;
+                list[k].table->gradient(list[k].device, g, z, terms, noise_id, 0, half, NULL);
+                list[k].table->gradient(list[k].device, g, z, terms, noise_id, half, size, NULL);
+                for (size_t d = 0; d < size; d++) {
+                    double sum = 0;
+                    for (int32_t t = 0; t < terms; t++) {
+                        hb_noise id = noise_id;
+                        id.individual = (uint32_t)t;
+                        sum += (double)z[t] * (double)hb_noise_normal(id, d);
+                    }
+                    check_close(g[d], sum, 4e-6); // 7 roundings of sums below 16
+                }
+                for (size_t d = size; d < size + 16; d++) assert_true(g[d] == -7.0f);
+                const uint64_t bits = hash(1, g, size);
+                if (k == 0) first = bits;
+                assert_true(bits == first);
+                free(g);
+            }
+        }
+    close_all(list, n);
+}
+
+static void sgd_and_adam(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    enum { N = 65 };
+    uint64_t first = 0;
+    for (int k = 0; k < n; k++) {
+        float mean[N], m[N], v[N], g[N];
+        double mean_d[N], m_d[N], v_d[N];
+        for (int d = 0; d < N; d++) {
+            mean[d] = (float)d, m[d] = v[d] = 0;
+            mean_d[d] = d, m_d[d] = v_d[d] = 0;
+        }
+        for (int t = 1; t <= 20; t++) {
+            const hb_adam p = {.rate = 0.05f,
+                               .scale = 0.5f,
+                               .beta1 = 0.9f,
+                               .beta2 = 0.999f,
+                               .epsilon = 1e-8f,
+                               .correction1 = (float)(1 / (1 - pow(0.9, t))),
+                               .correction2 = (float)(1 / (1 - pow(0.999, t)))};
+            for (int d = 0; d < N; d++) g[d] = hb_noise_normal(noise_id, (uint64_t)(t * N + d));
+            list[k].table->adam(list[k].device, mean, m, v, g, p, 0, 64, NULL);
+            list[k].table->adam(list[k].device, mean, m, v, g, p, 64, N, NULL);
+            for (int d = 0; d < N; d++) {
+                const double gradient = 0.5 * (double)g[d];
+                m_d[d] = 0.9 * m_d[d] + 0.1 * gradient;
+                v_d[d] = 0.999 * v_d[d] + 0.001 * gradient * gradient;
+                mean_d[d] +=
+                    0.05 * (m_d[d] / (1 - pow(0.9, t))) / (sqrt(v_d[d] / (1 - pow(0.999, t))) + 1e-8);
+                check_close(mean[d], mean_d[d], 2e-5 * (1 + fabs(mean_d[d])));
+            }
+        }
+        list[k].table->sgd(list[k].device, mean, g, 0.125f, 0, N, NULL);
+        for (int d = 0; d < N; d++) check_close(mean[d], mean_d[d] + 0.125 * (double)g[d], 2e-5 * (1 + d));
+        const uint64_t bits = hash(hash(hash(1, mean, N), m, N), v, N);
+        if (k == 0) first = bits;
+        assert_true(bits == first);
+    }
+    close_all(list, n);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Lanes: the double-precision oracle restarts from the device's own weights at every step
+
+typedef struct {
+    hb_net net;
+    float *mean, *genome;    // (D)
+    float *w[HB_MAX_LAYERS]; // (I, O), now
+} oracle;
+
+static double plane(const hb_rule *rule, const float *h, int which) {
+    const double eta = rule->eta >= 0 ? (double)h[rule->eta] : 1.0;
+    const int at = which == 0 ? rule->a : which == 1 ? rule->b : rule->c;
+    if (which < 3) return at >= 0 ? eta * (double)h[at] : 0.0;
+    return (rule->d_in >= 0 ? eta * (double)h[rule->d_in] : 0.0) +
+           (rule->d_out >= 0 ? (double)h[rule->d_out] : 0.0);
+}
+
+static double activation(hb_activation f, double x) {
+    return f == HB_TANH ? tanh(x) : x;
+}
+
+// An exact value and a bound on what float32 may make of it.
+typedef struct {
+    double value, error;
+} bounded;
+
+enum { HALF_ULPS = 8 };             // of one product-sum chain per weight, and of tanh
+static const double unit = 0x1p-24; // half an ulp of a number near 1
+
+// y_j = f(sum_i w_ij x_i) with the error that (I + 2) roundings and the inputs' own errors can cause.
+static bounded forward(const oracle *o, int32_t l, int32_t j, const bounded *x) {
+    const hb_layer *layer = &o->net.layer[l];
+    double sum = 0, magnitude = 0, error = 0;
+    for (int32_t i = 0; i < layer->inputs; i++) {
+        const double w = (double)o->w[l][i * layer->outputs + j];
+        sum += w * x[i].value;
+        magnitude += fabs(w * x[i].value);
+        error += fabs(w) * x[i].error;
+    }
+    error += (layer->inputs + 2) * unit * magnitude; // tanh contracts: its slope is at most 1
+    return (bounded){activation(layer->activation, sum), error + HALF_ULPS * unit};
+}
+
+// w + dw of one synapse, before normalising.
+static bounded update(const oracle *o, int32_t l, size_t e, bounded pre, bounded post) {
+    const hb_rule *rule = o->net.rule;
+    const double w = (double)o->w[l][e];
+    if (!rule) return (bounded){w, 0};
+    const float *h = o->genome + o->net.layer[l].genome_offset + (int64_t)e * rule->n_coefficients;
+    const double a = plane(rule, h, 0), b = plane(rule, h, 1), c = plane(rule, h, 2), d = plane(rule, h, 3);
+    const double size =
+        fabs(w) + fabs(a * pre.value * post.value) + fabs(b * pre.value) + fabs(c * post.value) + fabs(d);
+    const double error = fabs(a * post.value + b) * pre.error + fabs(a * pre.value + c) * post.error;
+    return (bounded){w + a * pre.value * post.value + b * pre.value + c * post.value + d,
+                     2 * error + HALF_ULPS * unit * size};
+}
+
+// One step in double precision from the weights o->w: the action is compared; then each layer's next weights.
+static void check_step(oracle *o, const hb_device_table *table, hb_group *group, int32_t lane, const float *x,
+                       const float *action, double *worst) {
+    const hb_net *net = &o->net;
+    bounded input[HB_MAX_WIDTH], output[HB_MAX_WIDTH];
+    for (int32_t i = 0; i < net->layer[0].inputs; i++) input[i] = (bounded){(double)x[i], 0};
+    for (int32_t l = 0; l < net->n_layers; l++) {
+        const hb_layer *layer = &net->layer[l];
+        const size_t outputs = (size_t)layer->outputs, size = (size_t)layer->inputs * outputs;
+        for (int32_t j = 0; j < layer->outputs; j++) output[j] = forward(o, l, j, input);
+        bounded *next = calloc(size, sizeof *next);
+        assert_non_null(next);
+        bounded largest = {0, 0};
+        for (size_t e = 0; e < size; e++) {
+            next[e] = update(o, l, e, input[e / outputs], output[e % outputs]);
+            if (fabs(next[e].value) > largest.value) largest = (bounded){fabs(next[e].value), next[e].error};
+        }
+        const bool divide = net->normalise && net->rule && largest.value > 0;
+        float *got = floats(size);
+        check_ok(table->group_weights(group, lane, l, got, NULL), (hb_error){"weights"});
+        for (size_t e = 0; e < size; e++) {
+            const double by = divide ? largest.value : 1.0;
+            const double relative = divide ? largest.error / largest.value + 4 * unit : 0;
+            const double expected = next[e].value / by;
+            const double tolerance = next[e].error / by + fabs(expected) * relative + 1e-30;
+            *worst = fmax(*worst, fabs((double)got[e] - expected) / tolerance);
+            check_close(got[e], expected, tolerance);
+        }
+        memcpy(o->w[l], got, size * sizeof *got);
+        memcpy(input, output, sizeof input);
+        free(got);
+        free(next);
+    }
+    for (int32_t j = 0; j < net->layer[net->n_layers - 1].outputs; j++)
+        check_close(action[j], input[j].value, input[j].error + 4 * unit * fabs(input[j].value));
+}
+
+// Lives STEPS steps of lane 1 between two others, one of which never starts; returns the hash of all it saw.
+static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
+    hb_error error = {""};
+    oracle *o = calloc(1, sizeof *o);
+    assert_non_null(o);
+    check_ok(hb_net_init(&o->net, def, &error), error);
+    const hb_net *net = &o->net;
+    const size_t size = (size_t)net->genome_size;
+    check_ok(d->table->alloc(d->device, size, &o->mean, &error), error);
+    check_ok(d->table->alloc(d->device, size, &o->genome, &error), error);
+    for (size_t k = 0; k < size; k++) o->mean[k] = 0.3f * hb_noise_normal(weights_id, k);
+    const hb_genome genome = {o->mean, 0.1f, noise_id};
+    check_ok(d->table->sample(d->device, &genome, o->genome, 0, size, &error), error);
+    hb_group *group;
+    check_ok(d->table->group_create(d->device, net, LANES, &group, &error), error);
+    const hb_lane lanes[2] = {{{o->mean, -0.1f, noise_id}, weights_id}, {genome, weights_id}};
+    double squares[2], expected = 0;
+    check_ok(d->table->group_expand(group, 0, 2, lanes, squares, &error), error);
+    for (int64_t k = 0; k < net->n_penalised; k++) expected += (double)o->genome[k] * (double)o->genome[k];
+    check_close(squares[1], expected, 1e-5 * expected);
+    uint64_t bits = 1;
+    for (int32_t l = 0; l < net->n_layers; l++) {
+        o->w[l] = floats((size_t)net->layer[l].inputs * (size_t)net->layer[l].outputs);
+        d->table->group_weights(group, 1, l, o->w[l], NULL);
+    }
+    const size_t inputs = (size_t)def->inputs, outputs = (size_t)def->outputs;
+    float *x = floats(2 * inputs), *action = floats(2 * outputs + 16);
+    for (int t = 0; t < STEPS; t++) {
+        for (size_t i = 0; i < 2 * inputs; i++)
+            x[i] = t == 3 ? (i % 2 ? 5.0f : -5.0f) : hb_noise_normal(noise_id, (uint64_t)t * 2 * inputs + i);
+        for (size_t j = 0; j < 2 * outputs + 16; j++) action[j] = -7.0f;
+        const uint8_t active[2] = {t != 2, 1}; // lane 0 rests once: lane 1 must not notice
+        check_ok(d->table->group_step(group, 0, 2, active, x, action, &error), error);
+        for (size_t j = 2 * outputs; j < 2 * outputs + 16; j++) assert_true(action[j] == -7.0f);
+        if (t == 2) assert_true(action[0] == -7.0f);
+        check_step(o, d->table, group, 1, x + inputs, action + outputs, worst);
+        bits = hash(bits, action, 2 * outputs);
+        for (int32_t l = 0; l < net->n_layers; l++)
+            bits = hash(bits, o->w[l], (size_t)net->layer[l].inputs * (size_t)net->layer[l].outputs);
+    }
+    // The lane that never started is as it was made.
+    float *untouched = floats((size_t)def->inputs * (size_t)net->layer[0].outputs);
+    d->table->group_weights(group, 2, 0, untouched, NULL);
+    for (int64_t e = 0; e < (int64_t)def->inputs * net->layer[0].outputs; e++)
+        assert_true(untouched[e] == 0.0f);
+    free(untouched);
+    for (int32_t l = 0; l < net->n_layers; l++) free(o->w[l]);
+    d->table->group_destroy(group);
+    d->table->free(d->device, o->mean);
+    d->table->free(d->device, o->genome);
+    free(o);
+    free(x);
+    free(action);
+    return bits;
+}
+
+static const hb_net_def shapes[] = {
+    {.inputs = 1, .outputs = 1, .n_hidden = 0, .last = HB_TANH},
+    {.inputs = 33, .outputs = 31, .n_hidden = 0, .last = HB_LINEAR},
+    {.inputs = 5, .outputs = 3, .n_hidden = 1, .hidden = {17}, .last = HB_LINEAR},
+    {.inputs = 31, .outputs = 32, .n_hidden = 2, .hidden = {33, 1}, .last = HB_TANH},
+    {.inputs = 28, .outputs = 8, .n_hidden = 2, .hidden = {128, 64}, .last = HB_TANH},
+    {.inputs = 3, .outputs = 2, .n_hidden = 2, .hidden = {300, 130}, .last = HB_TANH},
+};
+
+static void steps_of_every_rule(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    double worst = 0;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int32_t r = -1; r < hb_n_rules; r++)
+            for (int normalise = 0; normalise < 2; normalise++) {
+                hb_net_def def = shapes[s];
+                def.rule = r < 0 ? NULL : hb_rules[r].name;
+                def.init = "xa_uni_big";
+                def.normalise = normalise;
+                uint64_t first = 0;
+                for (int k = 0; k < n; k++) {
+                    const uint64_t bits = live(&list[k], &def, &worst);
+                    if (k == 0) first = bits;
+                    if (bits != first) print_error("shape %zu rule %d build %d differs\n", s, (int)r, k);
+                    assert_true(bits == first);
+                }
+            }
+    print_message("largest error: %.2f of the tolerance\n", worst);
+    assert_true(worst > 0.001); // the oracle is not the code under test
+    close_all(list, n);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Initial weights
+
+static void initialisers(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    for (int32_t i = 0; i < hb_n_initialisers; i++) {
+        const hb_initialiser *init = &hb_initialisers[i];
+        const hb_net_def def = {
+            .inputs = 50, .outputs = 100, .last = HB_TANH, .rule = "ABCD_lr", .init = init->name};
+        uint64_t first = 0;
+        for (int k = 0; k < n; k++) {
+            hb_net net;
+            hb_group *group;
+            float *mean, w[50 * 100];
+            assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
+            assert_int_equal(net.genome_size, 25000 + (init->draw == HB_DRAW_GENOME ? 5000 : 0));
+            list[k].table->alloc(list[k].device, (size_t)net.genome_size, &mean, NULL);
+            for (int64_t d = 0; d < net.genome_size; d++) mean[d] = (float)d;
+            list[k].table->group_create(list[k].device, &net, 1, &group, NULL);
+            const hb_lane lane = {{mean, 0.0f, noise_id}, weights_id};
+            list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
+            list[k].table->group_weights(group, 0, 0, w, NULL);
+            double sum = 0, squares = 0, largest = 0;
+            int zeros = 0;
+            for (int e = 0; e < 5000; e++) {
+                sum += (double)w[e];
+                squares += (double)w[e] * (double)w[e];
+                largest = fmax(largest, fabs((double)w[e]));
+                zeros += w[e] == 0.0f;
+                if (init->draw == HB_DRAW_GENOME) assert_true(w[e] == (float)(25000 + e));
+            }
+            const double s = (double)hb_initialiser_scale(init, 50, 100);
+            if (init->draw == HB_DRAW_UNIFORM) {
+                assert_true(largest <= s && largest > 0.99 * s);
+                check_close(squares / 5000, s * s / 3, 0.05 * s * s / 3);
+                check_close(sum / 5000, 0, 5 * s / sqrt(3 * 5000));
+            } else if (init->draw == HB_DRAW_NORMAL) {
+                check_close(sqrt(squares / 5000), s, 5 * s / sqrt(2 * 5000));
+            } else if (init->draw == HB_DRAW_SPARSE) {
+                assert_int_equal(zeros, 50 * 80);
+                check_close(sqrt(squares / 1000), s, 5 * s / sqrt(2 * 1000));
+                for (int row = 0; row < 50; row++) {
+                    int of_row = 0;
+                    for (int j = 0; j < 100; j++) of_row += w[row * 100 + j] == 0.0f;
+                    assert_int_equal(of_row, 80);
+                }
+            } else if (init->draw == HB_DRAW_CONSTANT) {
+                assert_true(squares == 5000 * s * s);
+            }
+            const uint64_t bits = hash(1, w, 5000);
+            if (k == 0) first = bits;
+            assert_true(bits == first);
+            list[k].table->group_destroy(group);
+            list[k].table->free(list[k].device, mean);
+        }
+    }
+    close_all(list, n);
+}
+
+// The scales that learning.md section 3 gives.
+static void initialiser_scales(void **state) {
+    (void)state;
+    const struct {
+        const char *name;
+        double scale;
+    } known[] = {{"uni", 0.1},
+                 {"uni_big", 1},
+                 {"normal", 0.024},
+                 {"normal_wide", 0.1},
+                 {"xa_uni", 0.3 * sqrt(6.0 / (28 + 128))},
+                 {"xa_uni_big", sqrt(6.0 / (28 + 128))},
+                 {"ka_uni", sqrt(0.6 / 28)},
+                 {"default", 1 / sqrt(28)},
+                 {"sparse", 0.01},
+                 {"ones", 1},
+                 {"zeros", 0}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        check_close(hb_initialiser_scale(hb_initialiser_find(known[k].name), 28, 128), known[k].scale,
+                    1e-6 * known[k].scale);
+}
+
+// Weights that are all 0 stay so under normalisation; a NaN poisons its layer's scale and so is seen.
+static void normalising_extremes(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    const hb_net_def def = {
+        .inputs = 3, .outputs = 2, .last = HB_TANH, .rule = "A", .init = "zeros", .normalise = true};
+    for (int k = 0; k < n; k++) {
+        hb_net net;
+        hb_group *group;
+        float *mean, w[6], action[2];
+        const float zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
+        hb_net_init(&net, &def, NULL);
+        list[k].table->alloc(list[k].device, 6, &mean, NULL);
+        list[k].table->group_create(list[k].device, &net, 1, &group, NULL);
+        const hb_lane lane = {{mean, 0.0f, noise_id}, weights_id};
+        list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
+        for (int t = 0; t < 3; t++) list[k].table->group_step(group, 0, 1, NULL, zero, action, NULL);
+        list[k].table->group_weights(group, 0, 0, w, NULL);
+        for (int e = 0; e < 6; e++) assert_true(w[e] == 0.0f);
+        assert_true(action[0] == 0.0f);
+        mean[0] = NAN;
+        list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
+        for (int t = 0; t < 3; t++) list[k].table->group_step(group, 0, 1, NULL, one, action, NULL);
+        assert_true(isnan(action[0]) && isnan(action[1]));
+        list[k].table->group_destroy(group);
+        list[k].table->free(list[k].device, mean);
+    }
+    close_all(list, n);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sample_is_mean_plus_noise),
+        cmocka_unit_test(gradient_is_weighted_noise),
+        cmocka_unit_test(sgd_and_adam),
+        cmocka_unit_test(steps_of_every_rule),
+        cmocka_unit_test(initialisers),
+        cmocka_unit_test(initialiser_scales),
+        cmocka_unit_test(normalising_extremes),
+    };
+    return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
+}

@@ -1,0 +1,133 @@
+"""Replays traced lives in NumPy.
+
+Every weight of every step must agree to 1e-5 of its layer's largest weight over 200 steps, for each rule. The weights
+are the replay's own from the first step to the last, so errors of the rule add up. Activations come from the traced
+weights (a plastic network is chaotic: two replays that differ in a last bit part for good), with sums as kernels/ops.h
+defines them, float32, ascending, one rounding each: weights grow into the hundreds, their sums into the thousands, and
+there any other order moves an unsaturated output by 1e-3. All else is double precision.
+"""
+
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+HEBBES = sys.argv.pop(1)
+STEPS = 200
+RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out"]
+
+
+def text(value):
+    return value.decode().rstrip("\0") if isinstance(value, bytes) else str(value).rstrip("\0")
+
+
+def change(coefficients, names, pre, post):
+    """The rule's change of w for inputs pre (I) and outputs post (O), from the formulas of learning.md section 2."""
+    c = {name: coefficients[:, :, k] for k, name in enumerate(names)}
+    zero = np.zeros(coefficients.shape[:2])
+    inside = c.get("A", zero) * np.outer(pre, post) + c.get("B", zero) * pre[:, None] + c.get("C", zero) * post[None, :]
+    outside = zero
+    if "D_in" in c:
+        inside, outside = inside + c["D_in"], c["D_out"]
+    elif RULE_D_OUT:
+        outside = c["D"]
+    else:
+        inside = inside + c.get("D", zero)
+    return c.get("eta", 1.0) * inside + outside
+
+
+def forward(w, x):
+    """tanh(sum_i w_ij x_i); a float32 product is exact in float64, so each addition below rounds once as fma does."""
+    sums = np.zeros(w.shape[1], np.float32)
+    for row, value in zip(w.astype(np.float32), x.astype(np.float32)):
+        sums = (row.astype(float) * float(value) + sums).astype(np.float32)
+    return np.tanh(sums.astype(float)).astype(np.float32).astype(float)
+
+
+class Replay(unittest.TestCase):
+    def trace(self, *sets):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "life.h5"
+        command = [HEBBES, "trace", "configs/ant/quickstart.yaml", "--steps", str(STEPS), "--individual", "3"]
+        command += ["--out", str(path), "--set", "env.early_stop=false"]
+        for item in sets:
+            command += ["--set", item]
+        subprocess.run(command, check=True, capture_output=True)
+        return h5py.File(path, "r")
+
+    def replay(self, *sets):
+        global RULE_D_OUT
+        file = self.trace(*sets)
+        rule = text(file.attrs["rule"])
+        RULE_D_OUT = rule == "ABCD_lr_D_out"
+        observations = file["obs"][:].astype(float)
+        self.assertEqual(observations.shape, (STEPS, 28))
+        self.assertEqual(file["action"].shape, (STEPS, 8))
+        self.assertEqual(file["qpos"].shape, (STEPS, 15))
+        self.assertEqual(file["qvel"].shape, (STEPS, 14))
+        layers = [file[f"layer{l}"] for l in (1, 2, 3)]
+        traced = [layer["w"][:].astype(float) for layer in layers]
+        weights = [w[0].copy() for w in traced]
+        plastic = rule != "static"
+        if plastic:
+            coefficients = [layer["coefficients"][:].astype(float) for layer in layers]
+            names = text(layers[0]["coefficients"].attrs["names"]).split()
+        worst = 0.0
+        for t in range(STEPS):
+            activations = [observations[t]]
+            for l in range(3):
+                activations.append(forward(traced[l][t], activations[l]))
+            np.testing.assert_allclose(file["action"][t], activations[3], rtol=0, atol=1e-5)
+            for l in range(3):
+                if plastic:
+                    weights[l] = weights[l] + change(coefficients[l], names, activations[l], activations[l + 1])
+                    if file.attrs["normalise"]:
+                        weights[l] = weights[l] / np.abs(weights[l]).max()
+                scale = np.maximum(np.abs(weights[l]), np.abs(weights[l]).max())
+                error = np.abs(weights[l] - traced[l][t + 1]) / scale
+                worst = max(worst, error.max())
+        print(f"{' '.join(sets):60s} largest relative error {worst:.2e}")
+        self.assertLess(worst, 1e-5)
+        self.assertGreater(np.abs(traced[0][-1] - traced[0][0]).max(), 0.0 if not plastic else 1e-3)
+
+    def test_every_rule(self):
+        for rule in RULES:
+            with self.subTest(rule=rule):
+                self.replay(f"policy.rule={rule}")
+
+    def test_normalised(self):
+        for rule in RULES:
+            with self.subTest(rule=rule):
+                self.replay(f"policy.rule={rule}", "policy.normalise=true")
+
+    def test_static_never_changes(self):
+        file = self.trace("policy.kind=static")
+        for l in (1, 2, 3):
+            w = file[f"layer{l}/w"][:]
+            self.assertTrue((w == w[0]).all())
+            self.assertNotIn("coefficients", file[f"layer{l}"])
+
+    def test_order_of_coefficients(self):
+        names = {"ABCD_lr": "A B C eta D", "AD_lr": "A D eta", "ABCD_lr_D_in_and_out": "A B C eta D_in D_out"}
+        for rule, expected in names.items():
+            file = self.trace(f"policy.rule={rule}")
+            self.assertEqual(text(file["layer2/coefficients"].attrs["names"]), expected)
+            self.assertEqual(file["layer2/coefficients"].shape, (128, 64, len(expected.split())))
+
+    def test_start_of_life(self):
+        file = self.trace()
+        for l in (1, 2, 3):
+            w = file[f"layer{l}/w"][0]
+            self.assertLessEqual(np.abs(w).max(), 0.1)
+            self.assertAlmostEqual(w.std(), 0.1 / np.sqrt(3), delta=0.003)
+        self.assertEqual(int(file.attrs["seed"]), 1)
+        self.assertEqual(text(file.attrs["variation"]), "default")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,430 @@
+// Whole runs through the public header: the same bits whatever the threads, rollout, build and interruptions;
+// and what happens to a run when files are torn, foreign or cannot be written.
+#include "tests/check.h"
+
+#include "host/hebbes.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// ---------------------------------------------------------------------------------------------------
+// Small runs
+
+enum { MOST_SETS = 16 };
+
+typedef struct {
+    const char *item[MOST_SETS];
+    int n;
+} sets;
+
+// A population of 6 Ants, 3 generations; then the test's own sets.
+static sets small(const char *const *more, int n) {
+    sets s = {{"search.population=6", "run.generations=3", "run.checkpoint_every=1", "run.threads=2"}, 4};
+    for (int k = 0; k < n; k++) s.item[s.n++] = more[k];
+    return s;
+}
+
+static int remove_tree(const char *path) {
+    char command[600];
+    snprintf(command, sizeof command, "rm -rf '%s'", path);
+    return system(command);
+}
+
+static hb_status train(const char *folder, const char *const *more, int n, const hb_hooks *hooks,
+                       hb_error *error) {
+    char out[512];
+    snprintf(out, sizeof out, "run.out=%s", folder);
+    sets s = small(more, n);
+    s.item[s.n++] = out;
+    hb_config *config;
+    hb_status status = hb_config_open(NULL, s.item, s.n, &config, error);
+    if (status != HB_OK) return status;
+    status = hb_train(config, hooks, error);
+    hb_config_close(config);
+    return status;
+}
+
+static void digest_of(const char *folder, char digest[33]) {
+    hb_error error;
+    check_ok(hb_digest(folder, digest, &error), error);
+}
+
+// The digest of a fresh small run.
+static void train_digest(const char *const *more, int n, char digest[33]) {
+    hb_error error;
+    remove_tree("test_run_a");
+    check_ok(train("test_run_a", more, n, NULL, &error), error);
+    digest_of("test_run_a", digest);
+    remove_tree("test_run_a");
+}
+
+#define TRAIN(digest, ...)                                                                                   \
+    do {                                                                                                     \
+        const char *const train_sets[] = {__VA_ARGS__};                                                      \
+        train_digest(train_sets, (int)(sizeof train_sets / sizeof *train_sets), digest);                     \
+    } while (0)
+
+// ---------------------------------------------------------------------------------------------------
+// The same bits
+
+static void threads_rollouts_builds(void **state) {
+    (void)state;
+    char first[33], other[33];
+    TRAIN(first, "run.threads=1");
+    TRAIN(other, "run.threads=2");
+    assert_string_equal(first, other);
+    TRAIN(other, "run.threads=5");
+    assert_string_equal(first, other);
+    TRAIN(other, "run.rollout=batched", "run.group=1");
+    assert_string_equal(first, other);
+    TRAIN(other, "run.rollout=batched", "run.group=4");
+    assert_string_equal(first, other);
+    TRAIN(other, "run.rollout=batched", "run.group=4", "run.threads=3");
+    assert_string_equal(first, other);
+    TRAIN(other, "run.rollout=batched", "run.group=50");
+    assert_string_equal(first, other);
+    TRAIN(other, "run.seed=2");
+    assert_string_not_equal(first, other); // a digest of nothing would agree with everything
+    TRAIN(other, "run.variant=generic");
+    assert_string_equal(first, other);
+    const char *const builds[] = {"run.variant=avx2", "run.variant=avx512"};
+    for (int k = 0; k < 2; k++) {
+        hb_error error;
+        hb_config *config;
+        const char *const probe[] = {builds[k], "search.population=2", "run.generations=0",
+                                     "run.out=test_run_probe"};
+        check_ok(hb_config_open(NULL, probe, 4, &config, &error), error);
+        const hb_status status = hb_train(config, NULL, &error);
+        hb_config_close(config);
+        remove_tree("test_run_probe");
+        if (status != HB_OK) {
+            print_message("[  SKIPPED ] %s: %s\n", builds[k], error.message);
+            continue;
+        }
+        TRAIN(other, builds[k]);
+        assert_string_equal(first, other);
+    }
+}
+
+static void every_kind_of_policy(void **state) {
+    (void)state;
+    const char *const kinds[] = {"policy.rule=A",
+                                 "policy.rule=AD",
+                                 "policy.rule=AD_lr",
+                                 "policy.rule=ABC",
+                                 "policy.rule=ABC_lr",
+                                 "policy.rule=ABCD",
+                                 "policy.rule=ABCD_lr",
+                                 "policy.rule=ABCD_lr_D_out",
+                                 "policy.rule=ABCD_lr_D_in_and_out",
+                                 "policy.kind=static",
+                                 "policy.normalise=true",
+                                 "policy.init=coevolve",
+                                 "policy.init=sparse",
+                                 "search.optimiser=adam",
+                                 "search.antithetic=false",
+                                 "search.shaping=none",
+                                 "env.variations=default,palm_long_back"};
+    char last[33] = "", resident[33], batched[33];
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        TRAIN(resident, kinds[k], "run.generations=2", "search.population=4");
+        TRAIN(batched, kinds[k], "run.generations=2", "search.population=4", "run.rollout=batched",
+              "run.group=3");
+        if (strcmp(resident, batched) != 0) print_error("%s\n", kinds[k]);
+        assert_string_equal(resident, batched);
+        assert_string_not_equal(resident, last);
+        strcpy(last, resident);
+    }
+}
+
+// The columns of metrics.csv that do not tell the time.
+static void read_metrics(const char *folder, char *out, size_t n) {
+    char path[600], line[4096];
+    snprintf(path, sizeof path, "%s/metrics.csv", folder);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t at = 0;
+    while (fgets(line, sizeof line, file)) {
+        int commas = 0;
+        for (char *c = line; *c; c++)
+            if (*c == ',' && ++commas == 10) *c = '\0'; // up to and with `diverged`
+        at += (size_t)snprintf(out + at, n - at, "%s\n", line);
+    }
+    fclose(file);
+}
+
+static void straight_and_resumed(void **state) {
+    (void)state;
+    hb_error error;
+    char straight[33], resumed[33], a[4096], b[4096];
+    const char *const all[] = {"search.optimiser=adam"};
+    const char *const one[] = {"search.optimiser=adam", "run.generations=1"};
+    check_ok(train("test_run_a", all, 1, NULL, &error), error);
+    check_ok(train("test_run_b", one, 2, NULL, &error), error);
+    const char *const two[] = {"run.generations=2", "run.threads=1"};
+    const char *const three[] = {"run.generations=3", "run.rollout=batched"};
+    check_ok(hb_resume("test_run_b", two, 2, NULL, &error), error);
+    check_ok(hb_resume("test_run_b", three, 2, NULL, &error), error);
+    digest_of("test_run_a", straight);
+    digest_of("test_run_b", resumed);
+    assert_string_equal(straight, resumed);
+    read_metrics("test_run_a", a, sizeof a);
+    read_metrics("test_run_b", b, sizeof b);
+    assert_string_equal(a, b);
+    remove_tree("test_run_a");
+    remove_tree("test_run_b");
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Interruptions
+
+typedef struct {
+    hb_stop *stop;
+    int64_t stop_at;  // generation
+    int64_t quota_at; // from which on no file may grow beyond 1000 bytes
+    char notes[4096];
+} watcher;
+
+static void on_progress(void *context, const hb_progress *progress) {
+    watcher *w = context;
+    if (progress->generation == w->stop_at) hb_stop_request(w->stop);
+    if (progress->generation == w->quota_at) {
+        struct rlimit limit;
+        getrlimit(RLIMIT_FSIZE, &limit);
+        limit.rlim_cur = 1000;
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+}
+
+static void on_note(void *context, const char *line) {
+    watcher *w = context;
+    const size_t n = strlen(w->notes);
+    snprintf(w->notes + n, sizeof w->notes - n, "%s\n", line);
+}
+
+static void lift_quota(void) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void stopped_on_request(void **state) {
+    (void)state;
+    hb_error error;
+    char straight[33], resumed[33];
+    TRAIN(straight, "run.checkpoint_every=100");
+    watcher w = {.stop = hb_stop_create(), .stop_at = 2};
+    const hb_hooks hooks = {.progress = on_progress, .context = &w, .stop = w.stop};
+    const char *const rare[] = {"run.checkpoint_every=100"};
+    assert_int_equal(train("test_run_b", rare, 1, &hooks, &error), HB_INTERRUPTED);
+    assert_non_null(strstr(error.message, "after 2 generations"));
+    hb_stop_destroy(w.stop);
+    check_ok(hb_resume("test_run_b", NULL, 0, NULL, &error), error);
+    digest_of("test_run_b", resumed);
+    assert_string_equal(straight, resumed);
+    remove_tree("test_run_b");
+}
+
+static void full_disk(void **state) {
+    (void)state;
+    hb_error error;
+    char straight[33], resumed[33];
+    TRAIN(straight, "run.checkpoint_every=1");
+    signal(SIGXFSZ, SIG_IGN);
+    watcher w = {.quota_at = 2};
+    const hb_hooks hooks = {.progress = on_progress, .note = on_note, .context = &w};
+    const hb_status status = train("test_run_b", NULL, 0, &hooks, &error);
+    lift_quota();
+    assert_int_equal(status, HB_FAILED);
+    assert_non_null(strstr(error.message, "gen-000002.h5: cannot be written: File too large"));
+    assert_int_equal(access("test_run_b/checkpoints/gen-000001.h5", F_OK), 0);
+    assert_int_not_equal(access("test_run_b/checkpoints/gen-000002.h5", F_OK), 0);
+    check_ok(hb_resume("test_run_b", NULL, 0, NULL, &error), error);
+    digest_of("test_run_b", resumed);
+    assert_string_equal(straight, resumed);
+    remove_tree("test_run_b");
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Damaged checkpoints
+
+static void cut_file(const char *path, long bytes_off) {
+    struct stat about;
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(truncate(path, about.st_size - bytes_off), 0);
+}
+
+static void flip_byte(const char *path, long at) {
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, at, SEEK_SET);
+    const int byte = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(byte ^ 0x40, file);
+    fclose(file);
+}
+
+// Damages the newest checkpoint of a finished run in turn; resume must tell, fall back, and reach the same
+// bits.
+static void torn_damaged_foreign(void **state) {
+    (void)state;
+    hb_error error;
+    char straight[33], resumed[33];
+    check_ok(train("test_run_b", NULL, 0, NULL, &error), error);
+    digest_of("test_run_b", straight);
+    const char *const other_seed[] = {"run.seed=9"};
+    check_ok(train("test_run_a", other_seed, 1, NULL, &error), error);
+    const char *const newest = "test_run_b/checkpoints/gen-000003.h5";
+    const char *const said[] = {"torn", "damaged: its checksum",
+                                "another configuration: expected run.seed=1, found"};
+    for (int k = 0; k < 3; k++) {
+        watcher w = {.notes = ""};
+        const hb_hooks hooks = {.note = on_note, .context = &w};
+        if (k == 0) cut_file(newest, 1000);
+        if (k == 1) flip_byte(newest, 3000);
+        if (k == 2)
+            assert_int_equal(system("cp test_run_a/checkpoints/gen-000003.h5 test_run_b/checkpoints/"), 0);
+        check_ok(hb_resume("test_run_b", NULL, 0, &hooks, &error), error);
+        if (!strstr(w.notes, said[k])) print_error("%s\n", w.notes);
+        assert_non_null(strstr(w.notes, said[k]));
+        assert_non_null(strstr(w.notes, newest));
+        digest_of("test_run_b", resumed);
+        assert_string_equal(straight, resumed);
+    }
+    for (int g = 0; g <= 3; g++) {
+        char path[100];
+        snprintf(path, sizeof path, "test_run_b/checkpoints/gen-%06d.h5", g);
+        if (access(path, F_OK) == 0) cut_file(path, 5);
+    }
+    assert_int_equal(hb_resume("test_run_b", NULL, 0, NULL, &error), HB_BAD_INPUT);
+    assert_non_null(strstr(error.message, "torn"));
+    remove_tree("test_run_a");
+    remove_tree("test_run_b");
+}
+
+static void refusals(void **state) {
+    (void)state;
+    hb_error error;
+    char before[33], after[33];
+    check_ok(train("test_run_b", NULL, 0, NULL, &error), error);
+    digest_of("test_run_b", before);
+    assert_int_equal(train("test_run_b", NULL, 0, NULL, &error), HB_BAD_INPUT);
+    assert_non_null(strstr(error.message, "hebbes resume test_run_b"));
+    const char *const other[] = {"search.lr=0.3"};
+    assert_int_equal(hb_resume("test_run_b", other, 1, NULL, &error), HB_BAD_INPUT);
+    assert_non_null(strstr(error.message, "another run"));
+    digest_of("test_run_b", after);
+    assert_string_equal(before, after);
+    assert_int_equal(hb_resume("test_run_none", NULL, 0, NULL, &error), HB_BAD_INPUT);
+    assert_non_null(strstr(error.message, "test_run_none/config.yaml"));
+    assert_int_equal(hb_digest("test_run_none", after, &error), HB_BAD_INPUT);
+    remove_tree("test_run_b");
+    const char *const model[] = {"env.model=/nonexistent.xml"};
+    assert_int_equal(train("test_run_b", model, 1, NULL, &error), HB_BAD_INPUT);
+    assert_int_not_equal(access("test_run_b", F_OK), 0); // nothing left behind
+}
+
+// Only the last k and the best stay.
+static void old_checkpoints_go(void **state) {
+    (void)state;
+    hb_error error;
+    const char *const keep[] = {"run.keep_checkpoints=2", "run.generations=5", "search.population=2"};
+    check_ok(train("test_run_b", keep, 3, NULL, &error), error);
+    DIR *dir = opendir("test_run_b/checkpoints");
+    assert_non_null(dir);
+    int generations = 0, best = 0;
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        generations += strncmp(entry->d_name, "gen-", 4) == 0;
+        best += strcmp(entry->d_name, "best.h5") == 0;
+    }
+    closedir(dir);
+    assert_int_equal(generations, 2);
+    assert_int_equal(best, 1);
+    remove_tree("test_run_b");
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Evaluation and other environments
+
+typedef struct {
+    int n;
+    hb_evaluation row[16];
+} rows;
+
+static void keep_row(void *context, const hb_evaluation *row) {
+    rows *r = context;
+    r->row[r->n++] = *row;
+}
+
+static void evaluation(void **state) {
+    (void)state;
+    hb_error error;
+    const char *const held[] = {"env.held_out=palm_long_front", "eval.rollouts=5"};
+    check_ok(train("test_run_b", held, 2, NULL, &error), error);
+    rows first = {.n = 0}, second = {.n = 0}, other_init = {.n = 0};
+    const char *const one_thread[] = {"run.threads=1", "run.rollout=batched"};
+    check_ok(hb_evaluate("test_run_b", NULL, 0, keep_row, &first, &error), error);
+    check_ok(hb_evaluate("test_run_b", one_thread, 2, keep_row, &second, &error), error);
+    assert_int_equal(first.n, 4); // two protocols, two variations
+    for (int k = 0; k < 4; k++) {
+        assert_int_equal(first.row[k].rollouts, 5);
+        assert_int_equal(first.row[k].held_out, k % 2);
+        check_close(first.row[k].mean, second.row[k].mean, 0);
+        check_close(first.row[k].sd, second.row[k].sd, 0);
+        check_close(first.row[k].standard_error, first.row[k].sd / 2.2360679774997896, 1e-12);
+    }
+    const char *const init[] = {"eval.init=normal_wide", "eval.protocol=mean"};
+    check_ok(hb_evaluate("test_run_b", init, 2, keep_row, &other_init, &error), error);
+    assert_int_equal(other_init.n, 2);
+    assert_true(other_init.row[0].mean != first.row[0].mean);
+    const char *const coevolve[] = {"eval.init=coevolve"};
+    assert_int_equal(hb_evaluate("test_run_b", coevolve, 1, keep_row, &other_init, &error), HB_BAD_INPUT);
+    remove_tree("test_run_b");
+}
+
+// A network without hidden layers learns to push the example's point to 0.
+static void plugin_learns(void **state) {
+    (void)state;
+    hb_error error;
+    char metrics[65536];
+    const char *const point[] = {
+        "env.name=" HB_POINTMASS, "env.variations=left,right", "policy.kind=static", "policy.hidden=",
+        "search.population=40",   "run.generations=60",        "search.l2=0"};
+    check_ok(train("test_run_b", point, 7, NULL, &error), error);
+    read_metrics("test_run_b", metrics, sizeof metrics);
+    double first = 0, last = 0;
+    for (char *line = strtok(metrics, "\n"); line; line = strtok(NULL, "\n")) {
+        double mean;
+        int generation;
+        if (sscanf(line, "%d,%lf", &generation, &mean) != 2) continue;
+        if (generation == 1) first = mean;
+        last = mean;
+    }
+    print_message("pointmass: %.2f to %.2f\n", first, last);
+    assert_true(last > -2.4 && last > 0.8 * first);
+    remove_tree("test_run_b");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_rollouts_builds),
+        cmocka_unit_test(every_kind_of_policy),
+        cmocka_unit_test(straight_and_resumed),
+        cmocka_unit_test(stopped_on_request),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(torn_damaged_foreign),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(old_checkpoints_go),
+        cmocka_unit_test(evaluation),
+        cmocka_unit_test(plugin_learns),
+    };
+    remove_tree("test_run_a");
+    remove_tree("test_run_b");
+    return cmocka_run_group_tests_name("run", tests, NULL, NULL);
+}
