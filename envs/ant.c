@@ -96,10 +96,13 @@ static int word_index(const char *const *words, const char *word) {
     return 0;
 }
 
-// Looks one named object up; a missing name is written to message.
-static int find(const mjModel *model, int type, const char *format, int k, char *message, size_t size) {
+// Looks up a part by name, that of leg 1..4 or (0) of the whole; a missing name is written to message.
+static int find(const mjModel *model, int type, const char *part, int leg, char *message, size_t size) {
     char name[32];
-    snprintf(name, sizeof name, format, k);
+    if (leg)
+        snprintf(name, sizeof name, "%s%d", part, leg);
+    else
+        snprintf(name, sizeof name, "%s", part);
     const int id = mj_name2id(model, type, name);
     if (id < 0) snprintf(message, size, "env.model: the body has no '%s'", name);
     return id;
@@ -111,11 +114,11 @@ static int find_parts(const mjModel *model, parts *p, char *message, size_t size
     p->floor = find(model, mjOBJ_GEOM, "floor", 0, message, size);
     for (int g = 0; g < 64; g++) p->foot_of_geom[g] = -1;
     for (int k = 0; k < 4 && !message[0]; k++) {
-        p->capsule[3 * k] = find(model, mjOBJ_GEOM, "aux%d", k + 1, message, size);
-        p->capsule[3 * k + 1] = find(model, mjOBJ_GEOM, "upper%d", k + 1, message, size);
-        p->capsule[3 * k + 2] = find(model, mjOBJ_GEOM, "foot%d", k + 1, message, size);
-        p->joint[2 * k] = find(model, mjOBJ_JOINT, "hip%d", k + 1, message, size);
-        p->joint[2 * k + 1] = find(model, mjOBJ_JOINT, "ankle%d", k + 1, message, size);
+        p->capsule[3 * k] = find(model, mjOBJ_GEOM, "aux", k + 1, message, size);
+        p->capsule[3 * k + 1] = find(model, mjOBJ_GEOM, "upper", k + 1, message, size);
+        p->capsule[3 * k + 2] = find(model, mjOBJ_GEOM, "foot", k + 1, message, size);
+        p->joint[2 * k] = find(model, mjOBJ_JOINT, "hip", k + 1, message, size);
+        p->joint[2 * k + 1] = find(model, mjOBJ_JOINT, "ankle", k + 1, message, size);
         if (message[0]) break;
         if (p->capsule[3 * k + 2] < 64) p->foot_of_geom[p->capsule[3 * k + 2]] = k;
         for (int j = 2 * k; j < 2 * k + 2; j++) {

@@ -283,7 +283,7 @@ static void read_words(hb_words *words, const char *text) {
 }
 
 static void read_field(const hb_key *key, const char *text, hb_settings *settings) {
-    char *at = (char *)settings + key->offset;
+    void *at = (char *)settings + key->offset;
     hb_words words;
     switch (key->type) {
     case HB_KEY_BOOL:
@@ -300,7 +300,7 @@ static void read_field(const hb_key *key, const char *text, hb_settings *setting
         strcpy(at, text);
         break;
     case HB_KEY_WORDS:
-        read_words((hb_words *)at, text);
+        read_words(at, text);
         break;
     case HB_KEY_INTS:
         read_words(&words, text);

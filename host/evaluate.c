@@ -83,7 +83,7 @@ static hb_status evaluate_all(hb_trainer *trainer,
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
                       void (*row)(void *context, const hb_evaluation *evaluation), void *context,
                       hb_error *error) {
-    hb_config *config;
+    hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status != HB_OK) return status;
     hb_trainer trainer;

@@ -108,7 +108,7 @@ static void watch_signals(void) {
 // Commands
 
 static hb_status run_train(const arguments *a, hb_error *error) {
-    hb_config *config;
+    hb_config *config = NULL;
     hb_status status = hb_config_open(a->argument, a->sets, a->n_sets, &config, error);
     if (status != HB_OK) return status;
     screen s = {.live = isatty(STDOUT_FILENO)};
@@ -143,7 +143,7 @@ static hb_status run_eval(const arguments *a, hb_error *error) {
 }
 
 static hb_status run_plan(const arguments *a, hb_error *error) {
-    hb_config *config;
+    hb_config *config = NULL;
     hb_status status = hb_config_open(a->argument, a->sets, a->n_sets, &config, error);
     if (status != HB_OK) return status;
     status = hb_plan(config, stdout, error);
@@ -166,7 +166,7 @@ static void print_bench(void *context, const hb_bench_row *r) {
 }
 
 static hb_status run_bench(const arguments *a, hb_error *error) {
-    hb_config *config;
+    hb_config *config = NULL;
     hb_status status = hb_config_open(a->config, a->sets, a->n_sets, &config, error);
     if (status != HB_OK) return status;
     status = hb_bench(a->argument ? a->argument : "all", config, print_bench, (void *)(uintptr_t)a, error);
@@ -318,7 +318,7 @@ static char *help_text(int key, const char *text, void *input) {
     for (size_t k = 0; k < sizeof commands / sizeof *commands; k++)
         fprintf(memory, "  %-7s %-11s %s\n", commands[k].name, commands[k].argument, commands[k].summary);
     fprintf(memory, "\nConfiguration keys, with their defaults in brackets:\n");
-    hb_config *config;
+    hb_config *config = NULL;
     if (hb_config_open(NULL, NULL, 0, &config, NULL) == HB_OK) {
         hb_config_describe(config, memory);
         hb_config_close(config);
@@ -343,6 +343,7 @@ int main(int argc, char **argv) {
                                 .doc = "Evolve networks that learn while they live.\v",
                                 .help_filter = help_text};
     argp_err_exit_status = HB_BAD_INPUT;
+    setenv("ARGP_HELP_FMT", "rmargin=160", 0); // the schema's lines stay lines
     argp_parse(&parser, argc, argv, 0, NULL, &a);
     const command *chosen = find_command(a.command ? a.command : "");
     if (!chosen || (chosen->required && !a.argument)) {

@@ -315,7 +315,7 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
                         hb_error *error) {
     char path[HB_PATH], before[IDENTITY], after[IDENTITY];
     hb_path(path, folder, "config.yaml");
-    hb_config *config;
+    hb_config *config = NULL;
     hb_status status = hb_config_open(path, NULL, 0, &config, error);
     if (status != HB_OK) return status;
     hb_config_identity(config, before, sizeof before);
@@ -334,7 +334,7 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
 
 hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
                     hb_error *error) {
-    hb_config *config;
+    hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status != HB_OK) return status;
     run *r = calloc(1, sizeof *r);
@@ -358,7 +358,7 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
 }
 
 hb_status hb_digest(const char *folder, char digest[33], hb_error *error) {
-    hb_config *config;
+    hb_config *config = NULL;
     hb_status status = hb_run_config(folder, NULL, 0, &config, error);
     if (status != HB_OK) return status;
     hb_trainer trainer;

@@ -274,7 +274,7 @@ hb_status hb_trace(const char *source, const char *const *sets, int n_sets, cons
     if (access(def->out, F_OK) == 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one",
                        def->out);
-    hb_config *config;
+    hb_config *config = NULL;
     hb_status status = is_run ? hb_run_config(source, sets, n_sets, &config, error)
                               : hb_config_open(source, sets, n_sets, &config, error);
     if (status != HB_OK) return status;

@@ -102,7 +102,7 @@ static void draw_weights(const hb_initialiser *init, hb_noise id, float *w, size
 // Is weight j of the row among the ceil(0.8 O) that "sparse" sets to 0?
 static int sparse_zero(const uint32_t *key, int32_t outputs, int32_t j) {
     int32_t smaller = 0;
-    for (int32_t k = 0; k < outputs; k++) smaller += key[k] < key[j] || (key[k] == key[j] && k < j);
+    for (int32_t k = 0; k < outputs; k++) smaller += key[k] < key[j] || (k < j && key[k] == key[j]);
     return smaller < (4 * outputs + 4) / 5;
 }
 

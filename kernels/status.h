@@ -14,9 +14,11 @@ typedef struct {
     char message[1024];
 } hb_error;
 
-// Writes the message and returns `status`, so that callers can write `return hb_fail(...)`.
-// Nullable: error.
-hb_status hb_fail(hb_error *error, hb_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+// Writes one line into *error. Nullable: error.
+void hb_tell(hb_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Tells and gives `status`, so that callers can write `return hb_fail(error, HB_FAILED, "...", ...)`. A
+// macro, so that compilers and analysers see which status it is.
+#define hb_fail(error, status, ...) (hb_tell((error), __VA_ARGS__), (status))
 
 #endif
