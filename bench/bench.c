@@ -30,8 +30,8 @@ double hb_bench_fastest(void (*work)(void *context), void *context, double secon
     return fastest;
 }
 
-hb_status hb_bench(const char *what, const hb_config *config,
-                   void (*row)(void *context, const hb_bench_row *row), void *context, hb_error *error) {
+hb_status hb_bench(const char *what, const hb_config *config, void (*row)(void *context, const hb_bench_row *row),
+                   void *context, hb_error *error) {
     const hb_bench_out out = {row, context};
     const bool all = strcmp(what, "all") == 0;
     bool found = false;

@@ -37,8 +37,7 @@ static void live(const hb_env_table *env, void *body, uint32_t life, float *obse
     best->substep = physics / (double)(substeps ? substeps : 1);
 }
 
-static hb_status bench_world(const hb_env_table *env, const void *world, const hb_bench_out *out,
-                             hb_error *error) {
+static hb_status bench_world(const hb_env_table *env, const void *world, const hb_bench_out *out, hb_error *error) {
     char message[512];
     void *body = NULL;
     if (env->body_create(world, &body, message, sizeof message) != 0)

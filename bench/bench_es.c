@@ -35,8 +35,7 @@ static void make_normals(void *context) {
     const hb_machine *machine = e->search.machine;
     hb_genome genome;
     e->search.method->genome(&e->search, 0, &genome);
-    for (int k = 0; k < 100; k++)
-        machine->table->sample(machine->device, &genome, e->h, 0, e->n_cached, NULL);
+    for (int k = 0; k < 100; k++) machine->table->sample(machine->device, &genome, e->h, 0, e->n_cached, NULL);
 }
 
 static hb_status bench_search(es *e, const char *env, const hb_bench_out *out, hb_error *error) {
@@ -55,8 +54,7 @@ static hb_status bench_search(es *e, const char *env, const hb_bench_out *out, h
     char name[96];
     const double seconds = hb_bench_fastest(update, e, 1.0, &repeats);
     snprintf(name, sizeof name, "es.%s.%lldx%zu.update", env, (long long)population, size);
-    hb_bench_row_out(out, name, seconds, "s", normal * terms * (double)size, "normals of all pairs, alone",
-                     repeats);
+    hb_bench_row_out(out, name, seconds, "s", normal * terms * (double)size, "normals of all pairs, alone", repeats);
     const double asked = hb_bench_fastest(ask_all, e, 1.0, &repeats);
     snprintf(name, sizeof name, "es.%s.%lldx%zu.ask", env, (long long)population, size);
     hb_bench_row_out(out, name, asked, "s", normal * (double)population * (double)size,

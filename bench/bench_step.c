@@ -59,12 +59,11 @@ static double triad_bandwidth(size_t bytes) {
     return 3.0 * (double)(n * sizeof(float)) / seconds;
 }
 
-static hb_status bench_net(const hb_machine *machine, const hb_net *net, const char *name,
-                           const hb_bench_out *out, hb_error *error) {
+static hb_status bench_net(const hb_machine *machine, const hb_net *net, const char *name, const hb_bench_out *out,
+                           hb_error *error) {
     const hb_device_table *table = machine->table;
-    steps s = {.machine = machine,
-               .n_observed = net->layer[0].inputs,
-               .n_actions = net->layer[net->n_layers - 1].outputs};
+    steps s = {
+        .machine = machine, .n_observed = net->layer[0].inputs, .n_actions = net->layer[net->n_layers - 1].outputs};
     float *mean = NULL;
     hb_status status = table->alloc(machine->device, (size_t)net->genome_size, &mean, error);
     if (status == HB_OK) status = table->group_create(machine->device, net, 1, &s.group, error);
@@ -107,8 +106,7 @@ hb_status hb_bench_step(const hb_config *config, const hb_bench_out *out, hb_err
         settings.normalise = kind == 1;
         hb_net net;
         char name[96];
-        row_name(name, config->env->name, kind == 2 ? "static" : settings.rule,
-                 kind == 1 ? ".normalised" : "");
+        row_name(name, config->env->name, kind == 2 ? "static" : settings.rule, kind == 1 ? ".normalised" : "");
         status = hb_policy_build(&settings, config->env, &net, error);
         if (status == HB_OK) status = bench_net(&machine, &net, name, out, error);
     }

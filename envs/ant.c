@@ -68,8 +68,7 @@ static const hb_env_option options[] = {
     {"burn_in", HB_OPTION_INT, "40", 0, 1000, NULL, "env steps without action before the policy's first"},
     {"early_stop", HB_OPTION_BOOL, "true", 0, 0, NULL,
      "end a life that falls or makes no progress for 31 steps after the 201st"},
-    {"friction", HB_OPTION_REAL, "1.2", 0, 100, NULL,
-     "sliding friction of floor and robot; the XML's is 1.5"},
+    {"friction", HB_OPTION_REAL, "1.2", 0, 100, NULL, "sliding friction of floor and robot; the XML's is 1.5"},
     {"solver", HB_OPTION_CHOICE, "pgs", 0, 0, solvers,
      "contact solver: pgs (8 iterations), newton (to convergence, a sixth slower)"},
     {"model", HB_OPTION_TEXT, "", 0, 0, NULL, "an MJCF file in place of every built-in body"},
@@ -120,7 +119,8 @@ static int find_parts(const mjModel *model, parts *p, char *message, size_t size
         p->joint[2 * k] = find(model, mjOBJ_JOINT, "hip", k + 1, message, size);
         p->joint[2 * k + 1] = find(model, mjOBJ_JOINT, "ankle", k + 1, message, size);
         if (message[0]) break;
-        if (p->capsule[3 * k + 2] < 64) p->foot_of_geom[p->capsule[3 * k + 2]] = k;
+        if (p->capsule[3 * k + 2] >= 64) return snprintf(message, size, "env.model: more than 64 geoms"), -1;
+        p->foot_of_geom[p->capsule[3 * k + 2]] = k;
         for (int j = 2 * k; j < 2 * k + 2; j++) {
             p->position[j] = model->jnt_qposadr[p->joint[j]];
             p->velocity[j] = model->jnt_dofadr[p->joint[j]];
@@ -129,6 +129,17 @@ static int find_parts(const mjModel *model, parts *p, char *message, size_t size
     if (!message[0] && (model->nq != 15 || model->nv != 14 || model->nu != N_JOINTS))
         snprintf(message, size, "env.model: expected 15 positions, 14 speeds, 8 motors, found %d, %d, %d",
                  (int)model->nq, (int)model->nv, (int)model->nu);
+    for (int j = 0; j < N_JOINTS && !message[0]; j++) {
+        const int id = p->joint[j];
+        const mjtNum *range = model->jnt_range + 2 * id;
+        if (model->jnt_type[id] != mjJNT_HINGE || !model->jnt_limited[id] || !(range[0] < range[1]))
+            snprintf(message, size, "env.model: joint %d (hip1, ankle1, ...) must be a limited hinge", j + 1);
+        else if (model->actuator_trntype[j] != mjTRN_JOINT || model->actuator_trnid[2 * j] != id)
+            snprintf(message, size, "env.model: motor %d must drive joint %d of hip1, ankle1, ..., ankle4", j + 1,
+                     j + 1);
+    }
+    if (!message[0] && (model->jnt_type[0] != mjJNT_FREE || model->jnt_qposadr[0] != 0))
+        snprintf(message, size, "env.model: the first joint must be the torso's free joint");
     return message[0] ? -1 : 0;
 }
 
@@ -180,6 +191,12 @@ static int ant_body_create(const void *world, void **out, char *message, size_t 
     ant_body *body = calloc(1, sizeof *body);
     if (!body) return snprintf(message, size, "out of memory creating an ant"), -1;
     body->world = world;
+    for (int k = 0; k < body->world->n_bodies; k++) {
+        body->data[k] = mj_makeData(body->world->model[k]);
+        if (body->data[k]) continue;
+        ant_body_destroy(body);
+        return snprintf(message, size, "out of memory simulating an ant"), -1;
+    }
     *out = body;
     return 0;
 }
@@ -227,8 +244,7 @@ static void observe(ant_body *body, float *observation) {
                             pitch};
     for (int j = 0; j < N_JOINTS; j++) {
         const mjtNum *range = model->jnt_range + 2 * p->joint[j];
-        o[8 + 2 * j] =
-            (data->qpos[p->position[j]] - 0.5 * (range[0] + range[1])) / (0.5 * (range[1] - range[0]));
+        o[8 + 2 * j] = (data->qpos[p->position[j]] - 0.5 * (range[0] + range[1])) / (0.5 * (range[1] - range[0]));
         o[9 + 2 * j] = 0.1 * data->qvel[p->velocity[j]];
     }
     for (int k = 0; k < 4; k++) o[24 + k] = (double)body->contact[k];
@@ -245,8 +261,7 @@ static void update_contacts(ant_body *body) {
         const mjContact *contact = &data->contact[k];
         const int *geom = contact->geom;
         const int other = geom[0] == p->floor ? geom[1] : geom[1] == p->floor ? geom[0] : -1;
-        if (other >= 0 && other < 64 && p->foot_of_geom[other] >= 0)
-            body->contact[p->foot_of_geom[other]] = 1.0f;
+        if (other >= 0 && other < 64 && p->foot_of_geom[other] >= 0) body->contact[p->foot_of_geom[other]] = 1.0f;
     }
 }
 
@@ -287,9 +302,7 @@ static hb_env_outcome ant_reset(void *handle, int32_t variation, hb_env_random *
     const ant_world *world = body->world;
     const mjModel *model = world->model[variation];
     body->variation = variation;
-    if (!body->data[variation]) body->data[variation] = mj_makeData(model);
     mjData *data = body->data[variation];
-    if (!data) return HB_ENV_DIVERGED;
     mj_resetData(model, data);
     data->qpos[2] = start_height;
     for (int k = 0; k < 4; k++) {
@@ -367,12 +380,6 @@ static void ant_snapshot(const void *handle, double *state) {
     memcpy(state + 15, data->qvel, 14 * sizeof *state);
 }
 
-static const char *ant_library(void) {
-    static char name[32];
-    snprintf(name, sizeof name, "MuJoCo %s", mj_versionString());
-    return name;
-}
-
 static const char *const variations[] = {
     "default",         "palm_damage_left",    "palm_damage_right",    "palm_long_back",
     "palm_long_front", "najarro_damage_left", "najarro_damage_right", NULL};
@@ -380,7 +387,8 @@ static const char *const variations[] = {
 const hb_env_table hb_env_ant = {.abi = HB_ENV_ABI,
                                  .name = "ant",
                                  .summary = "quadruped of AntBulletEnv-v0 on MuJoCo: walk towards +x",
-                                 .library = ant_library,
+                                 .library = "MuJoCo",
+                                 .library_version = mj_versionString,
                                  .observation_size = N_OBSERVED,
                                  .action_size = N_JOINTS,
                                  .max_steps = 1000,

@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 const hb_ant_morphology hb_ant_morphologies[] = {
     {"default", {0.4, 0.4, 0.4, 0.4}},
@@ -51,8 +50,7 @@ static void add_leg(text *out, int k, double foot) {
         "<joint name='ankle%d' type='hinge' axis='%d 1 0' range='%d %d'/>"
         "<geom name='foot%d' type='capsule' size='0.08' fromto='0 0 0 %g %g 0'/>"
         "</body></body>\n",
-        k, x, y, k, x, y, k, k, x, y, k, x, y, k, sx * sy > 0 ? -1 : 1, least, least + 70, k, foot * sx,
-        foot * sy);
+        k, x, y, k, x, y, k, k, x, y, k, x, y, k, sx * sy > 0 ? -1 : 1, least, least + 70, k, foot * sx, foot * sy);
 }
 
 // Robot geoms do not collide among themselves: each is paired with the floor and with nothing else, which
@@ -65,8 +63,7 @@ static void add_pairs(text *out, double friction) {
         friction, friction);
     for (int k = 1; k <= 4; k++)
         for (int p = 0; p < 3; p++)
-            add(out,
-                "<pair geom1='floor' geom2='%s%d' condim='3' margin='0.01' friction='%g %g 0.1 0.1 0.1'/>\n",
+            add(out, "<pair geom1='floor' geom2='%s%d' condim='3' margin='0.01' friction='%g %g 0.1 0.1 0.1'/>\n",
                 parts[p], k, friction, friction);
     add(out, "</contact>\n");
 }
@@ -134,7 +131,6 @@ mjModel *hb_ant_model_file(const char *path, const hb_ant_physics *physics, char
     char why[512] = "";
     mjModel *model = mj_loadXML(path, NULL, why, sizeof why);
     if (!model) {
-        why[strcspn(why, "\n")] = '\0';
         snprintf(message, size, "env.model: cannot read '%s': %s", path, why);
         return NULL;
     }

@@ -28,8 +28,7 @@ extern const int hb_ant_leg[4][2];
 extern const int hb_ant_ankle_sign[4];
 
 // Compiles one body. The caller deletes the model. NULL with one line in message on failure.
-mjModel *hb_ant_model(const hb_ant_morphology *morphology, const hb_ant_physics *physics, char *message,
-                      size_t size);
+mjModel *hb_ant_model(const hb_ant_morphology *morphology, const hb_ant_physics *physics, char *message, size_t size);
 
 // Reads a body from an MJCF file instead; it must have the built-in bodies' joints, motors and geom names,
 // and gets the same solver settings.

@@ -32,13 +32,7 @@ static inline double hb_env_uniform(hb_env_random *random) {
 }
 
 // An option of the environment, a key of the config's `env` section.
-typedef enum {
-    HB_OPTION_BOOL,
-    HB_OPTION_INT,
-    HB_OPTION_REAL,
-    HB_OPTION_CHOICE,
-    HB_OPTION_TEXT
-} hb_option_type;
+typedef enum { HB_OPTION_BOOL, HB_OPTION_INT, HB_OPTION_REAL, HB_OPTION_CHOICE, HB_OPTION_TEXT } hb_option_type;
 
 typedef struct {
     const char *name;
@@ -79,9 +73,10 @@ typedef struct hb_env_table {
     uint32_t abi; // HB_ENV_ABI
     const char *name;
     const char *summary;
-    const char *(*library)(void); // the physics library and its version. Nullable
+    const char *library; // the physics library. Nullable
+    const char *(*library_version)(void);
     int32_t observation_size, action_size;
-    int32_t max_steps;             // policy steps of the longest episode
+    int32_t max_steps;             // policy steps, at most, of an episode
     const char *const *variations; // NULL-terminated; the first is the default
     const hb_env_option *options;  // ends with a NULL name. Nullable
     const hb_env_field *fields;    // of a snapshot, ends with a NULL name. Nullable

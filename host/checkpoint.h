@@ -17,8 +17,7 @@ hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_err
 hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *error);
 
 // The same from n bytes in memory; `name` stands for the file in messages.
-hb_status hb_checkpoint_parse(hb_trainer *trainer, const char *name, const void *data, size_t n,
-                              hb_error *error);
+hb_status hb_checkpoint_parse(hb_trainer *trainer, const char *name, const void *data, size_t n, hb_error *error);
 
 // 32 hexadecimal digits: XXH3-128 of generation, seed, lr, sigma and every array of the search, in that
 // order.

@@ -1,5 +1,7 @@
 #include "host/config.h"
+#include "host/files.h"
 #include "host/hebbes.h"
+#include "kernels/net.h"
 
 #include <ctype.h>
 #include <dlfcn.h>
@@ -63,31 +65,66 @@ static const char *env_name(const void *context, int k) {
     return hb_envs[k] ? hb_envs[k]->name : NULL;
 }
 
-static hb_status load_env(hb_config *config, const char *path, hb_error *error) {
+// Names of variations and options become words of YAML and of file formats.
+static bool is_name(const char *name) {
+    const size_t n = name ? strlen(name) : 0;
+    return n > 0 && n < 64 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == n;
+}
+
+// What is wrong with a table that came from outside, or NULL.
+static const char *fault_of(const hb_env_table *env) {
+    if (!env || env->abi != HB_ENV_ABI) return "it is for another version of the contract";
+    if (!is_name(env->name) || !env->summary) return "it has no proper name or summary";
+    if (env->observation_size < 1 || env->observation_size > HB_MAX_WIDTH || env->action_size < 1 ||
+        env->action_size > HB_MAX_WIDTH || env->max_steps < 1)
+        return "its sizes are out of range";
+    if (!env->world_create || !env->world_destroy || !env->body_create || !env->body_destroy || !env->reset ||
+        !env->step || (env->fields && !env->snapshot) || (env->library && !env->library_version))
+        return "functions are missing";
+    if (!env->variations || !env->variations[0]) return "it has no variations";
+    for (int k = 0; env->variations[k]; k++)
+        if (!is_name(env->variations[k])) return "a variation has no proper name";
+    for (const hb_env_option *o = env->options; o && o->name; o++)
+        if (!is_name(o->name) || (unsigned)o->type > HB_OPTION_TEXT || !o->fallback || !o->help ||
+            strcmp(o->name, "name") == 0 || strcmp(o->name, "variations") == 0 || strcmp(o->name, "held_out") == 0)
+            return "an option is incomplete or has a name that is taken";
+    for (const hb_env_field *f = env->fields; f && f->name; f++)
+        if (!is_name(f->name) || f->length < 1) return "a field has no proper name or length";
+    return NULL;
+}
+
+// A name without a slash is a file of this folder, not of the loader's path.
+static hb_status load_env(hb_config *config, const char *name, const char *source, hb_error *error) {
+    char path[HB_TEXT + 2];
+    snprintf(path, sizeof path, "%s%s", strchr(name, '/') ? "" : "./", name);
     config->env_library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!config->env_library)
-        return hb_fail(error, HB_BAD_INPUT, "env.name: cannot load '%s': %s", path, dlerror());
+        return hb_fail(error, HB_BAD_INPUT, "%s: env.name: cannot load '%s': %s", source, name, dlerror());
     const hb_env_table *(*export)(void);
     *(void **)&export = dlsym(config->env_library, HB_ENV_EXPORT);
     if (!export)
-        return hb_fail(error, HB_BAD_INPUT, "env.name: '%s' does not export %s()", path, HB_ENV_EXPORT);
-    config->env = export();
-    if (!config->env || config->env->abi != HB_ENV_ABI)
-        return hb_fail(error, HB_BAD_INPUT,
-                       "env.name: '%s' is for another version of the contract, expected %d", path,
-                       HB_ENV_ABI);
+        return hb_fail(error, HB_BAD_INPUT, "%s: env.name: '%s' does not export %s()", source, name, HB_ENV_EXPORT);
+    const hb_env_table *env = export();
+    const char *fault = fault_of(env);
+    if (fault) return hb_fail(error, HB_BAD_INPUT, "%s: env.name: '%s' cannot be used: %s", source, name, fault);
+    config->env = env;
     return HB_OK;
 }
 
-static hb_status find_env(hb_config *config, const char *name, hb_error *error) {
+static hb_status find_env(hb_config *config, const char *name, const char *source, hb_error *error) {
     config->env = builtin_env(name);
     if (config->env) return HB_OK;
     const size_t n = strlen(name);
-    if (n > 3 && strcmp(name + n - 3, ".so") == 0) return load_env(config, name, error);
+    if (n > 3 && strcmp(name + n - 3, ".so") == 0) return load_env(config, name, source, error);
     char near[HB_SUGGESTION];
     hb_suggest(near, name, env_name, NULL);
-    return hb_fail(error, HB_BAD_INPUT, "env.name: expected an environment or a .so file, found '%s'%s", name,
-                   near);
+    return hb_fail(error, HB_BAD_INPUT, "%s: env.name: expected an environment or a .so file, found '%s'%s", source,
+                   name, near);
+}
+
+static long usable_cores(void) {
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > 1024 ? 1024 : n;
 }
 
 static hb_key env_key(const hb_env_option *option) {
@@ -103,15 +140,14 @@ static hb_key env_key(const hb_env_option *option) {
                     .help = option->help};
 }
 
-hb_status hb_config_bind(hb_config *config, const char *name, hb_error *error) {
-    hb_status status = find_env(config, name, error);
+hb_status hb_config_bind(hb_config *config, const char *name, const char *source, hb_error *error) {
+    hb_status status = find_env(config, name, source, error);
     if (status != HB_OK) return status;
     int32_t n;
     const hb_key *keys = hb_schema(&n);
     for (int32_t k = 0; k < n; k++) {
         config->key[config->n_keys++] = keys[k];
-        const int last_of_env =
-            strcmp(keys[k].section, "env") == 0 && strcmp(keys[k + 1].section, "env") != 0;
+        const int last_of_env = strcmp(keys[k].section, "env") == 0 && strcmp(keys[k + 1].section, "env") != 0;
         for (const hb_env_option *o = config->env->options; last_of_env && o && o->name; o++) {
             if (config->n_keys == HB_MAX_KEYS - (n - k))
                 return hb_fail(error, HB_BAD_INPUT, "env.name: '%s' has too many options", name);
@@ -126,8 +162,7 @@ hb_status hb_config_bind(hb_config *config, const char *name, hb_error *error) {
         if (key->offset == offsetof(hb_settings, variations))
             snprintf(text, sizeof text, "%s", config->env->variations[0]);
         if (key->offset == offsetof(hb_settings, env)) snprintf(text, sizeof text, "%s", name);
-        if (key->offset == offsetof(hb_settings, threads))
-            snprintf(text, sizeof text, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+        if (key->offset == offsetof(hb_settings, threads)) snprintf(text, sizeof text, "%ld", usable_cores());
         status = hb_config_assign(config, k, text, "default", error);
         if (status != HB_OK) return status;
     }
@@ -164,8 +199,8 @@ static hb_status refuse(const hb_key *key, const char *text, const char *source,
                         hb_error *error) {
     char near[HB_SUGGESTION];
     hb_suggest(near, text, word_of_key, key);
-    return hb_fail(error, HB_BAD_INPUT, "%s: %s.%s: expected %s, found '%s'%s", source, key->section,
-                   key->name, expected, text, near);
+    return hb_fail(error, HB_BAD_INPUT, "%s: %s.%s: expected %s, found '%s'%s", source, key->section, key->name,
+                   expected, text, near);
 }
 
 static int is_word(const hb_key *key, const char *text) {
@@ -210,8 +245,8 @@ static hb_status check_list(const hb_key *key, char *text, const char *source, h
         while (to > from && isspace((unsigned char)rest[to - 1])) to--;
         snprintf(item, sizeof item, "%.*s", (int)(to - from), rest + from);
         rest += length + (rest[length] == ',');
-        const hb_status status = key->type == HB_KEY_WORDS ? check_word(key, item, source, error)
-                                                           : check_number(key, item, source, error);
+        const hb_status status =
+            key->type == HB_KEY_WORDS ? check_word(key, item, source, error) : check_number(key, item, source, error);
         if (status != HB_OK) return status;
         if (n == HB_MAX_LIST) return refuse(key, text, source, "at most 16 entries", error);
         for (int k = 0; k < n && key->type == HB_KEY_WORDS; k++)
@@ -224,13 +259,36 @@ static hb_status check_list(const hb_key *key, char *text, const char *source, h
     return HB_OK;
 }
 
-hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const char *source,
-                           hb_error *error) {
+// Text that stands between double quotes in YAML as it is: UTF-8, nothing to escape.
+static bool is_plain_text(const char *text) {
+    int more = 0; // continuation bytes that must follow
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c < 0x20 || *c == 0x7f || *c == '"' || *c == '\\') return false;
+        if ((more > 0) != ((*c & 0xc0) == 0x80)) return false;
+        if (more > 0)
+            more--;
+        else if (*c >= 0xc2 && *c <= 0xf4)
+            more = *c >= 0xf0 ? 3 : *c >= 0xe0 ? 2 : 1;
+        else if (*c >= 0x80)
+            return false;
+    }
+    return more == 0;
+}
+
+// The shortest decimal that reads back as x.
+static void shortest(double x, char out[HB_TEXT]) {
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(out, HB_TEXT, "%.*g", digits, x);
+        if (strtod(out, NULL) == x) return;
+    }
+}
+
+hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const char *source, hb_error *error) {
     const hb_key *key = &config->key[k];
     char value[HB_TEXT];
     if (snprintf(value, sizeof value, "%s", text) >= HB_TEXT)
-        return hb_fail(error, HB_BAD_INPUT, "%s: %s.%s: longer than %d letters", source, key->section,
-                       key->name, HB_TEXT - 1);
+        return hb_fail(error, HB_BAD_INPUT, "%s: %s.%s: longer than %d letters", source, key->section, key->name,
+                       HB_TEXT - 1);
     hb_status status = HB_OK;
     switch (key->type) {
     case HB_KEY_BOOL:
@@ -249,18 +307,20 @@ hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const
         status = check_list(key, value, source, error);
         break;
     case HB_KEY_TEXT:
-        if (strpbrk(text, "\n\"\\"))
-            status = refuse(key, "...", source, "text without quotes or line ends", error);
+        if (!is_plain_text(text))
+            status =
+                refuse(key, "...", source, "UTF-8 text without quotes, backslashes or control characters", error);
         break;
     }
     if (status != HB_OK) return status;
+    if (key->type == HB_KEY_INT) snprintf(value, sizeof value, "%.0f", strtod(text, NULL));
+    if (key->type == HB_KEY_REAL) shortest(strtod(text, NULL), value);
     strcpy(config->value[k], value);
     snprintf(config->source[k], sizeof config->source[k], "%s", source);
     return HB_OK;
 }
 
-hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_error *error, const char *format,
-                             ...) {
+hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_error *error, const char *format, ...) {
     char text[512];
     va_list args;
     va_start(args, format);
@@ -319,11 +379,10 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error) {
                                   "expected an even number with search.antithetic, found %lld",
                                   (long long)s->population);
     if (s->variations.n == 0)
-        return hb_config_complain(config, "env.variations", error,
-                                  "expected at least one variation, found none");
-    if (s->hidden.n > 7)
-        return hb_config_complain(config, "policy.hidden", error, "expected at most 7 layers, found %d",
-                                  s->hidden.n);
+        return hb_config_complain(config, "env.variations", error, "expected at least one variation, found none");
+    if (s->hidden.n > HB_MAX_LAYERS - 1)
+        return hb_config_complain(config, "policy.hidden", error, "expected at most %d layers, found %d",
+                                  HB_MAX_LAYERS - 1, s->hidden.n);
     for (int32_t a = 0; a < s->variations.n; a++)
         for (int32_t b = 0; b < s->held_out.n; b++)
             if (strcmp(s->variations.item[a], s->held_out.item[b]) == 0)
@@ -334,9 +393,8 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error) {
 
 // Keys that change how long or where a run computes, but none of its numbers.
 static int changes_bits(const hb_key *key) {
-    static const char *const names[] = {"generations", "threads",          "device",
-                                        "variant",     "rollout",          "group",
-                                        "out",         "checkpoint_every", "keep_checkpoints"};
+    static const char *const names[] = {"generations", "threads", "device",           "variant",         "rollout",
+                                        "group",       "out",     "checkpoint_every", "keep_checkpoints"};
     if (strcmp(key->section, "eval") == 0) return 0;
     if (strcmp(key->section, "env") == 0 && strcmp(key->name, "held_out") == 0) return 0;
     if (strcmp(key->section, "search") == 0 && strcmp(key->name, "stop_mean") == 0) return 0;
@@ -345,13 +403,27 @@ static int changes_bits(const hb_key *key) {
     return 1;
 }
 
-void hb_config_identity(const hb_config *config, char *out, size_t n) {
+void hb_config_identity(const hb_config *config, char out[HB_IDENTITY]) {
     size_t at = 0;
+    const size_t n = HB_IDENTITY;
     out[0] = '\0';
     for (int32_t k = 0; k < config->n_keys && at < n; k++)
         if (changes_bits(&config->key[k]))
-            at += (size_t)snprintf(out + at, n - at, "%s.%s=%s\n", config->key[k].section,
-                                   config->key[k].name, config->value[k]);
+            at += (size_t)snprintf(out + at, n - at, "%s.%s=%s\n", config->key[k].section, config->key[k].name,
+                                   config->value[k]);
+}
+
+bool hb_config_differs(const char *ours, const char *theirs, char out[HB_DIFFERENCE]) {
+    if (strcmp(ours, theirs) == 0) return false;
+    while (*ours && *theirs) {
+        const size_t a = strcspn(ours, "\n"), b = strcspn(theirs, "\n");
+        if (a != b || memcmp(ours, theirs, a) != 0) break;
+        ours += a + (ours[a] == '\n');
+        theirs += b + (theirs[b] == '\n');
+    }
+    snprintf(out, HB_DIFFERENCE, "expected %.*s, found %.*s", *ours ? (int)strcspn(ours, "\n") : 7,
+             *ours ? ours : "nothing", *theirs ? (int)strcspn(theirs, "\n") : 7, *theirs ? theirs : "nothing");
+    return true;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -377,41 +449,26 @@ static hb_status apply_set(hb_config *config, const char *set, hb_error *error) 
     return hb_fail(error, HB_BAD_INPUT, "--set: no key is called '%s'%s", dotted, near);
 }
 
-static hb_status read_text(const char *path, char **text, size_t *length, hb_error *error) {
-    const size_t most = 1 << 20;
-    FILE *file = fopen(path, "rb");
-    if (!file) return hb_fail(error, HB_BAD_INPUT, "%s: cannot be read: %m", path);
-    *text = malloc(most + 1);
-    *length = *text ? fread(*text, 1, most + 1, file) : 0;
-    const int failed = ferror(file);
-    fclose(file);
-    if (!*text) return hb_fail(error, HB_FAILED, "out of memory reading %s", path);
-    if (failed || *length > most) {
-        free(*text);
-        return hb_fail(error, HB_BAD_INPUT, "%s: %s", path,
-                       failed ? "cannot be read" : "expected at most 1 MiB");
-    }
-    (*text)[*length] = '\0';
-    return HB_OK;
-}
-
-static hb_status open_into(hb_config *config, const char *text, size_t length, const char *const *sets,
-                           int n_sets, hb_error *error) {
-    char env[HB_TEXT] = "ant";
-    if (text) hb_config_peek_env(text, length, env);
+static hb_status open_into(hb_config *config, const char *text, size_t length, const char *const *sets, int n_sets,
+                           hb_error *error) {
+    char env[HB_TEXT] = "ant", source[HB_TEXT + 32] = "default";
+    const int line = text ? hb_config_peek_env(text, length, env) : 0;
+    if (line) snprintf(source, sizeof source, "%s:%d", config->path, line);
     for (int k = 0; k < n_sets; k++)
-        if (strncmp(sets[k], "env.name=", 9) == 0) snprintf(env, sizeof env, "%s", sets[k] + 9);
-    hb_status status = hb_config_bind(config, env, error);
+        if (strncmp(sets[k], "env.name=", 9) == 0) {
+            snprintf(env, sizeof env, "%s", sets[k] + 9);
+            snprintf(source, sizeof source, "--set");
+        }
+    hb_status status = hb_config_bind(config, env, source, error);
     if (status == HB_OK && text) status = hb_config_parse(config, text, length, error);
     for (int k = 0; k < n_sets && status == HB_OK; k++) status = apply_set(config, sets[k], error);
     return status == HB_OK ? hb_config_resolve(config, error) : status;
 }
 
-hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **out,
-                         hb_error *error) {
-    char *text = NULL;
+hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **out, hb_error *error) {
+    void *text = NULL;
     size_t length = 0;
-    hb_status status = path ? read_text(path, &text, &length, error) : HB_OK;
+    hb_status status = path ? hb_file_read(path, 1 << 20, &text, &length, error) : HB_OK;
     if (status != HB_OK) return status;
     hb_config *config = calloc(1, sizeof *config);
     if (!config) {
@@ -440,13 +497,6 @@ const char *hb_config_value(const hb_config *config, const char *key) {
     return k < 0 ? NULL : config->value[k];
 }
 
-// Text that YAML might read as something else is quoted.
-static int needs_quotes(const hb_key *key, const char *text) {
-    return key->type == HB_KEY_TEXT &&
-           (!*text || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_./-0123456789") !=
-                          strlen(text));
-}
-
 hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) {
     const char *section = "";
     for (int32_t k = 0; k < config->n_keys; k++) {
@@ -455,7 +505,7 @@ hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) 
         if (strcmp(section, key->section) != 0) fprintf(file, "%s:\n", key->section);
         section = key->section;
         const int list = key->type == HB_KEY_WORDS || key->type == HB_KEY_INTS;
-        const char *open = list ? "[" : needs_quotes(key, text) ? "\"" : "";
+        const char *open = list ? "[" : key->type == HB_KEY_TEXT ? "\"" : "";
         const char *close = list ? "]" : open;
         fprintf(file, "  %s: %s%s%s\n", key->name, open, text, close);
     }

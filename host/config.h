@@ -40,7 +40,7 @@ typedef struct {
 
 typedef struct {
     int32_t n;
-    char item[HB_MAX_LIST][64];
+    char item[HB_MAX_LIST][HB_TEXT];
 } hb_words;
 
 typedef struct {
@@ -84,23 +84,24 @@ typedef struct hb_config {
 const hb_key *hb_schema(int32_t *n);
 
 // Puts the schema and the environment's own keys into config->key, all values at their defaults.
-hb_status hb_config_bind(hb_config *config, const char *env_name, hb_error *error);
+// `source` is where the name was written.
+hb_status hb_config_bind(hb_config *config, const char *env_name, const char *source, hb_error *error);
 
-// Checks `text` against the key and stores it in canonical form. `source` is where it was written.
-hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const char *source,
-                           hb_error *error);
+// Checks `text` against the key and stores it, numbers in canonical form. `source` is where it was written.
+hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const char *source, hb_error *error);
 
 // The index of "section.name", or -1.
 int32_t hb_config_find(const hb_config *config, const char *dotted);
 
 // Fails with a line about the value of a key: where it was written, its name, and what is wrong.
-hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_error *error, const char *format,
-                             ...) __attribute__((format(printf, 4, 5)));
+hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_error *error, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 // Reads a YAML file into the config (host/config_file.c). `text` of `length` bytes is what the file contains.
 hb_status hb_config_parse(hb_config *config, const char *text, size_t length, hb_error *error);
-// What the document gives for env.name, into name (HB_TEXT); untouched where it gives nothing.
-void hb_config_peek_env(const char *text, size_t length, char *name);
+// What the document gives for env.name, into name (HB_TEXT); untouched where it gives nothing. Returns its
+// line, or 0.
+int hb_config_peek_env(const char *text, size_t length, char *name);
 
 // Fills config->settings and checks what no single key can.
 hb_status hb_config_resolve(hb_config *config, hb_error *error);
@@ -108,9 +109,15 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error);
 // The environment's settings, for world_create.
 hb_env_settings hb_config_env_settings(const hb_config *config);
 
-// A line of the search's identity: every key that changes its bits, as "key=value" lines. Runs agree in it or
-// are different runs. n bytes at out; always terminated.
-void hb_config_identity(const hb_config *config, char *out, size_t n);
+// The search's identity: every key that changes its bits, as "key=value" lines. Runs agree in it or are
+// different runs.
+#define HB_IDENTITY (HB_MAX_KEYS * (HB_TEXT + 64))
+void hb_config_identity(const hb_config *config, char out[HB_IDENTITY]);
+
+// Do two identities differ? Then the first difference stands in out, as "expected KEY=OURS, found
+// KEY=THEIRS".
+#define HB_DIFFERENCE (2 * HB_TEXT + 160)
+bool hb_config_differs(const char *ours, const char *theirs, char out[HB_DIFFERENCE]);
 
 // Writes "; did you mean 'NAME'?" with the candidate closest to `word` by edits, or "" where none is close.
 // next(context, k) lists the candidates, NULL ends them.

@@ -46,8 +46,8 @@ static int locate(const char *text, size_t length, const char *section, const ch
     return line;
 }
 
-void hb_config_peek_env(const char *text, size_t length, char *name) {
-    locate(text, length, "env", "name", name);
+int hb_config_peek_env(const char *text, size_t length, char *name) {
+    return locate(text, length, "env", "name", name);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ static void listen(cyaml_log_t level, void *context, const char *format, va_list
     char line[512], field[HB_TEXT];
     unsigned at;
     vsnprintf(line, sizeof line, format, args);
-    if (strncmp(line, "Load: ", 6) == 0 && !c->message[0])
+    if (strncmp(line, "Load: ", 6) == 0 && !c->message[0] && !strstr(line, "Backtrace"))
         snprintf(c->message, sizeof c->message, "%.*s", (int)strcspn(line + 6, "\n"), line + 6);
     if (sscanf(line, " in mapping field '%255[^']' (line: %u", field, &at) == 2) {
         if (!c->field[0]) snprintf(c->field, sizeof c->field, "%s", field);
@@ -87,8 +87,7 @@ static void listen(cyaml_log_t level, void *context, const char *format, va_list
     if (place && !c->line) c->line = atoi(place + 7);
 }
 
-static const cyaml_schema_value_t entry_schema = {
-    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, HB_TEXT - 1)};
+static const cyaml_schema_value_t entry_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, HB_TEXT - 1)};
 
 // The field of one key.
 static cyaml_schema_field_t field_schema(const hb_config *config, int32_t k) {
@@ -131,8 +130,7 @@ static const char *key_name(const void *context, int k) {
     const section_keys *keys = context;
     int seen = 0;
     for (int32_t i = 0; i < keys->config->n_keys; i++)
-        if (strcmp(keys->config->key[i].section, keys->section) == 0 && seen++ == k)
-            return keys->config->key[i].name;
+        if (strcmp(keys->config->key[i].section, keys->section) == 0 && seen++ == k) return keys->config->key[i].name;
     return NULL;
 }
 
@@ -148,12 +146,12 @@ static hb_status explain(const hb_config *config, const char *text, size_t lengt
             hb_suggest(near, unknown, section_name, config);
         const int line = c->section[0] ? locate(text, length, c->section, unknown, NULL)
                                        : locate(text, length, unknown, NULL, NULL);
-        return hb_fail(error, HB_BAD_INPUT, "%s:%d: no key is called '%s%s%s'%s", config->path,
-                       line ? line : c->line, c->section, c->section[0] ? "." : "", unknown, near);
+        return hb_fail(error, HB_BAD_INPUT, "%s:%d: no key is called '%s%s%s'%s", config->path, line ? line : c->line,
+                       c->section, c->section[0] ? "." : "", unknown, near);
     }
     const int nested = strcmp(c->field, c->section) != 0;
-    return hb_fail(error, HB_BAD_INPUT, "%s:%d: %s%s%s%s%s", config->path, c->line, c->section,
-                   nested ? "." : "", nested ? c->field : "", c->section[0] ? ": " : "", c->message);
+    return hb_fail(error, HB_BAD_INPUT, "%s:%d: %s%s%s%s%s", config->path, c->line, c->section, nested ? "." : "",
+                   nested ? c->field : "", c->section[0] ? ": " : "", c->message);
 }
 
 static hb_status take_values(hb_config *config, const char *text, size_t length, const raw_config *raw,

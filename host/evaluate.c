@@ -30,7 +30,7 @@ static hb_evaluation summarise(const hb_trainer *trainer, const hb_life_result *
     hb_evaluation row = {.rollouts = n};
     double sum = 0, squares = 0, steps = 0, backward = 0;
     for (int64_t k = 0; k < n; k++) {
-        const double fitness = results[k].fitness - hb_trainer_penalty(trainer, results[k].sum_of_squares);
+        const double fitness = hb_trainer_fitness(trainer, &results[k]);
         sum += fitness;
         squares += fitness * fitness;
         steps += results[k].steps;
@@ -46,8 +46,8 @@ static hb_evaluation summarise(const hb_trainer *trainer, const hb_life_result *
 }
 
 static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool held_out, bool sample,
-                                    void (*row)(void *context, const hb_evaluation *evaluation),
-                                    void *context, hb_error *error) {
+                                    void (*row)(void *context, const hb_evaluation *evaluation), void *context,
+                                    hb_error *error) {
     const int64_t n = trainer->settings->rollouts;
     hb_life_result *results = calloc((size_t)n, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory for %lld rollouts", (long long)n);
@@ -65,9 +65,8 @@ static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool 
     return status;
 }
 
-static hb_status evaluate_all(hb_trainer *trainer,
-                              void (*row)(void *context, const hb_evaluation *evaluation), void *context,
-                              hb_error *error) {
+static hb_status evaluate_all(hb_trainer *trainer, void (*row)(void *context, const hb_evaluation *evaluation),
+                              void *context, hb_error *error) {
     const hb_settings *s = trainer->settings;
     hb_status status = HB_OK;
     for (int sample = 0; sample < 2; sample++) {
@@ -81,8 +80,7 @@ static hb_status evaluate_all(hb_trainer *trainer,
 }
 
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
-                      void (*row)(void *context, const hb_evaluation *evaluation), void *context,
-                      hb_error *error) {
+                      void (*row)(void *context, const hb_evaluation *evaluation), void *context, hb_error *error) {
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status != HB_OK) return status;

@@ -96,8 +96,7 @@ hb_status hb_events_open(const char *folder, hb_events **out, hb_error *error) {
         return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", path, strerror(errno));
     }
     *out = events;
-    static const char version[] =
-        "brain.Event:2"; // Event.file_version = 3, what TensorBoard asks of a first event
+    static const char version[] = "brain.Event:2"; // Event.file_version = 3, what TensorBoard asks of a first event
     message event = start_event(0);
     put_block(&event, 3, version, sizeof version - 1);
     return write_record(events, &event, error);

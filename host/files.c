@@ -52,7 +52,8 @@ hb_status hb_file_write(const char *path, const void *data, size_t n, hb_error *
 }
 
 hb_status hb_file_read(const char *path, size_t most, void **data, size_t *n, hb_error *error) {
-    FILE *file = fopen(path, "rbe");
+    const int handle = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); // a FIFO must not block
+    FILE *file = handle < 0 ? NULL : fdopen(handle, "rb");
     struct stat about;
     if (!file || fstat(fileno(file), &about) != 0 || !S_ISREG(about.st_mode)) {
         const int why = file ? EINVAL : errno;
@@ -68,6 +69,10 @@ hb_status hb_file_read(const char *path, size_t most, void **data, size_t *n, hb
     const size_t got = bytes ? fread(bytes, 1, size, file) : 0;
     fclose(file);
     if (!bytes) return hb_fail(error, HB_FAILED, "out of memory reading %s", path);
+    if (got != size) {
+        free(bytes);
+        return hb_fail(error, HB_FAILED, "%s: only %zu of %zu bytes could be read", path, got, size);
+    }
     bytes[got] = '\0';
     *data = bytes;
     *n = got;

@@ -27,8 +27,7 @@ typedef struct hb_config hb_config;
 // Reads a YAML file (nullable: the defaults) and applies n_sets texts "section.key=value" in order. Fails
 // with HB_BAD_INPUT on an unknown key, a wrong type, a value out of range; the line names file, line, key,
 // what was expected, what was found, and the nearest valid name.
-hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **config,
-                         hb_error *error);
+hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **config, hb_error *error);
 void hb_config_close(hb_config *config);
 
 // The value of "section.key" as text, owned by the config; NULL where there is no such key.
@@ -45,10 +44,10 @@ void hb_config_describe(const hb_config *config, FILE *file);
 
 // A generation just done.
 typedef struct {
-    int64_t generation, generations; // done, and where training stops
-    double mean, sd, max;            // of the population's fitness, penalty included; sd unbiased
-    double steps_per_second;         // env steps that a policy took
-    double seconds;                  // of this generation
+    int64_t generation, generations;                  // done, and where training stops
+    double mean, sd, max;                             // of the population's fitness, penalty included; sd unbiased
+    double steps_per_second;                          // env steps that a policy took
+    double seconds;                                   // of this generation
     double physics_share, policy_share, update_share; // of this generation's thread time
     double best_mean;                                 // over the run so far
 } hb_progress;
@@ -73,8 +72,7 @@ hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *err
 
 // Goes on with the run in `folder` from its last good checkpoint, to the same bits as an unbroken run. `sets`
 // may change keys that change no bit: run.generations, run.threads, run.device, ...
-hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
-                    hb_error *error);
+hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks, hb_error *error);
 
 // ---------------------------------------------------------------------------------------------------
 // Looking at runs
@@ -93,14 +91,14 @@ typedef struct {
 // Evaluates a run's checkpoint (eval.checkpoint) on every variation, trained and held out, and calls row for
 // each.
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
-                      void (*row)(void *context, const hb_evaluation *evaluation), void *context,
-                      hb_error *error);
+                      void (*row)(void *context, const hb_evaluation *evaluation), void *context, hb_error *error);
 
 // The run's search state as 32 hexadecimal digits: XXH3-128 of generation, seed, learning rate, sigma, and
 // the search's arrays, of its last good checkpoint.
 hb_status hb_digest(const char *folder, char digest[33], hb_error *error);
 
-// One life, written as HDF5 to `out` (must not exist): /obs (T, I), /action, /reward (T), /layer{1..}/w (T+1,
+// One life, written as HDF5 to `out` (must not exist): /obs (T, I), /action, /reward (T): the
+// fitness of each step, /layer{1..}/w (T+1,
 // I, O), /layer{1..}/coefficients (I, O, C), the environment's fields (/qpos, /qvel); seed, rule, individual,
 // variation as attributes.
 typedef struct {
@@ -112,8 +110,7 @@ typedef struct {
 
 // Traces a run's last checkpoint (source is a folder) or the start of a configuration (source is a YAML
 // file).
-hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
-                   hb_error *error);
+hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def, hb_error *error);
 
 // What a run would take, before anything runs: a table of bytes per tensor, and seconds per generation
 // extrapolated from a short measurement on this machine.
@@ -136,8 +133,8 @@ typedef struct {
 
 // Runs the benchmark `what` ("step", "es", "env", "generation", "all") on the configuration and calls row for
 // each figure. HB_BAD_INPUT where there is no such benchmark.
-hb_status hb_bench(const char *what, const hb_config *config,
-                   void (*row)(void *context, const hb_bench_row *row), void *context, hb_error *error);
+hb_status hb_bench(const char *what, const hb_config *config, void (*row)(void *context, const hb_bench_row *row),
+                   void *context, hb_error *error);
 
 #ifdef __cplusplus
 }

@@ -24,9 +24,9 @@ static void print_envs(FILE *file) {
     fprintf(file, "environments\n");
     for (int k = 0; hb_envs[k]; k++) {
         const hb_env_table *env = hb_envs[k];
-        fprintf(file, "  %-8s %s%s%s; %d observed, %d actions\n           variations:", env->name,
-                env->summary, env->library ? "; " : "", env->library ? env->library() : "",
-                env->observation_size, env->action_size);
+        fprintf(file, "  %-8s %s; ", env->name, env->summary);
+        if (env->library) fprintf(file, "%s %s; ", env->library, env->library_version());
+        fprintf(file, "%d observed, %d actions\n           variations:", env->observation_size, env->action_size);
         for (int v = 0; env->variations[v]; v++) fprintf(file, "%s %s", v ? "," : "", env->variations[v]);
         fputc('\n', file);
     }
@@ -42,8 +42,7 @@ void hb_info(FILE *file) {
     for (int k = 0; hb_policies[k].name; k++)
         fprintf(file, "  %-8s %s\n", hb_policies[k].name, hb_policies[k].summary);
     fprintf(file, "searches\n");
-    for (int k = 0; hb_searches[k]; k++)
-        fprintf(file, "  %-8s %s\n", hb_searches[k]->name, hb_searches[k]->summary);
+    for (int k = 0; hb_searches[k]; k++) fprintf(file, "  %-8s %s\n", hb_searches[k]->name, hb_searches[k]->summary);
     fprintf(file, "plasticity rules (change of weight w_ij by input o_i and output o_j)\n");
     for (int32_t k = 0; k < hb_n_rules; k++)
         fprintf(file, "  %-20s %d coefficients: %s\n", hb_rules[k].name, hb_rules[k].n_coefficients,

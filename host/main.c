@@ -2,6 +2,8 @@
 #include "host/hebbes.h"
 
 #include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@ typedef struct {
     const char *config; // --config, for bench
     bool json;
     hb_trace_def trace;
-    char text[8][512]; // sets made from --threads and its like
+    char text[16][512]; // sets made from --threads and its like
     int n_text;
 } arguments;
 
@@ -66,8 +68,8 @@ static void on_progress(void *context, const hb_progress *p) {
            "policy "
            "%2.0f%% update %2.0f%%  left %s%s",
            s->live ? "\r\033[K" : "", (long long)p->generation, (long long)p->generations, p->mean, p->max,
-           p->best_mean, p->steps_per_second, 100 * p->physics_share, 100 * p->policy_share,
-           100 * p->update_share, left, s->live ? "" : "\n");
+           p->best_mean, p->steps_per_second, 100 * p->physics_share, 100 * p->policy_share, 100 * p->update_share,
+           left, s->live ? "" : "\n");
     if (s->live && p->generation == p->generations) putchar('\n');
     fflush(stdout);
 }
@@ -101,6 +103,8 @@ static void watch_signals(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL); // a second one ends the process
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); // whoever watched has left; train on
     signal(SIGXFSZ, SIG_IGN); // a full quota is an error of write, not a death
 }
 
@@ -129,12 +133,11 @@ static hb_status run_resume(const arguments *a, hb_error *error) {
 static void print_evaluation(void *context, const hb_evaluation *e) {
     bool *header = context;
     if (*header)
-        printf("%-22s %-8s %-8s %8s %8s %8s %7s %9s %8s\n", "variation", "trained", "protocol", "mean", "sd",
-               "s.e.", "steps", "backward", "diverged");
+        printf("%-22s %-8s %-8s %8s %8s %8s %7s %9s %8s\n", "variation", "trained", "protocol", "mean", "sd", "s.e.",
+               "steps", "backward", "diverged");
     *header = false;
-    printf("%-22s %-8s %-8s %8.1f %8.1f %8.2f %7.0f %8.0f%% %8lld\n", e->variation,
-           e->held_out ? "no" : "yes", e->protocol, e->mean, e->sd, e->standard_error, e->steps,
-           100 * e->backward_share, (long long)e->diverged);
+    printf("%-22s %-8s %-8s %8.1f %8.1f %8.2f %7.0f %8.0f%% %8lld\n", e->variation, e->held_out ? "no" : "yes",
+           e->protocol, e->mean, e->sd, e->standard_error, e->steps, 100 * e->backward_share, (long long)e->diverged);
 }
 
 static hb_status run_eval(const arguments *a, hb_error *error) {
@@ -201,8 +204,7 @@ static const command commands[] = {
     {"eval", "RUN", 1, "rollouts of the best (or last) checkpoint on every variation", run_eval},
     {"plan", "CONFIG", 1, "bytes and seconds, before anything runs", run_plan},
     {"bench", "WHAT", 0, "step, es, env, generation or all: each against its limit", run_bench},
-    {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step",
-     run_trace},
+    {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step", run_trace},
     {"digest", "RUN", 1, "one hexadecimal digest of the search's state", run_digest},
     {"info", "", 0, "versions, devices, environments, rules", run_info},
 };
@@ -230,37 +232,34 @@ static const struct argp_option options[] = {
     {"device", KEY_DEVICE, "NAME", 0, "the same as --set run.device=NAME", 1},
     {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace: the file", 1},
     {"json", KEY_JSON, NULL, 0, "bench: one JSON object a line", 2},
-    {"config", KEY_CONFIG, "FILE", 0, "bench: the configuration to measure; default: the schema's defaults",
-     2},
+    {"config", KEY_CONFIG, "FILE", 0, "bench: the configuration to measure; default: the schema's defaults", 2},
     {"steps", KEY_STEPS, "T", 0, "trace: policy steps at most [200]", 3},
-    {"individual", KEY_INDIVIDUAL, "mean|K", 0, "trace: the search's mean, or individual K around it [mean]",
-     3},
+    {"individual", KEY_INDIVIDUAL, "mean|K", 0, "trace: the search's mean, or individual K around it [mean]", 3},
     {"variation", KEY_VARIATION, "NAME", 0, "trace: the variation [the first of env.variations]", 3},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
 static void add_set(struct argp_state *state, const char *key, const char *value) {
     arguments *a = state->input;
-    if (a->n_sets == MAX_SETS || a->n_text == 8) argp_error(state, "too many settings");
+    if (a->n_sets >= MAX_SETS - 1 || a->n_text == 16) argp_error(state, "too many settings");
     char *text = a->text[a->n_text++];
     snprintf(text, sizeof a->text[0], "%s=%s", key, value);
     a->sets[a->n_sets++] = text;
 }
 
-static void parse_count(struct argp_state *state, const char *option, const char *text, int64_t least,
-                        int64_t *out) {
+static void parse_count(struct argp_state *state, const char *option, const char *text, int64_t least, int64_t *out) {
     char *end;
+    errno = 0;
     *out = strtoll(text, &end, 10);
-    if (end == text || *end || *out < least)
-        argp_error(state, "--%s: expected a whole number from %lld, found '%s'", option, (long long)least,
-                   text);
+    if (end == text || *end || *out < least || errno == ERANGE)
+        argp_error(state, "--%s: expected a whole number from %lld, found '%s'", option, (long long)least, text);
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state) {
     arguments *a = state->input;
     switch (key) {
     case KEY_SET:
-        if (a->n_sets == MAX_SETS) argp_error(state, "too many settings");
+        if (a->n_sets >= MAX_SETS - 1) argp_error(state, "too many settings");
         a->sets[a->n_sets++] = text;
         return 0;
     case KEY_THREADS:
@@ -333,9 +332,16 @@ static const command *find_command(const char *name) {
     return NULL;
 }
 
+// A descriptor that was closed must not become one of the run's files.
+static void open_standard_streams(void) {
+    for (int k = 0; k <= 2; k++)
+        if (fcntl(k, F_GETFD) < 0 && open("/dev/null", k ? O_WRONLY : O_RDONLY) != k) _exit(HB_FAILED);
+}
+
 const char *argp_program_version = "hebbes " HB_VERSION;
 
 int main(int argc, char **argv) {
+    open_standard_streams();
     static arguments a = {.trace = {.steps = 200, .individual = -1}};
     const struct argp parser = {.options = options,
                                 .parser = parse_option,
@@ -343,6 +349,7 @@ int main(int argc, char **argv) {
                                 .doc = "Evolve networks that learn while they live.\v",
                                 .help_filter = help_text};
     argp_err_exit_status = HB_BAD_INPUT;
+    argv[0] = "hebbes";                        // what argp begins its messages with
     setenv("ARGP_HELP_FMT", "rmargin=160", 0); // the schema's lines stay lines
     argp_parse(&parser, argc, argv, 0, NULL, &a);
     const command *chosen = find_command(a.command ? a.command : "");
@@ -350,19 +357,19 @@ int main(int argc, char **argv) {
         if (chosen)
             fprintf(stderr, "hebbes: %s: expected %s; see hebbes --help\n", chosen->name, chosen->argument);
         else
-            fprintf(
-                stderr,
-                "hebbes: expected a command (train, resume, eval, plan, bench, trace, digest, info), found "
-                "'%s'; see hebbes --help\n",
-                a.command ? a.command : "nothing");
+            fprintf(stderr,
+                    "hebbes: expected a command (train, resume, eval, plan, bench, trace, digest, info), found "
+                    "'%s'; see hebbes --help\n",
+                    a.command ? a.command : "nothing");
         return HB_BAD_INPUT;
     }
-    if (a.trace.out && strcmp(chosen->name, "train") == 0) {
-        snprintf(a.text[7], sizeof a.text[7], "run.out=%s", a.trace.out);
-        if (a.n_sets < MAX_SETS) a.sets[a.n_sets++] = a.text[7];
-    }
+    char out[512];
+    snprintf(out, sizeof out, "run.out=%s", a.trace.out ? a.trace.out : "");
+    if (a.trace.out && strcmp(chosen->name, "trace") != 0 && a.n_sets < MAX_SETS) a.sets[a.n_sets++] = out;
     hb_error error = {""};
-    const hb_status status = chosen->run(&a, &error);
+    hb_status status = chosen->run(&a, &error);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == HB_OK)
+        status = hb_fail(&error, HB_FAILED, "standard output: cannot be written");
     if (status != HB_OK) fprintf(stderr, "hebbes: %s\n", error.message);
     return (int)status;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_COLUMNS (20 + 2 * HB_MAX_LIST)
 
@@ -32,6 +33,7 @@ static void fill(row *r, const hb_trainer *trainer, const hb_generation *g, doub
     add(r, "mean", "", g->mean);
     add(r, "sd", "", g->sd);
     add(r, "max", "", g->max);
+    add(r, "reward", "", g->reward);
     for (int32_t v = 0; v < trainer->n_variations; v++) {
         add(r, "mean_", trainer->settings->variations.item[v], g->variation_mean[v]);
         add(r, "max_", trainer->settings->variations.item[v], g->variation_max[v]);
@@ -54,21 +56,50 @@ static void fill(row *r, const hb_trainer *trainer, const hb_generation *g, doub
 // ---------------------------------------------------------------------------------------------------
 // Open
 
-// The rows of an earlier part of the run that its checkpoint knows about.
-static hb_status keep_rows(const char *path, int64_t generation, hb_error *error) {
-    void *data;
-    size_t n;
-    hb_status status = hb_file_read(path, (size_t)1 << 30, &data, &n, error);
+static void header_of(const hb_trainer *trainer, char *out, size_t size) {
+    const hb_generation none = {.generation = 0};
+    row header;
+    fill(&header, trainer, &none, 0);
+    size_t n = 0;
+    for (int k = 0; k < header.n && n < size; k++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s", k ? "," : "", header.name[k]);
+    if (n < size) snprintf(out + n, size - n, "\n");
+}
+
+// The length of the row at `text` if it is whole and of a generation after `last` and up to `most`, else 0.
+static size_t good_row(const char *text, int64_t last, int64_t most) {
+    const size_t digits = strspn(text, "0123456789"), line = strcspn(text, "\n");
+    const int64_t generation = strtoll(text, NULL, 10);
+    const bool good =
+        digits > 0 && text[digits] == ',' && text[line] == '\n' && generation > last && generation <= most;
+    return good ? line + 1 : 0;
+}
+
+// Keeps the header and the rows that the search's checkpoint knows about; writes the header where it is
+// missing or torn.
+static hb_status keep_rows(const hb_trainer *trainer, const char *path, hb_error *error) {
+    char header[MAX_COLUMNS * 100];
+    header_of(trainer, header, sizeof header);
+    void *data = NULL;
+    size_t n = 0;
+    const bool there = access(path, F_OK) == 0;
+    hb_status status = there ? hb_file_read(path, (size_t)1 << 30, &data, &n, error) : HB_OK;
     if (status != HB_OK) return status;
-    char *text = data;
-    size_t kept = strcspn(text, "\n");
-    kept += text[kept] == '\n';
-    while (text[kept] && strtoll(text + kept, NULL, 10) <= generation) {
-        const size_t line = strcspn(text + kept, "\n");
-        if (text[kept + line] != '\n') break; // torn
-        kept += line + 1;
+    const char *text = data;
+    if (!there || !strchr(text, '\n')) {
+        status = hb_file_write(path, header, strlen(header), error);
+    } else if (strncmp(text, header, strlen(header)) != 0) {
+        status = hb_fail(error, HB_BAD_INPUT,
+                         "%s:1: expected the columns of this run, found '%.60s...'; move it away", path, text);
+    } else {
+        size_t kept = strlen(header), length;
+        int64_t last = 0;
+        while ((length = good_row(text + kept, last, trainer->search.generation)) > 0) {
+            last = strtoll(text + kept, NULL, 10);
+            kept += length;
+        }
+        status = hb_file_write(path, text, kept, error);
     }
-    status = hb_file_write(path, text, kept, error);
     free(data);
     return status;
 }
@@ -76,12 +107,8 @@ static hb_status keep_rows(const char *path, int64_t generation, hb_error *error
 hb_status hb_metrics_open(const hb_trainer *trainer, const char *folder, hb_metrics **out, hb_error *error) {
     char path[HB_PATH];
     hb_path(path, folder, "metrics.csv");
-    FILE *existing = fopen(path, "re");
-    if (existing) {
-        fclose(existing);
-        const hb_status status = keep_rows(path, trainer->search.generation, error);
-        if (status != HB_OK) return status;
-    }
+    hb_status status = keep_rows(trainer, path, error);
+    if (status != HB_OK) return status;
     hb_metrics *metrics = calloc(1, sizeof *metrics);
     if (!metrics) return hb_fail(error, HB_FAILED, "out of memory opening the metrics");
     metrics->trainer = trainer;
@@ -90,14 +117,7 @@ hb_status hb_metrics_open(const hb_trainer *trainer, const char *folder, hb_metr
         free(metrics);
         return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", path, strerror(errno));
     }
-    if (!existing) {
-        const hb_generation none = {.generation = 0};
-        row header;
-        fill(&header, trainer, &none, 0);
-        for (int k = 0; k < header.n; k++) fprintf(metrics->csv, "%s%s", k ? "," : "", header.name[k]);
-        fputc('\n', metrics->csv);
-    }
-    const hb_status status = hb_events_open(folder, &metrics->events, error);
+    status = hb_events_open(folder, &metrics->events, error);
     if (status != HB_OK) {
         hb_metrics_close(metrics);
         return status;

@@ -29,13 +29,10 @@ static void print_memory(FILE *file, const hb_trainer *trainer) {
     print_bytes(file, "search state", genome * trainer->search.n_arrays, genome * trainer->search.n_arrays,
                 "mean and optimiser");
     print_bytes(file, "gradient", genome, genome, "one at a time");
-    print_bytes(file, "noise", 256.0 * threads, genome * population,
-                "regenerated 64 numbers at a time; P x D");
-    print_bytes(file, "genomes", genome * threads, genome * population,
-                "one a thread while it is expanded; P x D");
+    print_bytes(file, "noise", 256.0 * threads, genome * population, "regenerated 64 numbers at a time; P x D");
+    print_bytes(file, "genomes", genome * threads, genome * population, "one a thread while it is expanded; P x D");
     print_bytes(file, "lanes", (double)machine->table->group_bytes(machine->device, &trainer->net, lanes),
-                (genome + weights) * population * trainer->n_variations,
-                "weights and planes; all lives at once");
+                (genome + weights) * population * trainer->n_variations, "weights and planes; all lives at once");
     print_bytes(file, "results", (double)sizeof(hb_life_result) * population * trainer->n_variations,
                 8.0 * population * trainer->n_variations, "one record a life");
 }
@@ -47,8 +44,7 @@ static void sample_life(const void *context, int64_t k, hb_life *life) {
 
 static void print_time(FILE *file, const char *what, double seconds, double generations) {
     const double total = seconds * generations;
-    fprintf(file, "  %-42s %8.2f s a generation, %6.2f h for %.0f\n", what, seconds, total / 3600,
-            generations);
+    fprintf(file, "  %-42s %8.2f s a generation, %6.2f h for %.0f\n", what, seconds, total / 3600, generations);
 }
 
 // Lives a few lives of the first generation and extrapolates: how long a life lasts is what training will
@@ -63,8 +59,7 @@ static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
     if (!results) return hb_fail(error, HB_FAILED, "out of memory");
     hb_rollout_times times = {.physics = 0};
     const double begun = hb_now();
-    const hb_status status =
-        hb_rollout_run(trainer->rollout, n, sample_life, &lives, results, &times, NULL, error);
+    const hb_status status = hb_rollout_run(trainer->rollout, n, sample_life, &lives, results, &times, NULL, error);
     const double seconds = hb_now() - begun;
     double steps = 0;
     for (int32_t k = 0; k < n; k++) steps += results[k].steps;
@@ -89,8 +84,8 @@ hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {
     if (status != HB_OK) return status;
     const hb_settings *s = trainer.settings;
     fprintf(file, "%s on %s: P = %lld, V = %d, N = %lld weights, D = %lld evolved numbers\n", s->policy,
-            config->env->name, (long long)s->population, trainer.n_variations,
-            (long long)trainer.net.n_weights, (long long)trainer.net.genome_size);
+            config->env->name, (long long)s->population, trainer.n_variations, (long long)trainer.net.n_weights,
+            (long long)trainer.net.genome_size);
     print_memory(file, &trainer);
     status = print_times(file, &trainer, error);
     hb_trainer_close(&trainer);

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-static hb_status build(const hb_settings *s, const hb_env_table *env, bool plastic, hb_net *net,
-                       hb_error *error) {
+static hb_status build(const hb_settings *s, const hb_env_table *env, bool plastic, hb_net *net, hb_error *error) {
     hb_net_def def = {.inputs = env->observation_size,
                       .outputs = env->action_size,
                       .n_hidden = s->hidden.n,
@@ -29,8 +28,7 @@ const hb_policy hb_policies[] = {
     {NULL, NULL, NULL},
 };
 
-hb_status hb_policy_build(const hb_settings *settings, const hb_env_table *env, hb_net *net,
-                          hb_error *error) {
+hb_status hb_policy_build(const hb_settings *settings, const hb_env_table *env, hb_net *net, hb_error *error) {
     for (int k = 0; hb_policies[k].name; k++)
         if (strcmp(hb_policies[k].name, settings->policy) == 0)
             return hb_policies[k].build(settings, env, net, error);

@@ -70,8 +70,7 @@ hb_status hb_pool_open(int32_t n_threads, hb_pool **out, hb_error *error) {
         members[k] = (member){.pool = pool, .worker = k + 1};
         if (pthread_create(&members[k].thread, NULL, serve, &members[k]) != 0) {
             hb_pool_close(pool);
-            return hb_fail(error, HB_FAILED, "cannot start thread %d of %d; lower run.threads", k + 2,
-                           n_threads);
+            return hb_fail(error, HB_FAILED, "cannot start thread %d of %d; lower run.threads", k + 2, n_threads);
         }
         pool->n_started++;
     }
@@ -111,8 +110,8 @@ static void run_part(void *context, int32_t worker) {
     if (begin < s->n && begin < end) s->work(s->context, begin, end < s->n ? end : s->n);
 }
 
-void hb_pool_split(hb_pool *pool, size_t n, size_t grain,
-                   void (*work)(void *context, size_t begin, size_t end), void *context) {
+void hb_pool_split(hb_pool *pool, size_t n, size_t grain, void (*work)(void *context, size_t begin, size_t end),
+                   void *context) {
     split s = {n, grain, (size_t)pool->n_threads, work, context};
     hb_pool_run(pool, run_part, &s);
 }

@@ -9,7 +9,7 @@
 
 typedef struct hb_pool hb_pool;
 
-// Starts n_threads - 1 threads; the caller of hb_pool_run is the last worker. The caller closes *pool.
+// Starts n_threads - 1 threads; the caller of hb_pool_run is worker 0. The caller closes *pool.
 hb_status hb_pool_open(int32_t n_threads, hb_pool **pool, hb_error *error);
 void hb_pool_close(hb_pool *pool);
 int32_t hb_pool_threads(const hb_pool *pool);
@@ -19,7 +19,7 @@ void hb_pool_run(hb_pool *pool, void (*work)(void *context, int32_t worker), voi
 
 // Splits [0, n) into one contiguous range per worker, boundaries being multiples of `grain`, and runs
 // work(context, begin, end) on each that is not empty.
-void hb_pool_split(hb_pool *pool, size_t n, size_t grain,
-                   void (*work)(void *context, size_t begin, size_t end), void *context);
+void hb_pool_split(hb_pool *pool, size_t n, size_t grain, void (*work)(void *context, size_t begin, size_t end),
+                   void *context);
 
 #endif

@@ -1,5 +1,6 @@
 #include "host/rollout.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,9 @@
 // One lane of the device and the body that it moves.
 typedef struct {
     void *body;
-    int64_t life; // -1: idle
+    int64_t life;
+    hb_lane lane;
+    bool fresh; // the lane is not expanded yet
     hb_life_result result;
 } slot;
 
@@ -90,8 +93,7 @@ static hb_status open_parts(hb_rollout *rollout, hb_error *error) {
     if (!rollout->slots || !rollout->workers || !rollout->observation || !rollout->action || !rollout->active)
         return hb_fail(error, HB_FAILED, "out of memory for %zu lanes", n);
     for (size_t k = 0; k < n; k++) {
-        char message[512];
-        rollout->slots[k].life = -1;
+        char message[512] = "";
         if (def->env->body_create(def->world, &rollout->slots[k].body, message, sizeof message) != 0)
             return hb_fail(error, HB_FAILED, "environment '%s': %s", def->env->name, message);
     }
@@ -135,6 +137,14 @@ static float *action_of(const hb_rollout *rollout, int32_t k) {
     return rollout->action + (size_t)k * (size_t)rollout->def.env->action_size;
 }
 
+// x - x is 0 for every finite x and NaN for every other: one sum tells.
+static bool finite_observation(const hb_rollout *rollout, int32_t k) {
+    const float *x = observation_of(rollout, k);
+    float sum = 0.0f;
+    for (int32_t i = 0; i < rollout->def.env->observation_size; i++) sum += x[i] - x[i];
+    return sum == 0.0f;
+}
+
 static void fail(run *r, hb_status status, const hb_error *error) {
     pthread_mutex_lock(&r->mutex);
     if (atomic_load(&r->failed) == HB_OK) {
@@ -149,36 +159,41 @@ static bool halted(const run *r) {
            (r->stop && atomic_load_explicit(r->stop, memory_order_relaxed));
 }
 
-// Takes the next life into slot k, lane `lane` of the group; false when none is left.
-static bool start_life(run *r, int32_t k, hb_group *group, int32_t lane, hb_rollout_times *times) {
+// Takes the next life into slot k and resets its environment; false when none is left.
+static bool begin_life(run *r, int32_t k, hb_rollout_times *times) {
     hb_rollout *rollout = r->rollout;
     slot *s = &rollout->slots[k];
     for (;;) {
-        s->life = -1;
         const int64_t number = atomic_fetch_add(&r->next, 1);
         if (number >= r->n || halted(r)) return false;
         hb_life life;
         r->life(r->context, number, &life);
-        s->result = (hb_life_result){.fitness = 0};
+        *s = (slot){.body = s->body, .life = number, .lane = life.lane, .fresh = true};
         const double begun = hb_now();
-        hb_error error;
-        const hb_status status = rollout->def.machine->table->group_expand(group, lane, 1, &life.lane,
-                                                                           &s->result.sum_of_squares, &error);
-        if (status != HB_OK) return fail(r, status, &error), false;
-        const double expanded = hb_now();
         hb_random random;
         hb_random_start(&random, life.reset);
         hb_env_step spent;
-        const hb_env_outcome outcome = rollout->def.env->reset(s->body, life.variation, &random.base,
-                                                               observation_of(rollout, k), &spent);
-        times->expand += expanded - begun;
+        const hb_env_outcome outcome =
+            rollout->def.env->reset(s->body, life.variation, &random.base, observation_of(rollout, k), &spent);
         times->physics += spent.physics;
-        times->env += hb_now() - expanded - spent.physics;
-        s->life = number;
-        if (outcome == HB_ENV_RUNNING) return true;
+        times->env += hb_now() - begun - spent.physics;
+        if (outcome == HB_ENV_RUNNING && finite_observation(rollout, k)) return true;
         s->result.diverged = true; // it ends before it began; take another
         r->results[number] = s->result;
     }
+}
+
+// Gives a life just begun its weights and planes, in that lane of the group.
+static bool expand_life(run *r, int32_t k, hb_group *group, int32_t lane, hb_rollout_times *times) {
+    slot *s = &r->rollout->slots[k];
+    const double begun = hb_now();
+    hb_error error;
+    const hb_status status =
+        r->rollout->def.machine->table->group_expand(group, lane, 1, &s->lane, &s->result.sum_of_squares, &error);
+    times->expand += hb_now() - begun;
+    s->fresh = false;
+    if (status != HB_OK) fail(r, status, &error);
+    return status == HB_OK;
 }
 
 // One environment step of slot k; false when its life has ended.
@@ -191,18 +206,23 @@ static bool step_life(run *r, int32_t k, hb_rollout_times *times) {
         rollout->def.env->step(s->body, action_of(rollout, k), observation_of(rollout, k), &step);
     times->env += hb_now() - begun - step.physics;
     times->physics += step.physics;
-    s->result.fitness += step.fitness;
-    s->result.reward += step.reward;
+    const bool known = outcome == HB_ENV_RUNNING || outcome == HB_ENV_DONE;
+    const bool diverged =
+        !known || !isfinite(step.fitness) || (outcome == HB_ENV_RUNNING && !finite_observation(rollout, k));
     s->result.steps++;
-    s->result.backward_steps += step.fitness < 0;
-    if (outcome == HB_ENV_RUNNING) return true;
-    s->result.diverged = outcome == HB_ENV_DIVERGED;
+    if (!diverged) {
+        s->result.fitness += step.fitness;
+        s->result.reward += step.reward;
+        s->result.backward_steps += step.fitness < 0;
+        if (outcome == HB_ENV_RUNNING) return true;
+    }
+    s->result.diverged = diverged;
     r->results[s->life] = s->result;
     return false;
 }
 
-static bool step_device(run *r, hb_group *group, int32_t lane, int32_t first, int32_t count,
-                        const uint8_t *active, hb_rollout_times *times) {
+static bool step_device(run *r, hb_group *group, int32_t lane, int32_t first, int32_t count, const uint8_t *active,
+                        hb_rollout_times *times) {
     hb_rollout *rollout = r->rollout;
     const double begun = hb_now();
     hb_error error;
@@ -219,13 +239,25 @@ static bool step_device(run *r, hb_group *group, int32_t lane, int32_t first, in
 static void resident_worker(void *context, int32_t w) {
     run *r = context;
     worker_state *worker = &r->rollout->workers[w];
-    while (start_life(r, w, worker->group, 0, &worker->times)) do {
+    while (begin_life(r, w, &worker->times)) {
+        if (!expand_life(r, w, worker->group, 0, &worker->times)) return;
+        do {
             if (halted(r) || !step_device(r, worker->group, 0, w, 1, NULL, &worker->times)) return;
         } while (step_life(r, w, &worker->times));
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Batched. Each thread looks after a range of slots; between its two halves the device steps the group.
+// Batched. Each thread looks after the environments of a range of slots; between two rounds the device expands the
+// lanes of lives just begun and steps the group: by the same ranges, or, on a device that is served by one thread,
+// all at once by thread 0.
+
+static void serve_device(run *r, int32_t first, int32_t end, hb_rollout_times *times) {
+    hb_rollout *rollout = r->rollout;
+    for (int32_t k = first; k < end; k++)
+        if (rollout->active[k] && rollout->slots[k].fresh && !expand_life(r, k, rollout->group, k, times)) return;
+    if (first < end) step_device(r, rollout->group, first, first, end - first, rollout->active + first, times);
+}
 
 static void batched_worker(void *context, int32_t w) {
     run *r = context;
@@ -234,28 +266,26 @@ static void batched_worker(void *context, int32_t w) {
     const int32_t first = (int32_t)((int64_t)rollout->n_slots * w / rollout->n_threads);
     const int32_t end = (int32_t)((int64_t)rollout->n_slots * (w + 1) / rollout->n_threads);
     hb_rollout_times *times = &rollout->workers[w].times;
-    for (int32_t k = first; k < end; k++) rollout->active[k] = start_life(r, k, rollout->group, k, times);
+    for (int32_t k = first; k < end; k++) rollout->active[k] = begin_life(r, k, times);
     for (;;) {
         // One thread decides for all whether to go on.
         if (pthread_barrier_wait(&rollout->barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
             r->finished = halted(r) || !memchr(rollout->active, 1, (size_t)rollout->n_slots);
         pthread_barrier_wait(&rollout->barrier);
         if (r->finished) return;
-        if (by_range && first < end)
-            step_device(r, rollout->group, first, first, end - first, rollout->active + first, times);
-        else if (!by_range && w == 0)
-            step_device(r, rollout->group, 0, 0, rollout->n_slots, rollout->active, times);
+        if (by_range)
+            serve_device(r, first, end, times);
+        else if (w == 0)
+            serve_device(r, 0, rollout->n_slots, times);
         pthread_barrier_wait(&rollout->barrier);
         for (int32_t k = first; k < end && !halted(r); k++)
-            if (rollout->active[k] && !step_life(r, k, times))
-                rollout->active[k] = start_life(r, k, rollout->group, k, times);
+            if (rollout->active[k] && !step_life(r, k, times)) rollout->active[k] = begin_life(r, k, times);
     }
 }
 
-hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
-                         void (*life)(const void *context, int64_t k, hb_life *life), const void *context,
-                         hb_life_result *results, hb_rollout_times *times, const atomic_bool *stop,
-                         hb_error *error) {
+hb_status hb_rollout_run(hb_rollout *rollout, int64_t n, void (*life)(const void *context, int64_t k, hb_life *life),
+                         const void *context, hb_life_result *results, hb_rollout_times *times,
+                         const atomic_bool *stop, hb_error *error) {
     run r = {.rollout = rollout,
              .n = n,
              .life = life,

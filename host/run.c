@@ -16,8 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IDENTITY 8192
-
 struct hb_stop {
     atomic_bool requested;
 };
@@ -86,18 +84,21 @@ static hb_status make_folder(const char *path, hb_error *error) {
         *slash = '/';
     }
     if (mkdir(path, 0755) == 0) return HB_OK;
-    if (errno == EEXIST)
-        return hb_fail(
-            error, HB_BAD_INPUT,
-            "%s: expected a folder that does not exist yet, found one; 'hebbes resume %s' goes on with it",
-            path, path);
-    return hb_fail(error, HB_BAD_INPUT, "%s: cannot be created: %s", path, strerror(errno));
+    if (errno != EEXIST) return hb_fail(error, HB_BAD_INPUT, "%s: cannot be created: %s", path, strerror(errno));
+    char config[HB_PATH];
+    hb_path(config, path, "config.yaml");
+    if (access(config, F_OK) != 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected a folder that does not exist yet", path);
+    return hb_fail(error, HB_BAD_INPUT,
+                   "%s: expected a folder that does not exist yet, found a run; 'hebbes resume %s' goes on with it",
+                   path, path);
 }
 
 // run.out, or the first free of runs/NAME-seedS, runs/NAME-seedS-2, ...
 static void choose_folder(const hb_config *config, char folder[HB_PATH]) {
     if (*config->settings.out) {
         snprintf(folder, HB_PATH, "%s", config->settings.out);
+        for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--) folder[n - 1] = '\0';
         return;
     }
     char copy[HB_TEXT], name[HB_TEXT];
@@ -120,9 +121,10 @@ static hb_status save_config(const run *r, hb_error *error) {
     if (!memory) return hb_fail(error, HB_FAILED, "out of memory saving the config");
     const hb_config *config = r->trainer.config;
     const hb_machine *machine = &r->trainer.machine;
-    fprintf(memory, "# hebbes %s, device %s (%s)%s%s\n", HB_VERSION, machine->table->name,
-            machine->table->variant(machine->device), config->env->library ? ", " : "",
-            config->env->library ? config->env->library() : "");
+    fprintf(memory, "# hebbes %s, device %s (%s)", HB_VERSION, machine->table->name,
+            machine->table->variant(machine->device));
+    if (config->env->library) fprintf(memory, ", %s %s", config->env->library, config->env->library_version());
+    fputc('\n', memory);
     hb_status status = hb_config_write(config, memory, error);
     fclose(memory);
     char path[HB_PATH];
@@ -135,9 +137,14 @@ static hb_status save_config(const run *r, hb_error *error) {
 // ---------------------------------------------------------------------------------------------------
 // Checkpoints
 
+// gen-NNNNNN.h5, so that names sort as generations do.
 static int is_checkpoint(const struct dirent *entry) {
-    int generation, end = 0;
-    return sscanf(entry->d_name, "gen-%d.h5%n", &generation, &end) == 1 && end > 0 && !entry->d_name[end];
+    const char *name = entry->d_name;
+    return strncmp(name, "gen-", 4) == 0 && strspn(name + 4, "0123456789") == 6 && strcmp(name + 10, ".h5") == 0;
+}
+
+static int64_t generation_of(const char *name) {
+    return strtoll(name + 4, NULL, 10);
 }
 
 static void checkpoint_path(const run *r, const char *name, char path[HB_PATH]) {
@@ -146,16 +153,19 @@ static void checkpoint_path(const run *r, const char *name, char path[HB_PATH]) 
     hb_path(path, folder, name);
 }
 
-// Removes all but the last k.
+// Removes all but the last k up to the generation just saved. Later files are of no use any more: damaged or
+// foreign ones that were passed over.
 static void prune(const run *r) {
     char folder[HB_PATH];
     hb_path(folder, r->folder, "checkpoints");
     struct dirent **list;
     const int n = scandir(folder, &list, is_checkpoint, alphasort);
-    for (int k = 0; k < n; k++) {
+    int64_t kept = 0;
+    for (int k = n - 1; k >= 0; k--) {
         char path[HB_PATH];
         checkpoint_path(r, list[k]->d_name, path);
-        if (k < n - (int)r->trainer.settings->keep_checkpoints) unlink(path);
+        const bool later = generation_of(list[k]->d_name) > r->trainer.search.generation;
+        if (later || kept++ >= r->trainer.settings->keep_checkpoints) unlink(path);
         free(list[k]);
     }
     if (n >= 0) free(list);
@@ -183,18 +193,19 @@ hb_status hb_run_load(hb_trainer *trainer, const char *folder, const char *which
     char checkpoints[HB_PATH], path[HB_PATH];
     hb_path(checkpoints, folder, "checkpoints");
     hb_path(path, checkpoints, "best.h5");
-    if (strcmp(which, "best") == 0 && access(path, F_OK) == 0)
-        return hb_checkpoint_load(trainer, path, error);
+    if (strcmp(which, "best") == 0 && access(path, F_OK) == 0) return hb_checkpoint_load(trainer, path, error);
     struct dirent **list;
     const int n = scandir(checkpoints, &list, is_checkpoint, alphasort);
-    if (n < 0)
-        return hb_fail(error, HB_BAD_INPUT, "%s: expected a run's folder with checkpoints in it", folder);
+    if (n < 0) return hb_fail(error, HB_BAD_INPUT, "%s: expected a run's folder with checkpoints in it", folder);
     hb_status status = hb_fail(error, HB_BAD_INPUT, "%s: no checkpoint is there", folder);
     for (int k = n - 1; k >= 0; k--) {
         hb_error why;
         hb_path(path, checkpoints, list[k]->d_name);
         if (status != HB_OK) {
             status = hb_checkpoint_load(trainer, path, &why);
+            if (status == HB_OK && trainer->search.generation != generation_of(list[k]->d_name))
+                status = hb_fail(&why, HB_BAD_INPUT, "%s: holds generation %lld", path,
+                                 (long long)trainer->search.generation);
             if (status != HB_OK && tell) tell(context, why.message);
             if (status != HB_OK && error) *error = why;
         }
@@ -244,15 +255,14 @@ static hb_status generation(run *r, bool *solved, hb_error *error) {
     if (status != HB_OK) return status;
     report_progress(r, &report);
     *solved = report.mean > trainer->settings->stop_mean;
-    if (trainer->search.generation % trainer->settings->checkpoint_every == 0)
-        status = save_generation(r, error);
+    if (trainer->search.generation % trainer->settings->checkpoint_every == 0) status = save_generation(r, error);
     return status;
 }
 
 static hb_status train(run *r, hb_error *error) {
     hb_trainer *trainer = &r->trainer;
     hb_status status = HB_OK;
-    bool solved = false;
+    bool solved = trainer->best_mean > trainer->settings->stop_mean; // a run that ended so is not resumed
     while (status == HB_OK && !solved && trainer->search.generation < trainer->settings->generations)
         status = generation(r, &solved, error);
     if (status != HB_OK && status != HB_INTERRUPTED) return status;
@@ -280,22 +290,40 @@ static void close_run(run *r) {
 static hb_status begin(run *r, hb_error *error) {
     hb_status status = hb_metrics_open(&r->trainer, r->folder, &r->metrics, error);
     if (status != HB_OK) return status;
-    if (r->hooks && r->hooks->started)
-        r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);
+    if (r->hooks && r->hooks->started) r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);
     return train(r, error);
 }
 
-static hb_status fresh(run *r, hb_error *error) {
+// A run that could not start leaves nothing behind.
+static void remove_folder(const run *r) {
+    static const char *const names[] = {"checkpoints/gen-000000.h5", "checkpoints", "config.yaml", "log.txt", ""};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        char path[HB_PATH];
+        hb_path(path, r->folder, names[k]);
+        remove(path);
+    }
+}
+
+// The configuration comes last: where it stands, there is a run to resume.
+static hb_status prepare_folder(run *r, hb_error *error) {
     char checkpoints[HB_PATH];
     hb_path(checkpoints, r->folder, "checkpoints");
-    hb_status status = make_folder(r->folder, error);
-    if (status == HB_OK) status = make_folder(checkpoints, error);
+    hb_status status = make_folder(checkpoints, error);
     if (status == HB_OK) status = open_log(r, error);
-    if (status == HB_OK) status = save_config(r, error);
+    if (status == HB_OK) status = save_generation(r, error);
+    return status == HB_OK ? save_config(r, error) : status;
+}
+
+static hb_status fresh(run *r, hb_error *error) {
+    hb_status status = make_folder(r->folder, error);
     if (status != HB_OK) return status;
+    status = prepare_folder(r, error);
+    if (status != HB_OK) {
+        remove_folder(r);
+        return status;
+    }
     tell_log(r, "hebbes %s starts a run", HB_VERSION);
-    status = save_generation(r, error);
-    return status == HB_OK ? begin(r, error) : status;
+    return begin(r, error);
 }
 
 hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
@@ -311,29 +339,35 @@ hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *err
     return status;
 }
 
-hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **out,
+hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **result,
                         hb_error *error) {
-    char path[HB_PATH], before[IDENTITY], after[IDENTITY];
+    char path[HB_PATH], out[HB_TEXT], before[HB_IDENTITY], after[HB_IDENTITY];
     hb_path(path, folder, "config.yaml");
     hb_config *config = NULL;
     hb_status status = hb_config_open(path, NULL, 0, &config, error);
     if (status != HB_OK) return status;
-    hb_config_identity(config, before, sizeof before);
+    hb_config_identity(config, before);
+    snprintf(out, sizeof out, "%s", hb_config_value(config, "run.out"));
     hb_config_close(config);
     status = hb_config_open(path, sets, n_sets, &config, error);
     if (status != HB_OK) return status;
-    hb_config_identity(config, after, sizeof after);
-    if (strcmp(before, after) != 0) {
+    hb_config_identity(config, after);
+    char difference[HB_DIFFERENCE];
+    status = HB_OK;
+    if (hb_config_differs(before, after, difference))
+        status = hb_fail(error, HB_BAD_INPUT, "%s: --set would make this another run: %s; train it anew instead",
+                         folder, difference);
+    else if (strcmp(hb_config_value(config, "run.out"), out) != 0)
+        status = hb_fail(error, HB_BAD_INPUT, "%s: run.out: a run stays where it is", folder);
+    if (status != HB_OK) {
         hb_config_close(config);
-        return hb_fail(error, HB_BAD_INPUT, "%s: --set would make this another run; train it anew instead",
-                       folder);
+        return status;
     }
-    *out = config;
+    *result = config;
     return HB_OK;
 }
 
-hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
-                    hb_error *error) {
+hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks, hb_error *error) {
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status != HB_OK) return status;
@@ -348,8 +382,10 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
     if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
     if (status == HB_OK) status = hb_run_load(&r->trainer, folder, "last", note, r, error);
     if (status == HB_OK) {
-        tell_log(r, "hebbes %s resumes after %lld generations", HB_VERSION,
-                 (long long)r->trainer.search.generation);
+        status = save_config(r, error);
+    }
+    if (status == HB_OK) {
+        tell_log(r, "hebbes %s resumes after %lld generations", HB_VERSION, (long long)r->trainer.search.generation);
         status = begin(r, error);
     }
     close_run(r);

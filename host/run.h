@@ -13,7 +13,6 @@ hb_status hb_run_load(hb_trainer *trainer, const char *folder, const char *which
                       void (*note)(void *context, const char *line), void *context, hb_error *error);
 
 // Opens folder/config.yaml with `sets` applied; refuses sets that would change the run's bits.
-hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **config,
-                        hb_error *error);
+hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **config, hb_error *error);
 
 #endif

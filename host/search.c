@@ -4,8 +4,8 @@
 
 const hb_search_method *const hb_searches[] = {&hb_search_normal, NULL};
 
-hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings,
-                           const hb_net *net, hb_error *error) {
+hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings, const hb_net *net,
+                           hb_error *error) {
     *search = (hb_search){
         .machine = machine, .settings = settings, .net = net, .lr = settings->lr, .sigma = settings->sigma};
     for (int k = 0; hb_searches[k]; k++)

@@ -44,8 +44,8 @@ struct hb_search {
 };
 
 // Starts the configured search; the caller destroys it. machine, settings and net must outlive it.
-hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings,
-                           const hb_net *net, hb_error *error);
+hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings, const hb_net *net,
+                           hb_error *error);
 void hb_search_destroy(hb_search *search);
 
 // One generation: updates from the fitness (population), decays lr and sigma, counts.

@@ -40,8 +40,7 @@ static hb_status draw_start(hb_search *search, hb_error *error) {
         }
     }
     const hb_machine *machine = search->machine;
-    const hb_status status =
-        machine->table->upload(machine->device, search->array[MEAN].data, start, n, error);
+    const hb_status status = machine->table->upload(machine->device, search->array[MEAN].data, start, n, error);
     free(start);
     return status;
 }
@@ -115,8 +114,8 @@ static void update_range(void *context, size_t begin, size_t end) {
     if (status == HB_OK && search->n_arrays == 1)
         status = table->sgd(device, mean, u->gradient, (float)(search->lr * scale), begin, end, &error);
     else if (status == HB_OK)
-        status = table->adam(device, mean, search->array[ADAM_M].data, search->array[ADAM_V].data,
-                             u->gradient, adam_parameters(search, scale), begin, end, &error);
+        status = table->adam(device, mean, search->array[ADAM_M].data, search->array[ADAM_V].data, u->gradient,
+                             adam_parameters(search, scale), begin, end, &error);
     int none = HB_OK;
     if (status != HB_OK && atomic_compare_exchange_strong(&u->failed, &none, (int)status) && u->error)
         *u->error = error;
@@ -128,8 +127,7 @@ static hb_status normal_update(hb_search *search, const double *fitness, hb_erro
     const hb_machine *machine = search->machine;
     float *z = malloc((size_t)population * sizeof *z);
     if (!z) return hb_fail(error, HB_FAILED, "out of memory shaping fitness");
-    update u = {
-        .search = search, .z = z, .n_terms = antithetic ? population / 2 : population, .error = error};
+    update u = {.search = search, .z = z, .n_terms = antithetic ? population / 2 : population, .error = error};
     const size_t n = search->array[MEAN].n;
     hb_status status = hb_shape(search->settings->shaping, fitness, population, z, error);
     if (status == HB_OK) status = machine->table->alloc(machine->device, n, &u.gradient, error);

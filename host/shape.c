@@ -9,6 +9,7 @@ typedef struct {
     int32_t individual;
 } entry;
 
+// Fitness is finite: a life that is not ends as diverged (rollout.c).
 static int by_fitness(const void *a, const void *b) {
     const entry *const x = a, *const y = b;
     if (x->fitness != y->fitness) return x->fitness < y->fitness ? -1 : 1;
@@ -25,8 +26,8 @@ hb_status hb_shape(const char *shaping, const double *fitness, int32_t n, float 
     for (int32_t s = 0; s < n; s++) order[s] = (entry){fitness[s], s};
     qsort(order, (size_t)n, sizeof *order, by_fitness);
     const double count = n;
-    const double sd = strcmp(shaping, "ranks") == 0 ? sqrt((count * count - 1) / 12)
-                                                    : sqrt(count * (count + 1) / 12) + 1e-8;
+    const double sd =
+        strcmp(shaping, "ranks") == 0 ? sqrt((count * count - 1) / 12) : sqrt(count * (count + 1) / 12) + 1e-8;
     for (int32_t k = 0; k < n; k++) z[order[k].individual] = (float)((k - (count - 1) / 2) / sd);
     free(order);
     return HB_OK;

@@ -1,10 +1,9 @@
-// One life as HDF5, complete enough to be replayed in NumPy (tests/replay.py does).
+// One life as HDF5, complete enough to be replayed in NumPy (tests/test_replay.py does).
 #include "host/files.h"
+#include "host/hdf.h"
 #include "host/hebbes.h"
 #include "host/run.h"
 
-#include <errno.h>
-#include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -45,8 +44,7 @@ static hb_status allocate(trace *t, hb_error *error) {
     const hb_net *net = &t->trainer->net;
     const size_t steps = (size_t)t->def->steps;
     t->n_state = state_length(env);
-    t->observation =
-        calloc(steps + 1, (size_t)env->observation_size * sizeof(float)); // one more than is kept
+    t->observation = calloc(steps + 1, (size_t)env->observation_size * sizeof(float)); // one more than is kept
     t->action = calloc(steps, (size_t)env->action_size * sizeof(float));
     t->reward = calloc(steps, sizeof(double));
     t->state = calloc(steps, (size_t)(t->n_state + 1) * sizeof(double));
@@ -55,8 +53,7 @@ static hb_status allocate(trace *t, hb_error *error) {
         t->weights[l] = calloc(steps + 1, layer_size(&net->layer[l]) * sizeof(float));
         ok = ok && t->weights[l];
     }
-    return ok ? HB_OK
-              : hb_fail(error, HB_FAILED, "out of memory for a trace of %zu steps; lower --steps", steps);
+    return ok ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for a trace of %zu steps; lower --steps", steps);
 }
 
 static hb_status record_weights(trace *t, int64_t step, hb_error *error) {
@@ -94,34 +91,8 @@ static hb_status live(trace *t, hb_error *error) {
 // ---------------------------------------------------------------------------------------------------
 // Writing
 
-static bool put_array(hid_t place, const char *name, hid_t type, int rank, const hsize_t *shape,
-                      const void *data) {
-    const hid_t space = H5Screate_simple(rank, shape, NULL);
-    const hid_t set = H5Dcreate2(place, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    const bool ok = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
-    if (set >= 0) H5Dclose(set);
-    H5Sclose(space);
-    return ok;
-}
-
 static bool put_number(hid_t place, const char *name, int64_t value) {
-    const hid_t space = H5Screate(H5S_SCALAR);
-    const hid_t attribute = H5Acreate2(place, name, H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT);
-    const bool ok = H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0;
-    H5Aclose(attribute);
-    H5Sclose(space);
-    return ok;
-}
-
-static bool put_text(hid_t place, const char *name, const char *text) {
-    const hid_t space = H5Screate(H5S_SCALAR), type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, strlen(text) + 1);
-    const hid_t attribute = H5Acreate2(place, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    const bool ok = H5Awrite(attribute, type, text) >= 0;
-    H5Aclose(attribute);
-    H5Tclose(type);
-    H5Sclose(space);
-    return ok;
+    return hb_hdf_put(place, name, H5T_NATIVE_INT64, &value);
 }
 
 // The names of a rule's coefficients, in order, separated by blanks.
@@ -140,16 +111,16 @@ static bool put_layer(trace *t, int32_t l, const float *genome) {
     const hid_t group = H5Gcreate2(t->file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     const hsize_t inputs = (hsize_t)layer->inputs, outputs = (hsize_t)layer->outputs;
     const hsize_t weights[] = {(hsize_t)t->steps + 1, inputs, outputs};
-    bool ok = put_array(group, "w", H5T_NATIVE_FLOAT, 3, weights, t->weights[l]) &&
-              put_text(group, "activation", layer->activation == HB_TANH ? "tanh" : "linear");
+    bool ok = hb_hdf_put_array(group, "w", H5T_NATIVE_FLOAT, 3, weights, t->weights[l]) &&
+              hb_hdf_put_text(group, "activation", layer->activation == HB_TANH ? "tanh" : "linear");
     if (ok && net->rule) {
         const hsize_t coefficients[] = {inputs, outputs, (hsize_t)net->rule->n_coefficients};
         char names[HB_TEXT];
         coefficient_names(net->rule, names);
-        ok = put_array(group, "coefficients", H5T_NATIVE_FLOAT, 3, coefficients,
-                       genome + layer->genome_offset);
+        ok =
+            hb_hdf_put_array(group, "coefficients", H5T_NATIVE_FLOAT, 3, coefficients, genome + layer->genome_offset);
         const hid_t set = H5Dopen2(group, "coefficients", H5P_DEFAULT);
-        ok = ok && put_text(set, "names", names);
+        ok = ok && hb_hdf_put_text(set, "names", names);
         H5Dclose(set);
     }
     H5Gclose(group);
@@ -165,17 +136,16 @@ static bool put_fields(const trace *t) {
         double *column = malloc(((size_t)t->steps * (size_t)f->length + 1) * sizeof *column);
         if (!column) return false;
         for (int64_t k = 0; k < t->steps; k++)
-            memcpy(column + k * f->length, t->state + k * t->n_state + at,
-                   (size_t)f->length * sizeof *column);
+            memcpy(column + k * f->length, t->state + k * t->n_state + at, (size_t)f->length * sizeof *column);
         const hsize_t shape[] = {(hsize_t)t->steps, (hsize_t)f->length};
-        ok = put_array(t->file, f->name, H5T_NATIVE_DOUBLE, 2, shape, column);
+        ok = hb_hdf_put_array(t->file, f->name, H5T_NATIVE_DOUBLE, 2, shape, column);
         free(column);
         at += f->length;
     }
     return ok;
 }
 
-static hb_status write_file(trace *t, hb_error *error) {
+static hb_status fill_file(trace *t, hb_error *error) {
     const hb_trainer *trainer = t->trainer;
     const hb_env_table *env = trainer->config->env;
     const hb_net *net = &trainer->net;
@@ -185,8 +155,7 @@ static hb_status write_file(trace *t, hb_error *error) {
     float *host = malloc(size * sizeof *host);
     if (status == HB_OK && !host) status = hb_fail(error, HB_FAILED, "out of memory writing a trace");
     if (status == HB_OK)
-        status =
-            trainer->machine.table->sample(trainer->machine.device, &t->lane.genome, genome, 0, size, error);
+        status = trainer->machine.table->sample(trainer->machine.device, &t->lane.genome, genome, 0, size, error);
     if (status == HB_OK)
         status = trainer->machine.table->download(trainer->machine.device, host, genome, size, error);
     trainer->machine.table->free(trainer->machine.device, genome);
@@ -194,17 +163,17 @@ static hb_status write_file(trace *t, hb_error *error) {
         const hsize_t steps = (hsize_t)t->steps;
         const hsize_t observation[] = {steps, (hsize_t)env->observation_size};
         const hsize_t action[] = {steps, (hsize_t)env->action_size};
-        bool ok = put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, observation, t->observation) &&
-                  put_array(t->file, "action", H5T_NATIVE_FLOAT, 2, action, t->action) &&
-                  put_array(t->file, "reward", H5T_NATIVE_DOUBLE, 1, &steps, t->reward) && put_fields(t);
+        bool ok = hb_hdf_put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, observation, t->observation) &&
+                  hb_hdf_put_array(t->file, "action", H5T_NATIVE_FLOAT, 2, action, t->action) &&
+                  hb_hdf_put_array(t->file, "reward", H5T_NATIVE_DOUBLE, 1, &steps, t->reward) && put_fields(t);
         for (int32_t l = 0; l < net->n_layers && ok; l++) ok = put_layer(t, l, host);
         ok = ok && put_number(t->file, "seed", trainer->settings->seed) &&
              put_number(t->file, "generation", trainer->search.generation) &&
              put_number(t->file, "individual", t->def->individual) &&
-             put_number(t->file, "normalise", net->normalise) && put_text(t->file, "env", env->name) &&
-             put_text(t->file, "variation", env->variations[t->variation]) &&
-             put_text(t->file, "rule", net->rule ? net->rule->name : "static") &&
-             put_text(t->file, "init", net->init ? net->init->name : "genome");
+             put_number(t->file, "normalise", net->normalise) && hb_hdf_put_text(t->file, "env", env->name) &&
+             hb_hdf_put_text(t->file, "variation", env->variations[t->variation]) &&
+             hb_hdf_put_text(t->file, "rule", net->rule ? net->rule->name : "static") &&
+             hb_hdf_put_text(t->file, "init", net->init ? net->init->name : "genome");
         if (!ok) status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot write it", t->def->out);
     }
     free(host);
@@ -231,15 +200,13 @@ static hb_status prepare(trace *t, hb_error *error) {
     else
         trainer->search.method->genome(&trainer->search, k, &t->lane.genome);
     const uint32_t episode = t->def->individual < 0 ? HB_EPISODE_EVAL : 0;
-    t->lane.weights =
-        hb_search_noise(&trainer->search, HB_STREAM_WEIGHTS, k, episode + (uint32_t)t->variation);
+    t->lane.weights = hb_search_noise(&trainer->search, HB_STREAM_WEIGHTS, k, episode + (uint32_t)t->variation);
     t->reset = hb_search_noise(&trainer->search, HB_STREAM_RESET, k, episode + (uint32_t)t->variation);
     char message[512];
     if (env->body_create(trainer->world, &t->body, message, sizeof message) != 0)
         return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
     const hb_machine *machine = &trainer->machine;
-    const hb_status status =
-        machine->table->group_create(machine->device, &trainer->net, 1, &t->group, error);
+    const hb_status status = machine->table->group_create(machine->device, &trainer->net, 1, &t->group, error);
     return status == HB_OK ? allocate(t, error) : status;
 }
 
@@ -248,15 +215,16 @@ static hb_status trace_trainer(hb_trainer *trainer, const hb_trace_def *def, hb_
     hb_status status = prepare(&t, error);
     if (status == HB_OK) status = live(&t, error);
     if (status == HB_OK) {
-        H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-        t.file = H5Fcreate(def->out, H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
-        if (t.file < 0)
-            status = hb_fail(error, HB_BAD_INPUT, "%s: cannot be created: %s", def->out, strerror(errno));
+        t.file = hb_hdf_create();
+        if (t.file < 0) status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot create it", def->out);
     }
-    if (status == HB_OK) status = write_file(&t, error);
-    if (t.file >= 0 && H5Fclose(t.file) < 0 && status == HB_OK)
-        status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot write it", def->out);
-    if (t.file >= 0 && status != HB_OK) unlink(def->out);
+    if (status == HB_OK) status = fill_file(&t, error);
+    void *data = NULL;
+    size_t n = 0;
+    if (status == HB_OK) status = hb_hdf_image(t.file, 0, &data, &n, error);
+    if (t.file >= 0) H5Fclose(t.file);
+    if (status == HB_OK) status = hb_file_write(def->out, data, n, error);
+    free(data);
     trainer->machine.table->group_destroy(t.group);
     if (t.body) trainer->config->env->body_destroy(t.body);
     for (int32_t l = 0; l < HB_MAX_LAYERS; l++) free(t.weights[l]);
@@ -272,8 +240,7 @@ hb_status hb_trace(const char *source, const char *const *sets, int n_sets, cons
     struct stat about;
     const bool is_run = stat(source, &about) == 0 && S_ISDIR(about.st_mode);
     if (access(def->out, F_OK) == 0)
-        return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one",
-                       def->out);
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one", def->out);
     hb_config *config = NULL;
     hb_status status = is_run ? hb_run_config(source, sets, n_sets, &config, error)
                               : hb_config_open(source, sets, n_sets, &config, error);

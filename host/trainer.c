@@ -24,6 +24,7 @@ static hb_status open_world(hb_trainer *trainer, hb_error *error) {
     const hb_env_table *env = trainer->config->env;
     const hb_env_settings settings = hb_config_env_settings(trainer->config);
     char message[512];
+    message[0] = '\0';
     if (env->world_create(&settings, &trainer->world, message, sizeof message) != 0)
         return hb_fail(error, HB_BAD_INPUT, "environment '%s': %s", env->name, message);
     trainer->n_variations = trainer->settings->variations.n;
@@ -32,13 +33,25 @@ static hb_status open_world(hb_trainer *trainer, hb_error *error) {
     return HB_OK;
 }
 
+// Lanes of a group: what the settings say, else what the device likes; never more than there are lives.
+static int32_t group_lanes(const hb_trainer *trainer) {
+    const int32_t liked = trainer->machine.table->group_size(trainer->machine.device, &trainer->net);
+    const int64_t lanes = trainer->settings->group > 0 ? trainer->settings->group : liked > 1 ? liked : 64;
+    const int64_t lives = trainer->settings->population * trainer->n_variations;
+    return (int32_t)(lanes < lives ? lanes : lives);
+}
+
 static hb_status open_rollout(hb_trainer *trainer, hb_error *error) {
+    if (!trainer->machine.table->host_parallel && !wants_batches(trainer))
+        return hb_config_complain(trainer->config, "run.rollout", error,
+                                  "device '%s' serves batches only, found '%s'", trainer->machine.table->name,
+                                  trainer->settings->rollout);
     const hb_rollout_def def = {.machine = &trainer->machine,
                                 .net = &trainer->net,
                                 .env = trainer->config->env,
                                 .world = trainer->world,
                                 .batched = wants_batches(trainer),
-                                .group = (int32_t)trainer->settings->group};
+                                .group = group_lanes(trainer)};
     return hb_rollout_open(&def, &trainer->rollout, error);
 }
 
@@ -57,8 +70,7 @@ hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error
     if (status == HB_OK) status = open_world(trainer, error);
     if (status == HB_OK) status = hb_policy_build(trainer->settings, config->env, &trainer->net, error);
     if (status == HB_OK)
-        status =
-            hb_search_create(&trainer->search, &trainer->machine, trainer->settings, &trainer->net, error);
+        status = hb_search_create(&trainer->search, &trainer->machine, trainer->settings, &trainer->net, error);
     if (status == HB_OK) status = open_lives(trainer, error);
     if (status != HB_OK) hb_trainer_close(trainer);
     return status;
@@ -79,8 +91,8 @@ hb_status hb_trainer_use_eval_init(hb_trainer *trainer, hb_error *error) {
     if (strcmp(name, "same") == 0 || !trainer->net.rule) return HB_OK;
     const hb_initialiser *init = hb_initialiser_find(name);
     if ((init->draw == HB_DRAW_GENOME) != (trainer->net.init->draw == HB_DRAW_GENOME))
-        return hb_config_complain(trainer->config, "eval.init", error,
-                                  "'%s' does not fit a run trained with '%s'", name, trainer->net.init->name);
+        return hb_config_complain(trainer->config, "eval.init", error, "'%s' does not fit a run trained with '%s'",
+                                  name, trainer->net.init->name);
     trainer->net.init = init;
     hb_rollout_close(trainer->rollout); // its groups hold the network as it was
     trainer->rollout = NULL;
@@ -90,18 +102,20 @@ hb_status hb_trainer_use_eval_init(hb_trainer *trainer, hb_error *error) {
 // ---------------------------------------------------------------------------------------------------
 // A generation
 
-double hb_trainer_penalty(const hb_trainer *trainer, double sum_of_squares) {
-    return trainer->settings->l2 * sum_of_squares / (double)trainer->net.n_penalised;
+double hb_trainer_fitness(const hb_trainer *trainer, const hb_life_result *result) {
+    const bool clipped = trainer->settings->clip_negative && result->fitness < 0;
+    const double penalty = trainer->settings->l2 * result->sum_of_squares / (double)trainer->net.n_penalised;
+    return (clipped ? 0 : result->fitness) - penalty;
 }
 
 void hb_trainer_life(const hb_trainer *trainer, int64_t k, hb_life *life) {
     const int64_t individual = k / trainer->n_variations;
-    const int32_t v = (int32_t)(k % trainer->n_variations);
+    const int32_t v = trainer->variation[k % trainer->n_variations];
     const hb_search *search = &trainer->search;
     search->method->genome(search, individual, &life->lane.genome);
     life->lane.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, individual, (uint32_t)v);
     life->reset = hb_search_noise(search, HB_STREAM_RESET, individual, (uint32_t)v);
-    life->variation = trainer->variation[v];
+    life->variation = v;
 }
 
 static void training_life(const void *context, int64_t k, hb_life *life) {
@@ -109,7 +123,7 @@ static void training_life(const void *context, int64_t k, hb_life *life) {
 }
 
 // Fitness of every individual, the mean over its variations; and what the report says of them.
-static void gather(hb_trainer *trainer, hb_generation *report) {
+static hb_status gather(hb_trainer *trainer, hb_generation *report, hb_error *error) {
     const int64_t population = trainer->settings->population;
     const int32_t n_variations = trainer->n_variations;
     for (int32_t v = 0; v < n_variations; v++) report->variation_max[v] = -HUGE_VAL;
@@ -117,18 +131,23 @@ static void gather(hb_trainer *trainer, hb_generation *report) {
     report->max = -HUGE_VAL;
     for (int64_t s = 0; s < population; s++) {
         const hb_life_result *results = trainer->results + s * n_variations;
-        const double penalty = hb_trainer_penalty(trainer, results[0].sum_of_squares);
         double total = 0;
         for (int32_t v = 0; v < n_variations; v++) {
-            const bool clipped = trainer->settings->clip_negative && results[v].fitness < 0;
-            const double fitness = (clipped ? 0 : results[v].fitness) - penalty;
+            const double fitness = hb_trainer_fitness(trainer, &results[v]);
             total += fitness;
             report->variation_mean[v] += fitness / (double)population;
             report->variation_max[v] = fmax(report->variation_max[v], fitness);
+            report->reward += results[v].reward / (double)(population * n_variations);
             report->env_steps += results[v].steps;
             report->diverged += results[v].diverged;
         }
         trainer->fitness[s] = total / n_variations;
+        if (!isfinite(trainer->fitness[s]))
+            return hb_fail(
+                error, HB_FAILED,
+                "generation %lld: the fitness of individual %lld is not finite: its numbers overflow; lower "
+                "search.lr or search.sigma",
+                (long long)report->generation, (long long)s);
         sum += trainer->fitness[s];
         report->max = fmax(report->max, trainer->fitness[s]);
     }
@@ -136,20 +155,19 @@ static void gather(hb_trainer *trainer, hb_generation *report) {
     for (int64_t s = 0; s < population; s++)
         squares += (trainer->fitness[s] - report->mean) * (trainer->fitness[s] - report->mean);
     report->sd = sqrt(squares / (double)(population - 1));
+    return HB_OK;
 }
 
-hb_status hb_trainer_live(hb_trainer *trainer, hb_generation *report, const atomic_bool *stop,
-                          hb_error *error) {
+hb_status hb_trainer_live(hb_trainer *trainer, hb_generation *report, const atomic_bool *stop, hb_error *error) {
     const double begun = hb_now();
-    *report = (hb_generation){.generation = trainer->search.generation + 1,
-                              .lr = trainer->search.lr,
-                              .sigma = trainer->search.sigma};
+    *report = (hb_generation){
+        .generation = trainer->search.generation + 1, .lr = trainer->search.lr, .sigma = trainer->search.sigma};
     hb_rollout_times times = {.physics = 0};
     const int64_t lives = trainer->settings->population * trainer->n_variations;
-    const hb_status status = hb_rollout_run(trainer->rollout, lives, training_life, trainer, trainer->results,
-                                            &times, stop, error);
+    hb_status status =
+        hb_rollout_run(trainer->rollout, lives, training_life, trainer, trainer->results, &times, stop, error);
+    if (status == HB_OK) status = gather(trainer, report, error);
     if (status != HB_OK) return status;
-    gather(trainer, report);
     const double threads = hb_pool_threads(trainer->machine.pool);
     report->physics = times.physics / threads;
     report->env = times.env / threads;
@@ -163,7 +181,6 @@ hb_status hb_trainer_update(hb_trainer *trainer, hb_generation *report, hb_error
     const double begun = hb_now();
     const hb_status status = hb_search_tell(&trainer->search, trainer->fitness, error);
     if (status != HB_OK) return status;
-    trainer->best_mean = fmax(trainer->best_mean, report->mean);
     report->update = hb_now() - begun;
     report->seconds += report->update;
     report->other =

@@ -27,6 +27,7 @@ typedef struct {
 typedef struct {
     int64_t generation; // counted from 1
     double mean, sd, max;
+    double reward; // the environment's own, mean over lives
     double variation_mean[HB_MAX_LIST], variation_max[HB_MAX_LIST];
     double lr, sigma;  // that it used
     int64_t env_steps; // policy steps of all lives
@@ -41,8 +42,7 @@ hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error
 void hb_trainer_close(hb_trainer *trainer);
 
 // Lives one generation and fills report, but for its update; the search has not moved yet.
-hb_status hb_trainer_live(hb_trainer *trainer, hb_generation *report, const atomic_bool *stop,
-                          hb_error *error);
+hb_status hb_trainer_live(hb_trainer *trainer, hb_generation *report, const atomic_bool *stop, hb_error *error);
 // Life k of the generation under way: variation k % V of individual k / V.
 void hb_trainer_life(const hb_trainer *trainer, int64_t k, hb_life *life);
 // Moves the search by the fitness just gathered and completes the report.
@@ -55,7 +55,8 @@ hb_status hb_trainer_use_eval_init(hb_trainer *trainer, hb_error *error);
 // Index of a variation of the environment; -1 where it has none of that name.
 int32_t hb_variation_index(const hb_env_table *env, const char *name);
 
-// The penalty of an individual, l2 mean(h^2): l2 * sum_of_squares / n_penalised.
-double hb_trainer_penalty(const hb_trainer *trainer, double sum_of_squares);
+// The fitness that a life counts for: its return (0 if negative and search.clip_negative) minus l2 mean(h^2)
+// over the individual's penalised numbers.
+double hb_trainer_fitness(const hb_trainer *trainer, const hb_life_result *result);
 
 #endif

@@ -40,8 +40,7 @@ static hb_status cpu_open(const char *variant, hb_device **device, hb_error *err
     for (int k = 0; k < n; k++) {
         if (!any && strcmp(list[k].body->variant, variant) != 0) continue;
         if (!list[k].usable && any) continue;
-        if (!list[k].usable)
-            return hb_fail(error, HB_BAD_INPUT, "this processor cannot run the '%s' build", variant);
+        if (!list[k].usable) return hb_fail(error, HB_BAD_INPUT, "this processor cannot run the '%s' build", variant);
         *device = malloc(sizeof **device);
         if (!*device) return hb_fail(error, HB_FAILED, "out of memory opening the cpu device");
         (*device)->body = list[k].body;
@@ -61,12 +60,12 @@ static const char *cpu_variant(const hb_device *device) {
 // ---------------------------------------------------------------------------------------------------
 // Memory
 
-// Blocks from a megabyte's quarter up ask for huge pages: a lane is swept every step, and its 64 small pages
-// would not stay in the first-level TLB.
+// Blocks from 128 KiB up ask for huge pages: a lane is swept every step, and an Ant's 63 small pages would
+// not stay in the first-level TLB.
 static float *allocate(size_t n) {
     const size_t huge = (size_t)2 << 20;
     const size_t bytes = n * sizeof(float);
-    const size_t align = bytes >= huge / 8 ? huge : 64;
+    const size_t align = bytes >= huge / 16 ? huge : 64;
     const size_t rounded = (bytes + align - 1) / align * align;
     float *block = rounded < bytes ? NULL : aligned_alloc(align, rounded ? rounded : align);
     if (!block) return NULL;
@@ -117,8 +116,8 @@ static hb_status cpu_sgd(hb_device *device, float *mean, const float *g, float r
     return HB_OK;
 }
 
-static hb_status cpu_adam(hb_device *device, float *mean, float *m, float *v, const float *g,
-                          hb_adam parameters, size_t begin, size_t end, hb_error *error) {
+static hb_status cpu_adam(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam parameters,
+                          size_t begin, size_t end, hb_error *error) {
     (void)error;
     device->body->adam(mean, m, v, g, parameters, begin, end);
     return HB_OK;
@@ -132,11 +131,10 @@ static size_t padded(int32_t n) {
 }
 
 static hb_cpu_layout layout_of(const hb_net *net) {
-    hb_cpu_layout layout = {.lane = 0};
-    const size_t arrays = 1 + (size_t)__builtin_popcount(net->planes);
+    hb_cpu_layout layout = {.arrays = 1 + (size_t)__builtin_popcount(net->planes)};
     for (int32_t l = 0; l < net->n_layers; l++) {
         layout.padded[l] = padded(net->layer[l].outputs);
-        layout.row[l] = layout.padded[l] * arrays;
+        layout.row[l] = layout.padded[l] * layout.arrays;
         layout.rows[l] = layout.lane;
         layout.lane += layout.row[l] * (size_t)net->layer[l].inputs;
     }
@@ -180,8 +178,7 @@ static hb_status cpu_group_create(hb_device *device, const hb_net *net, int32_t 
     group->steps = calloc((size_t)lanes, sizeof *group->steps);
     if (!group->memory || !group->steps) {
         cpu_group_destroy(group);
-        return hb_fail(error, HB_FAILED,
-                       "out of memory: a group of %d lanes takes %zu bytes; lower run.group", lanes,
+        return hb_fail(error, HB_FAILED, "out of memory: a group of %d lanes takes %zu bytes; lower run.group", lanes,
                        cpu_group_bytes(device, net, lanes));
     }
     *out = group;
@@ -207,8 +204,7 @@ static hb_status cpu_group_step(hb_group *group, int32_t first, int32_t count, c
     const size_t outputs = (size_t)group->net.layer[group->net.n_layers - 1].outputs;
     for (int32_t k = 0; k < count; k++)
         if (!active || active[k])
-            group->body->step(group, first + k, observation + (size_t)k * inputs,
-                              action + (size_t)k * outputs);
+            group->body->step(group, first + k, observation + (size_t)k * inputs, action + (size_t)k * outputs);
     return HB_OK;
 }
 
@@ -218,26 +214,26 @@ static hb_status cpu_group_weights(hb_group *group, int32_t lane, int32_t layer,
     return HB_OK;
 }
 
-const hb_device_table hb_cpu_device = {
-    .name = "cpu",
-    .summary = "host threads with AVX-512, AVX2 or plain C; the same bits from each",
-    .host_parallel = true,
-    .probe = cpu_probe,
-    .open = cpu_open,
-    .close = cpu_close,
-    .variant = cpu_variant,
-    .group_size = cpu_group_size,
-    .group_bytes = cpu_group_bytes,
-    .alloc = cpu_alloc,
-    .free = cpu_free,
-    .upload = cpu_copy,
-    .download = cpu_copy,
-    .sample = cpu_sample,
-    .gradient = cpu_gradient,
-    .sgd = cpu_sgd,
-    .adam = cpu_adam,
-    .group_create = cpu_group_create,
-    .group_destroy = cpu_group_destroy,
-    .group_expand = cpu_group_expand,
-    .group_step = cpu_group_step,
-    .group_weights = cpu_group_weights};
+const hb_device_table hb_cpu_device = {.name = "cpu",
+                                       .summary =
+                                           "host threads with AVX-512, AVX2 or plain C; the same bits from each",
+                                       .host_parallel = true,
+                                       .probe = cpu_probe,
+                                       .open = cpu_open,
+                                       .close = cpu_close,
+                                       .variant = cpu_variant,
+                                       .group_size = cpu_group_size,
+                                       .group_bytes = cpu_group_bytes,
+                                       .alloc = cpu_alloc,
+                                       .free = cpu_free,
+                                       .upload = cpu_copy,
+                                       .download = cpu_copy,
+                                       .sample = cpu_sample,
+                                       .gradient = cpu_gradient,
+                                       .sgd = cpu_sgd,
+                                       .adam = cpu_adam,
+                                       .group_create = cpu_group_create,
+                                       .group_destroy = cpu_group_destroy,
+                                       .group_expand = cpu_group_expand,
+                                       .group_step = cpu_group_step,
+                                       .group_weights = cpu_group_weights};

@@ -1,9 +1,12 @@
 // The CPU device. Its arithmetic (cpu_body.c) is compiled once for each instruction set; cpu.c chooses one at
 // run time and owns memory and layout.
 //
-// A lane is one block of memory, read and written once per step: for each layer, for each input i the row
-//     w[O'] and the planes the rule has, each [O']            O' = O rounded up to 16, the excess being 0
-// so that the step streams through it, and an Ant's 256 KB stay in the second-level cache for a whole life.
+// A lane is one block of memory, read and written once per step, from its first byte to its last: for each
+// layer, for each input i, for each 16 outputs
+//     w[16] and the planes that the rule has, each [16]       outputs are rounded up to 16, the excess being
+//     0
+// A vector and its planes are neighbouring cache lines, and an Ant's 256 KB stay in the second-level cache
+// for life.
 #ifndef HB_CPU_H
 #define HB_CPU_H
 
@@ -15,10 +18,11 @@ extern const hb_device_table hb_cpu_device;
 
 // Where things lie in a lane, in floats from its start.
 typedef struct {
-    size_t rows[HB_MAX_LAYERS];   // the layer's rows
-    size_t row[HB_MAX_LAYERS];    // length of a row: O' (1 + planes)
-    size_t padded[HB_MAX_LAYERS]; // O'
-    size_t activations[2];        // the lane's input and all layers' outputs, of this and the last step
+    size_t rows[HB_MAX_LAYERS];           // the layer's rows
+    size_t row[HB_MAX_LAYERS];            // length of a row: O' arrays
+    size_t padded[HB_MAX_LAYERS];         // O', O rounded up to 16
+    size_t arrays;                        // 1 + planes
+    size_t activations[2];                // the lane's input and all layers' outputs, of this and the last step
     size_t activation[HB_MAX_LAYERS + 1]; // offset of input l (l = n_layers: the action) among them
     size_t scale;                         // s of each layer
     size_t lane;                          // floats of a lane
@@ -41,8 +45,7 @@ typedef struct hb_cpu_body {
     void (*sgd)(float *mean, const float *g, float rate, size_t begin, size_t end);
     void (*adam)(float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin, size_t end);
     // scratch: (D rounded up to 64) + (N rounded up to 64) floats.
-    void (*expand)(hb_group *group, int32_t lane, const hb_lane *life, float *scratch,
-                   double *sum_of_squares);
+    void (*expand)(hb_group *group, int32_t lane, const hb_lane *life, float *scratch, double *sum_of_squares);
     void (*step)(hb_group *group, int32_t lane, const float *observation, float *action);
     void (*weights)(const hb_group *group, int32_t lane, int32_t layer, float *w);
 } hb_cpu_body;

@@ -41,8 +41,7 @@ static void body_sample(const hb_genome *genome, float *h, size_t begin, size_t 
     }
 }
 
-static void body_gradient(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin,
-                          size_t end) {
+static void body_gradient(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin, size_t end) {
     for (size_t d = begin; d < end; d += HB_NOISE_BLOCK) {
         float sum[HB_NOISE_BLOCK] = {0};
         for (int32_t k = 0; k < n_terms; k++) {
@@ -60,8 +59,8 @@ static void body_sgd(float *restrict mean, const float *restrict g, float rate, 
     for (size_t d = begin; d < end; d++) mean[d] = hb_fma(rate, g[d], mean[d]);
 }
 
-static void body_adam(float *restrict mean, float *restrict m, float *restrict v, const float *restrict g,
-                      hb_adam p, size_t begin, size_t end) {
+static void body_adam(float *restrict mean, float *restrict m, float *restrict v, const float *restrict g, hb_adam p,
+                      size_t begin, size_t end) {
     for (size_t d = begin; d < end; d++) {
         const float gradient = p.scale * g[d];
         m[d] = hb_fma(p.beta1, m[d], (1.0f - p.beta1) * gradient);
@@ -133,25 +132,26 @@ static void scale_row(const hb_initialiser *init, const hb_layer *layer, hb_nois
     }
 }
 
+// Where column j of a row stands, in floats from the row's start; plane p follows its weight by 16 floats for
+// each array before it.
+static size_t column_at(size_t arrays, size_t j) {
+    return j / HB_CPU_PAD * HB_CPU_PAD * arrays + j % HB_CPU_PAD;
+}
+
 // Folds row i of a layer into the lane. h: the genome's part for this row, w: its initial weights.
 static void expand_row(const hb_group *group, int32_t l, const float *h, const float *w, float *row) {
     const hb_net *net = &group->net;
     const int32_t outputs = net->layer[l].outputs;
-    const size_t padded = group->layout.padded[l];
+    const size_t arrays = group->layout.arrays;
     memset(row, 0, group->layout.row[l] * sizeof *row);
-    memcpy(row, w, (size_t)outputs * sizeof *row);
-    if (!net->rule) return;
-    float *plane[HB_N_PLANES];
-    float *next = row + padded;
-    for (int p = 0; p < HB_N_PLANES; p++) {
-        plane[p] = next;
-        if (net->planes >> p & 1u) next += padded;
-    }
     for (int32_t j = 0; j < outputs; j++) {
+        float *at = row + column_at(arrays, (size_t)j);
+        *at = w[j];
+        if (!net->rule) continue;
         float folded[HB_N_PLANES];
         hb_rule_fold(net->rule, h + (size_t)j * (size_t)net->rule->n_coefficients, folded);
         for (int p = 0; p < HB_N_PLANES; p++)
-            if (net->planes >> p & 1u) plane[p][j] = folded[p];
+            if (net->planes >> p & 1u) *(at += HB_CPU_PAD) = folded[p];
     }
 }
 
@@ -188,7 +188,7 @@ static void body_expand(hb_group *group, int32_t lane, const hb_lane *life, floa
 
 typedef struct {
     float *rows;
-    size_t row, padded;
+    size_t row, padded, arrays;
     int32_t inputs;
     float scale;
     const float *pre, *post, *x;
@@ -207,20 +207,18 @@ static inline __attribute__((always_inline)) hb_vi pass_columns(const hb_pass *p
         acc[v] = zero;
         post[v] = planes ? hb_vf_load(pass->post + j + (size_t)v * HB_LANES) : zero;
     }
-    const size_t padded = pass->padded;
-    const size_t at_b = padded * (1 + (planes & 1u));
-    const size_t at_c = at_b + padded * (planes >> 1 & 1u);
-    const size_t at_d = at_c + padded * (planes >> 2 & 1u);
-    float *row = pass->rows + j;
+    const size_t at_a = HB_CPU_PAD, at_b = at_a + HB_CPU_PAD * (planes & 1u);
+    const size_t at_c = at_b + HB_CPU_PAD * (planes >> 1 & 1u), at_d = at_c + HB_CPU_PAD * (planes >> 2 & 1u);
+    float *row = pass->rows;
     for (int32_t i = 0; i < pass->inputs; i++, row += pass->row) {
         const hb_vf x = hb_vf_all(pass->x[i]);
         const hb_vf pre = planes ? hb_vf_all(pass->pre[i]) : zero;
 #pragma GCC unroll 8
         for (int v = 0; v < n; v++) {
-            float *at = row + (size_t)v * HB_LANES;
+            float *at = row + column_at(pass->arrays, j + (size_t)v * HB_LANES);
             hb_vf w = hb_vf_load(at);
             if (planes) {
-                const hb_vf a = planes & 1u ? hb_vf_load(at + padded) : zero;
+                const hb_vf a = planes & 1u ? hb_vf_load(at + at_a) : zero;
                 const hb_vf b = planes & 2u ? hb_vf_load(at + at_b) : zero;
                 const hb_vf c = planes & 4u ? hb_vf_load(at + at_c) : zero;
                 const hb_vf d = planes & 8u ? hb_vf_load(at + at_d) : zero;
@@ -256,34 +254,28 @@ static inline __attribute__((always_inline)) int32_t pass_layer(const hb_pass *p
     return largest;
 }
 
-// The sets of planes that the nine rules have, each compiled with and without measuring.
+// The sets of planes that the nine rules have are compiled each with and without measuring; any other set
+// runs, too.
 static int32_t pass_dispatch(const hb_pass *pass, uint32_t planes, int measure) {
-    switch (planes << 1 | (uint32_t)measure) {
-    case 0x0 << 1:
-    case 0x0 << 1 | 1:
+    switch (planes) {
+    case 0x0:
         return pass_layer(pass, 0x0, 0);
-    case 0x1 << 1:
-        return pass_layer(pass, 0x1, 0);
-    case 0x1 << 1 | 1:
-        return pass_layer(pass, 0x1, 1);
-    case 0x9 << 1:
-        return pass_layer(pass, 0x9, 0);
-    case 0x9 << 1 | 1:
-        return pass_layer(pass, 0x9, 1);
-    case 0x7 << 1:
-        return pass_layer(pass, 0x7, 0);
-    case 0x7 << 1 | 1:
-        return pass_layer(pass, 0x7, 1);
-    case 0xf << 1:
-        return pass_layer(pass, 0xf, 0);
+    case 0x1:
+        return measure ? pass_layer(pass, 0x1, 1) : pass_layer(pass, 0x1, 0);
+    case 0x7:
+        return measure ? pass_layer(pass, 0x7, 1) : pass_layer(pass, 0x7, 0);
+    case 0x9:
+        return measure ? pass_layer(pass, 0x9, 1) : pass_layer(pass, 0x9, 0);
+    case 0xf:
+        return measure ? pass_layer(pass, 0xf, 1) : pass_layer(pass, 0xf, 0);
     default:
-        return pass_layer(pass, 0xf, 1);
+        return pass_layer(pass, planes, 1);
     }
 }
 
-// s = 1 / max|w|, or 1 where all weights are 0.
+// s = 1 / max|w|, or 1 where the largest is 0 or subnormal, whose reciprocal may be infinite.
 static float scale_of(int32_t largest) {
-    return largest == 0 ? 1.0f : 1.0f / hb_from_bits((uint32_t)largest);
+    return largest < 0x00800000 ? 1.0f : 1.0f / hb_from_bits((uint32_t)largest);
 }
 
 static void activate(hb_activation activation, float scale, const float *acc, float *y, size_t n) {
@@ -309,6 +301,7 @@ static void body_step(hb_group *group, int32_t lane, const float *observation, f
         const hb_pass pass = {.rows = memory + layout->rows[l],
                               .row = layout->row[l],
                               .padded = layout->padded[l],
+                              .arrays = layout->arrays,
                               .inputs = net->layer[l].inputs,
                               .scale = *scale,
                               .pre = last + layout->activation[l],
@@ -337,13 +330,13 @@ static void body_weights(const hb_group *group, int32_t lane, int32_t l, float *
         const float *row = memory + layout->rows[l] + i * layout->row[l];
         for (size_t j = 0; j < outputs; j++) {
             float plane[HB_N_PLANES] = {0};
-            const float *next = row + j;
+            const float *at = row + column_at(layout->arrays, j), *next = at;
             for (int p = 0; p < HB_N_PLANES; p++)
-                if (net->planes >> p & 1u) plane[p] = *(next += layout->padded[l]);
+                if (net->planes >> p & 1u) plane[p] = *(next += HB_CPU_PAD);
             const float change = hb_fma(plane[HB_PLANE_B], pre[i], plane[HB_PLANE_D]);
             const float rate = hb_fma(plane[HB_PLANE_A], pre[i], plane[HB_PLANE_C]);
-            const float kept = hb_fma(memory[layout->scale + (size_t)l], row[j], change);
-            const float value = update ? hb_fma(rate, post[j], kept) : row[j];
+            const float kept = hb_fma(memory[layout->scale + (size_t)l], *at, change);
+            const float value = update ? hb_fma(rate, post[j], kept) : *at;
             const int32_t magnitude = (int32_t)(hb_bits(value) & 0x7fffffffu);
             largest = magnitude > largest ? magnitude : largest;
             w[i * outputs + j] = value;

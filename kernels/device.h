@@ -10,6 +10,10 @@
 
 #include "kernels/ops.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct hb_device hb_device; // private to each device
 typedef struct hb_group hb_group;   // the state of a number of lanes: weights, planes, activations
 
@@ -43,16 +47,15 @@ typedef struct {
                         hb_error *error);
     // g[begin..end) from the K numbers z (host memory) and the noise sequences of individuals 0..K-1 of
     // `noise`.
-    hb_status (*gradient)(hb_device *device, float *g, const float *z, int32_t n_terms, hb_noise noise,
-                          size_t begin, size_t end, hb_error *error);
+    hb_status (*gradient)(hb_device *device, float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin,
+                          size_t end, hb_error *error);
     hb_status (*sgd)(hb_device *device, float *mean, const float *g, float rate, size_t begin, size_t end,
                      hb_error *error);
     hb_status (*adam)(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam parameters,
                       size_t begin, size_t end, hb_error *error);
 
     // A group of `lanes` lanes of the network; the caller destroys it. *net is copied.
-    hb_status (*group_create)(hb_device *device, const hb_net *net, int32_t lanes, hb_group **group,
-                              hb_error *error);
+    hb_status (*group_create)(hb_device *device, const hb_net *net, int32_t lanes, hb_group **group, hb_error *error);
     void (*group_destroy)(hb_group *group);
     // Starts the lives lane[0..count) in the group's lanes first..first+count. Nullable: sum_of_squares
     // (count), host memory, receives the sum of squares of the penalised part of each genome.
@@ -72,5 +75,9 @@ extern const int32_t hb_n_devices;
 // The device of that name; "auto" is the first of the table that can be used here. Fails with HB_BAD_INPUT on
 // an unknown name, HB_FAILED where the named device cannot be used, saying why.
 hb_status hb_device_find(const char *name, const hb_device_table **table, hb_error *error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

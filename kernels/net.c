@@ -120,15 +120,14 @@ float hb_initialiser_scale(const hb_initialiser *init, int32_t inputs, int32_t o
 hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
     *net = (hb_net){.n_layers = def->n_hidden + 1, .normalise = def->normalise};
     if (def->n_hidden < 0 || def->n_hidden > HB_MAX_LAYERS - 1)
-        return hb_fail(error, HB_BAD_INPUT, "policy.hidden: expected 0 to %d layers, found %d",
-                       HB_MAX_LAYERS - 1, def->n_hidden);
+        return hb_fail(error, HB_BAD_INPUT, "policy.hidden: expected 0 to %d layers, found %d", HB_MAX_LAYERS - 1,
+                       def->n_hidden);
     if (def->rule && *def->rule) {
         net->rule = hb_rule_find(def->rule);
         if (!net->rule) return hb_fail(error, HB_BAD_INPUT, "policy.rule: no rule is called '%s'", def->rule);
         net->planes = hb_rule_planes(net->rule);
         net->init = hb_initialiser_find(def->init);
-        if (!net->init)
-            return hb_fail(error, HB_BAD_INPUT, "policy.init: no initialiser is called '%s'", def->init);
+        if (!net->init) return hb_fail(error, HB_BAD_INPUT, "policy.init: no initialiser is called '%s'", def->init);
     }
     const int64_t coefficients = net->rule ? net->rule->n_coefficients : 1;
     for (int32_t l = 0; l < net->n_layers; l++) {
@@ -136,11 +135,9 @@ hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
         layer->inputs = l == 0 ? def->inputs : def->hidden[l - 1];
         layer->outputs = l == def->n_hidden ? def->outputs : def->hidden[l];
         layer->activation = l == def->n_hidden ? def->last : HB_TANH;
-        if (layer->inputs < 1 || layer->inputs > HB_MAX_WIDTH || layer->outputs < 1 ||
-            layer->outputs > HB_MAX_WIDTH)
-            return hb_fail(error, HB_BAD_INPUT,
-                           "policy.hidden: expected widths from 1 to %d, found a layer %d x %d", HB_MAX_WIDTH,
-                           layer->inputs, layer->outputs);
+        if (layer->inputs < 1 || layer->inputs > HB_MAX_WIDTH || layer->outputs < 1 || layer->outputs > HB_MAX_WIDTH)
+            return hb_fail(error, HB_BAD_INPUT, "policy.hidden: expected widths from 1 to %d, found a layer %d x %d",
+                           HB_MAX_WIDTH, layer->inputs, layer->outputs);
         layer->weight_offset = net->n_weights;
         layer->genome_offset = net->n_weights * coefficients;
         net->n_weights += (int64_t)layer->inputs * layer->outputs;

@@ -6,10 +6,15 @@
 #ifndef HB_NET_H
 #define HB_NET_H
 
+#include "kernels/scalar.h"
 #include "kernels/status.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define HB_MAX_LAYERS       8
 #define HB_MAX_WIDTH        4096
@@ -42,13 +47,13 @@ uint32_t hb_rule_planes(const hb_rule *rule);
 // Folds one synapse's coefficients h[C] into its planes:
 //   a = eta A,  b = eta B,  c = eta C,  d = eta D_in + D_out        (eta = 1, D = 0 where absent)
 // so that every rule is  dw = (a pre + c) post + (b pre + d). Each product is rounded once.
-static inline void hb_rule_fold(const hb_rule *rule, const float *h, float planes[HB_N_PLANES]) {
+HB_HD void hb_rule_fold(const hb_rule *rule, const float *h, float planes[HB_N_PLANES]) {
     const float eta = rule->eta >= 0 ? h[rule->eta] : 1.0f;
     planes[HB_PLANE_A] = rule->a >= 0 ? eta * h[rule->a] : 0.0f;
     planes[HB_PLANE_B] = rule->b >= 0 ? eta * h[rule->b] : 0.0f;
     planes[HB_PLANE_C] = rule->c >= 0 ? eta * h[rule->c] : 0.0f;
     const float d_out = rule->d_out >= 0 ? h[rule->d_out] : 0.0f;
-    planes[HB_PLANE_D] = rule->d_in >= 0 ? __builtin_fmaf(eta, h[rule->d_in], d_out) : d_out;
+    planes[HB_PLANE_D] = rule->d_in >= 0 ? hb_fma(eta, h[rule->d_in], d_out) : d_out;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -121,5 +126,9 @@ static inline int64_t hb_net_genome_index(const hb_net *net, int32_t l, int32_t 
     const int64_t synapse = (int64_t)i * net->layer[l].outputs + j;
     return net->layer[l].genome_offset + synapse * coefficients + c;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -37,11 +37,19 @@ HB_HD float hb_from_bits(uint32_t u) {
 
 // a * b + c with one rounding.
 HB_HD float hb_fma(float a, float b, float c) {
+#ifdef __CUDACC__
+    return fmaf(a, b, c);
+#else
     return __builtin_fmaf(a, b, c);
+#endif
 }
 
 HB_HD float hb_sqrt(float x) {
+#ifdef __CUDACC__
+    return sqrtf(x);
+#else
     return __builtin_sqrtf(x);
+#endif
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -138,8 +146,7 @@ typedef struct {
 } hb_philox_block;
 
 // The ten rounds on counter (c0, c1, c2, c3) under key (k0, k1).
-HB_HD hb_philox_block hb_philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0,
-                                uint32_t k1) {
+HB_HD hb_philox_block hb_philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1) {
     for (int round = 0; round < 10; round++) {
         const uint64_t product0 = (uint64_t)0xD2511F53u * c0;
         const uint64_t product1 = (uint64_t)0xCD9E8D57u * c2;

@@ -9,4 +9,7 @@ void hb_tell(hb_error *error, const char *format, ...) {
     va_start(args, format);
     vsnprintf(error->message, sizeof error->message, format, args);
     va_end(args);
+    // Whatever was quoted, it is one line.
+    for (char *c = error->message; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
 }

@@ -9,13 +9,17 @@ typedef enum {
     HB_INTERRUPTED = 75, // stopped on request; what was finished is saved and can be resumed
 } hb_status;
 
-// One line that says where, what was expected and what was found. Empty after success.
+// One line that says where, what was expected and what was found. Untouched by success.
 typedef struct {
     char message[1024];
 } hb_error;
 
 // Writes one line into *error. Nullable: error.
-void hb_tell(hb_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#ifdef __cplusplus
+extern "C"
+#endif
+    void
+    hb_tell(hb_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // Tells and gives `status`, so that callers can write `return hb_fail(error, HB_FAILED, "...", ...)`. A
 // macro, so that compilers and analysers see which status it is.

@@ -11,21 +11,21 @@
 #include <cmocka.h>
 
 // |a - b| <= tolerance, or the test fails and says where and by how much.
-#define check_close(a, b, tolerance)                                                                         \
-    do {                                                                                                     \
-        const double check_a = (a), check_b = (b), check_t = (tolerance);                                    \
-        if (!(check_a - check_b <= check_t && check_b - check_a <= check_t)) {                               \
-            print_error("%s = %.17g, expected %.17g within %g\n", #a, check_a, check_b, check_t);            \
-            fail();                                                                                          \
-        }                                                                                                    \
+#define check_close(a, b, tolerance)                                                                                 \
+    do {                                                                                                             \
+        const double check_a = (a), check_b = (b), check_t = (tolerance);                                            \
+        if (!(check_a - check_b <= check_t && check_b - check_a <= check_t)) {                                       \
+            print_error("%s = %.17g, expected %.17g within %g\n", #a, check_a, check_b, check_t);                    \
+            fail();                                                                                                  \
+        }                                                                                                            \
     } while (0)
 
-#define check_ok(status, error)                                                                              \
-    do {                                                                                                     \
-        if ((status) != HB_OK) {                                                                             \
-            print_error("%s\n", (error).message);                                                            \
-            fail();                                                                                          \
-        }                                                                                                    \
+#define check_ok(status, error)                                                                                      \
+    do {                                                                                                             \
+        if ((status) != HB_OK) {                                                                                     \
+            print_error("%s\n", (error).message);                                                                    \
+            fail();                                                                                                  \
+        }                                                                                                            \
     } while (0)
 
 #endif

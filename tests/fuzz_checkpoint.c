@@ -22,8 +22,7 @@ static size_t good_size;
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc;
     (void)argv;
-    const char *const sets[] = {"policy.kind=static", "policy.hidden=", "search.population=2",
-                                "run.threads=1"};
+    const char *const sets[] = {"policy.kind=static", "policy.hidden=", "search.population=2", "run.threads=1"};
     hb_error error;
     if (hb_config_open(NULL, sets, 4, &config, &error) != HB_OK) abort();
     if (hb_trainer_open(config, &trainer, &error) != HB_OK) abort();

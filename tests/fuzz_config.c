@@ -12,7 +12,7 @@ static void fuzz_file(const char *text, size_t size) {
     hb_config *config = calloc(1, sizeof *config), *again = calloc(1, sizeof *again);
     if (!config || !again) abort();
     hb_error error;
-    if (hb_config_bind(config, "ant", &error) != HB_OK) abort();
+    if (hb_config_bind(config, "ant", "fuzz", &error) != HB_OK) abort();
     if (hb_config_parse(config, text, size, &error) == HB_OK && hb_config_resolve(config, &error) == HB_OK) {
         char *written = NULL;
         size_t length = 0;
@@ -20,7 +20,7 @@ static void fuzz_file(const char *text, size_t size) {
         if (!memory || hb_config_write(config, memory, &error) != HB_OK) abort();
         fclose(memory);
         // The environment's name is bound before a file is read and may be anything here.
-        if (hb_config_bind(again, "ant", &error) != HB_OK) abort();
+        if (hb_config_bind(again, "ant", "fuzz", &error) != HB_OK) abort();
         if (hb_config_parse(again, written, length, &error) != HB_OK) abort();
         for (int32_t k = 0; k < config->n_keys; k++)
             if (strcmp(config->value[k], again->value[k]) != 0) abort();

@@ -67,9 +67,8 @@ static void masses(void **state) {
     const struct {
         const char *variation;
         double total;
-    } known[] = {{"default", 182.18},          {"najarro_damage_right", 173.65},
-                 {"palm_damage_left", 173.65}, {"palm_damage_right", 173.65},
-                 {"palm_long_back", 193.55},   {"palm_long_front", 193.55}};
+    } known[] = {{"default", 182.18},           {"najarro_damage_right", 173.65}, {"palm_damage_left", 173.65},
+                 {"palm_damage_right", 173.65}, {"palm_long_back", 193.55},       {"palm_long_front", 193.55}};
     const char *const profile_names[] = {"bullet", "light", "mjcf"};
     for (int p = 0; p < 3; p++) {
         const ant_world *world = open_world((choice[]){{"profile", profile_names[p]}, {NULL, NULL}});
@@ -86,12 +85,9 @@ static void masses(void **state) {
         check_close(mass_of(model, "upper1"), 7.83 * scale, 0.01 * scale);
         check_close(mass_of(model, "foot1"), 13.52 * scale, 0.01 * scale);
         check_close(mass_of(world->model[1], "foot1"), 4.99 * scale, 0.01 * scale);
-        check_close(mass_of(world->model[variation_of("palm_long_back")], "foot3"), 19.20 * scale,
-                    0.01 * scale);
-        check_close(mass_of(world->model[variation_of("palm_damage_right")], "foot2"), 4.99 * scale,
-                    0.01 * scale);
-        check_close(mass_of(world->model[variation_of("najarro_damage_right")], "foot4"), 4.99 * scale,
-                    0.01 * scale);
+        check_close(mass_of(world->model[variation_of("palm_long_back")], "foot3"), 19.20 * scale, 0.01 * scale);
+        check_close(mass_of(world->model[variation_of("palm_damage_right")], "foot2"), 4.99 * scale, 0.01 * scale);
+        check_close(mass_of(world->model[variation_of("najarro_damage_right")], "foot4"), 4.99 * scale, 0.01 * scale);
         close_all(world, NULL);
     }
 }
@@ -104,12 +100,9 @@ static void heights_after_burn_in(void **state) {
     const struct {
         const char *variation;
         double least, most;
-    } known[] = {{"default", 0.41, 0.43},
-                 {"najarro_damage_left", 0.37, 0.41},
-                 {"najarro_damage_right", 0.37, 0.41},
-                 {"palm_damage_right", 0.37, 0.41},
-                 {"palm_long_back", 0.48, 0.51},
-                 {"palm_long_front", 0.48, 0.51}};
+    } known[] = {
+        {"default", 0.41, 0.43},           {"najarro_damage_left", 0.37, 0.41}, {"najarro_damage_right", 0.37, 0.41},
+        {"palm_damage_right", 0.37, 0.41}, {"palm_long_back", 0.48, 0.51},      {"palm_long_front", 0.48, 0.51}};
     const ant_world *world = open_world(NULL);
     ant_body *body = open_body(world);
     lcg random = {{lcg_next}, 1};
@@ -139,8 +132,7 @@ static void heights_after_burn_in(void **state) {
 static void translation_in_units(void **state) {
     (void)state;
     for (int torso = 0; torso < 2; torso++) {
-        const ant_world *world =
-            open_world((choice[]){{"position", torso ? "torso" : "parts"}, {NULL, NULL}});
+        const ant_world *world = open_world((choice[]){{"position", torso ? "torso" : "parts"}, {NULL, NULL}});
         ant_body *body = open_body(world);
         lcg random = {{lcg_next}, 1};
         float observation[N_OBSERVED];
@@ -171,23 +163,23 @@ static void random_actions_go_nowhere(void **state) {
         hb_env_step step;
         hb_env_outcome outcome = hb_env_ant.reset(body, 0, &random.base, observation, &step);
         double total = 0;
+        const double start = distance_to_target(body);
         int steps = 0;
         while (outcome == HB_ENV_RUNNING) {
             for (int j = 0; j < N_JOINTS; j++) action[j] = lcg_next(&random.base) >> 31 ? 1.0f : -1.0f;
             outcome = hb_env_ant.step(body, action, observation, &step);
-            for (int k = 0; k < N_OBSERVED; k++)
-                assert_true(observation[k] >= -5.0f && observation[k] <= 5.0f);
+            for (int k = 0; k < N_OBSERVED; k++) assert_true(observation[k] >= -5.0f && observation[k] <= 5.0f);
             total += step.fitness;
             steps++;
         }
         assert_int_equal(outcome, HB_ENV_DONE);
         assert_int_equal(steps, 960);
+        check_close(total, (start - distance_to_target(body)) / 0.0165, 1e-6); // steps add up to the way gone
         sum += total / LIVES;
         within += fabs(total) < 300;
         largest = fmax(largest, fabs(total));
     }
-    print_message("random lives: mean %.1f, largest %.1f, %d of %d within 300\n", sum, largest, within,
-                  LIVES);
+    print_message("random lives: mean %.1f, largest %.1f, %d of %d within 300\n", sum, largest, within, LIVES);
     assert_true(within >= LIVES * 9 / 10 && largest < 700);
     check_close(sum, 0, 60); // a life's sd is about 120, so this is 3 standard errors
     close_all(world, body);
@@ -242,8 +234,7 @@ static void mirrored_motion(void **state) {
         control(model, b->data[0]);
         mirror_state(a->data[0], expected);
         for (int k = 0; k < 15; k++) worst = fmax(worst, fabs(expected->qpos[k] - b->data[0]->qpos[k]));
-        for (int k = 0; k < 14; k++)
-            worst = fmax(worst, 0.01 * fabs(expected->qvel[k] - b->data[0]->qvel[k]));
+        for (int k = 0; k < 14; k++) worst = fmax(worst, 0.01 * fabs(expected->qvel[k] - b->data[0]->qvel[k]));
     }
     print_message("largest difference of mirrored steps: %.2g m or rad\n", worst);
     assert_true(worst < 1e-5);
@@ -276,10 +267,10 @@ static void observation_by_matrix(void **state) {
         check_close(observation[0], data->qpos[2] - 0.75, 1e-6);
         check_close(hypot((double)observation[1], (double)observation[2]), 1, 1e-6);
         check_close(atan2((double)observation[1], (double)observation[2]), remainder(-yaw, 2 * M_PI), 2e-2);
-        check_close(observation[3],
-                    fmax(-5, fmin(5, 0.3 * (r[0] * data->qvel[0] + r[3] * data->qvel[1]) / flat)), 1e-5);
-        check_close(observation[4],
-                    fmax(-5, fmin(5, 0.3 * (r[0] * data->qvel[1] - r[3] * data->qvel[0]) / flat)), 1e-5);
+        check_close(observation[3], fmax(-5, fmin(5, 0.3 * (r[0] * data->qvel[0] + r[3] * data->qvel[1]) / flat)),
+                    1e-5);
+        check_close(observation[4], fmax(-5, fmin(5, 0.3 * (r[0] * data->qvel[1] - r[3] * data->qvel[0]) / flat)),
+                    1e-5);
         check_close(observation[6], atan2(r[7], r[8]), 1e-5);
         check_close(observation[7], asin(fmax(-1, fmin(1, -r[6]))), 1e-5);
         for (int k = 0; k < 4; k++) assert_true(observation[24 + k] == last_contact[k]); // one step old
@@ -289,6 +280,34 @@ static void observation_by_matrix(void **state) {
         check_close(observation[10], fmax(-5, fmin(5, (data->qpos[8] - 65 * deg) / (35 * deg))), 1e-5);
         check_close(observation[14], fmax(-5, fmin(5, (data->qpos[10] + 65 * deg) / (35 * deg))), 1e-5);
         check_close(observation[11], fmax(-5, fmin(5, 0.1 * data->qvel[7])), 1e-6);
+    }
+    close_all(world, body);
+}
+
+// A robot at rest stands on all its feet; one in the air touches nothing; one foot lifted is the one that is missing.
+static void contacts_of_feet(void **state) {
+    (void)state;
+    const ant_world *world = open_world(NULL);
+    ant_body *body = open_body(world);
+    lcg random = {{lcg_next}, 1};
+    float observation[N_OBSERVED];
+    const float rest[N_JOINTS] = {0};
+    hb_env_step step;
+    hb_env_ant.reset(body, 0, &random.base, observation, &step);
+    for (int t = 0; t < 200; t++) hb_env_ant.step(body, rest, observation, &step);
+    for (int k = 0; k < 4; k++) assert_true(observation[24 + k] == 1.0f);
+    mjData *data = body->data[0];
+    const double height = data->qpos[2];
+    for (int lifted = -1; lifted < 4; lifted++) {
+        double angles[8];
+        memcpy(angles, data->qpos + 7, sizeof angles);
+        if (lifted < 0) data->qpos[2] = 3.0;
+        if (lifted >= 0) data->qpos[8 + 2 * lifted] = 0.0; // the foot level with the hip
+        mj_forward(world->model[0], data);
+        update_contacts(body);
+        for (int k = 0; k < 4; k++) assert_true(body->contact[k] == (lifted >= 0 && k != lifted ? 1.0f : 0.0f));
+        memcpy(data->qpos + 7, angles, sizeof angles);
+        data->qpos[2] = height;
     }
     close_all(world, body);
 }
@@ -320,8 +339,7 @@ static void control_is_mj_step(void **state) {
 // acceleration.
 static void default_solver_is_converged_enough(void **state) {
     (void)state;
-    const ant_world *fast = open_world(NULL),
-                    *exact = open_world((choice[]){{"solver", "newton"}, {NULL, NULL}});
+    const ant_world *fast = open_world(NULL), *exact = open_world((choice[]){{"solver", "newton"}, {NULL, NULL}});
     ant_body *body = open_body(fast);
     mjData *reference = mj_makeData(exact->model[0]);
     lcg random = {{lcg_next}, 13};
@@ -416,18 +434,16 @@ static void bad_models(void **state) {
     char message[512];
     void *world = NULL;
     choice missing[] = {{"model", "/nonexistent/body.xml"}, {NULL, NULL}};
-    assert_int_equal(
-        hb_env_ant.world_create(&(hb_env_settings){choose, missing}, &world, message, sizeof message), -1);
+    assert_int_equal(hb_env_ant.world_create(&(hb_env_settings){choose, missing}, &world, message, sizeof message),
+                     -1);
     assert_non_null(strstr(message, "env.model: cannot read '/nonexistent/body.xml'"));
     const char *path = "test_ant_body.xml";
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fputs("<mujoco><worldbody><body><freejoint/><geom name='torso' size='1'/></body></worldbody></mujoco>",
-          file);
+    fputs("<mujoco><worldbody><body><freejoint/><geom name='torso' size='1'/></body></worldbody></mujoco>", file);
     fclose(file);
     choice other[] = {{"model", path}, {NULL, NULL}};
-    assert_int_equal(
-        hb_env_ant.world_create(&(hb_env_settings){choose, other}, &world, message, sizeof message), -1);
+    assert_int_equal(hb_env_ant.world_create(&(hb_env_settings){choose, other}, &world, message, sizeof message), -1);
     assert_non_null(strstr(message, "env.model: the body has no"));
     remove(path);
 }
@@ -440,6 +456,7 @@ int main(void) {
         cmocka_unit_test(random_actions_go_nowhere),
         cmocka_unit_test(mirrored_motion),
         cmocka_unit_test(observation_by_matrix),
+        cmocka_unit_test(contacts_of_feet),
         cmocka_unit_test(control_is_mj_step),
         cmocka_unit_test(default_solver_is_converged_enough),
         cmocka_unit_test(bad_actions_and_divergence),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 HEBBES = sys.argv.pop(1)
 SMALL = ["--set", "search.population=4", "--set", "run.generations=2", "--threads", "2"]
-CONFIG = "configs/ant/quickstart.yaml"
+CONFIG = "configs/ant/pnr-replicate.yaml"
 
 
 class CommandLine(unittest.TestCase):
@@ -68,7 +68,7 @@ class CommandLine(unittest.TestCase):
         self.refuses("trace", CONFIG, says="expected --out")
         life = os.path.join(self.folder.name, "life.h5")
         self.refuses("trace", CONFIG, "--out", life, "--variation", "long", says="has no 'long'")
-        self.refuses("trace", CONFIG, "--out", life, "--individual", "200", says="expected mean or 0 to 199")
+        self.refuses("trace", CONFIG, "--out", life, "--individual", "500", says="expected mean or 0 to 499")
         self.refuses("eval", self.folder.name, says="config.yaml")
         self.hebbes("trace", CONFIG, "--steps", "0", code=2)
         self.hebbes("train", CONFIG, "--frobnicate", code=2)
@@ -110,6 +110,58 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(self.hebbes("digest", self.run_folder).stdout, self.hebbes("digest", straight).stdout)
         lines = Path(self.run_folder, "metrics.csv").read_text().splitlines()
         self.assertEqual([line.split(",")[0] for line in lines], ["generation", "1", "2", "3", "4", "5", "6"])
+
+    def test_killed_in_its_first_generation(self):
+        sets = ["--set", "search.population=2000", "--set", "run.generations=1"]
+        process = subprocess.Popen([HEBBES, "train", CONFIG, "--out", self.run_folder, *sets], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        process.kill()
+        process.communicate()
+        self.assertTrue(Path(self.run_folder, "metrics.csv").read_text().startswith("generation,mean,sd,max,"))
+
+    def test_output_that_cannot_be_written(self):
+        self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL)
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([HEBBES, "digest", self.run_folder], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual((done.returncode, done.stderr), (1, "hebbes: standard output: cannot be written\n"))
+        closed = self.run_folder + "closed"
+        done = subprocess.run(["sh", "-c", f"'{HEBBES}' train {CONFIG} --out {closed} {' '.join(SMALL)} >&- 2>&-"])
+        self.assertEqual(done.returncode, 0)
+        self.assertNotIn("generation ", Path(closed, "log.txt").read_text())
+        self.assertEqual(len(Path(closed, "metrics.csv").read_text().splitlines()), 3)
+
+    def test_trace_on_a_full_disk(self):
+        life = os.path.join(self.folder.name, "life.h5")
+        limited = f"trap '' XFSZ; ulimit -f 100; '{HEBBES}' trace {CONFIG} --out {life}"
+        done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(done.stderr, f"hebbes: {life}: cannot be written: File too large\n")
+        self.assertEqual(os.listdir(self.folder.name), [])
+
+    def test_folder_names(self):
+        self.hebbes("train", CONFIG, "--out", self.run_folder + "/", *SMALL)
+        self.assertTrue(os.path.exists(os.path.join(self.run_folder, "config.yaml")))
+        self.refuses("resume", self.run_folder, "--out", self.run_folder + "x", says="a run stays where it is")
+        other = os.path.join(self.folder.name, "a b,c - d")
+        self.hebbes("train", CONFIG, "--out", other, *SMALL)
+        self.hebbes("digest", other)
+        os.mkdir(os.path.join(self.folder.name, "empty"))
+        done = self.hebbes("train", CONFIG, "--out", os.path.join(self.folder.name, "empty"), code=2)
+        self.assertNotIn("resume", done.stderr)
+
+    def test_models_of_another_make(self):
+        # A body of the right sizes whose motors are in another order would be driven wrongly.
+        path = os.path.join(self.folder.name, "body.xml")
+        legs = "".join(
+            f"<geom name='aux{k}' size='.1'/><body name='u{k}'><joint name='hip{k}' range='-40 40'/>"
+            f"<geom name='upper{k}' size='.1'/><body name='f{k}'><joint name='ankle{k}' range='30 100'/>"
+            f"<geom name='foot{k}' size='.1'/></body></body>" for k in (1, 2, 3, 4))
+        motors = "".join(f"<motor joint='{j}'/>" for j in sorted(f"{n}{k}" for n in ("hip", "ankle") for k in (1, 2, 3, 4)))
+        Path(path).write_text(
+            "<mujoco><compiler angle='degree'/><worldbody><geom name='floor' type='plane' size='1 1 1'/>"
+            f"<body><freejoint/><geom name='torso' size='.1'/>{legs}</body></worldbody>"
+            f"<actuator>{motors}</actuator></mujoco>")
+        self.refuses("train", CONFIG, "--set", f"env.model={path}", says="motor 1 must drive joint 1")
 
     def test_two_processes_do_not_share_a_run(self):
         sets = ["--set", "search.population=200", "--set", "run.generations=50"]

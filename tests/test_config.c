@@ -33,16 +33,13 @@ static void bad_files(void **state) {
     (void)state;
     refuses("run:\n  seed: 1\nsearch:\n  sigma: 0.1\n  sigma_decey: 0.9\n", NULL,
             "test_config.yaml:5: no key is called 'search.sigma_decey'; did you mean 'sigma_decay'?");
-    refuses("serch:\n  sigma: 0.1\n", NULL,
-            "test_config.yaml:1: no key is called 'serch'; did you mean 'search'?");
+    refuses("serch:\n  sigma: 0.1\n", NULL, "test_config.yaml:1: no key is called 'serch'; did you mean 'search'?");
     refuses("run:\n  seed: 1\nenv:\n  profil: light\n", NULL,
             "test_config.yaml:4: no key is called 'env.profil'; did you mean 'profile'?");
-    refuses(
-        "\nsearch:\n  population: many\n", NULL,
-        "test_config.yaml:3: search.population: expected a whole number from 2 to 10000000, found 'many'");
-    refuses(
-        "search:\n  population: 501\n", NULL,
-        "test_config.yaml:2: search.population: expected an even number with search.antithetic, found 501");
+    refuses("\nsearch:\n  population: many\n", NULL,
+            "test_config.yaml:3: search.population: expected a whole number from 2 to 10000000, found 'many'");
+    refuses("search:\n  population: 501\n", NULL,
+            "test_config.yaml:2: search.population: expected an even number with search.antithetic, found 501");
     refuses("search:\n  sigma: -1\n", NULL,
             "test_config.yaml:2: search.sigma: expected a number from 1e-12 to 1000000, found '-1'");
     refuses("search:\n  sigma: nan\n", NULL,
@@ -54,31 +51,27 @@ static void bad_files(void **state) {
     refuses("policy:\n  rule: ABCD_rl\n", NULL,
             "test_config.yaml:2: policy.rule: expected one of A, AD, AD_lr, ABC, ABC_lr, ABCD, ABCD_lr, "
             "ABCD_lr_D_out, ABCD_lr_D_in_and_out, found 'ABCD_rl'; did you mean 'ABCD_lr'?");
-    refuses(
-        "env:\n  variations: [default, palm_damage_lift]\n", NULL,
-        "test_config.yaml:2: env.variations: expected one of default, palm_damage_left, palm_damage_right, "
-        "palm_long_back, palm_long_front, najarro_damage_left, najarro_damage_right, found "
-        "'palm_damage_lift'; "
-        "did you mean 'palm_damage_left'?");
+    refuses("env:\n  variations: [default, palm_damage_lift]\n", NULL,
+            "test_config.yaml:2: env.variations: expected one of default, palm_damage_left, palm_damage_right, "
+            "palm_long_back, palm_long_front, najarro_damage_left, najarro_damage_right, found "
+            "'palm_damage_lift'; "
+            "did you mean 'palm_damage_left'?");
     refuses("env:\n  variations: [default, default]\n", NULL,
             "test_config.yaml:2: env.variations: expected each entry once, found 'default,default'");
     refuses("env:\n  variations: []\n", NULL,
             "test_config.yaml:2: env.variations: expected at least one variation, found none");
-    refuses("env:\n  held_out: [default]\n", NULL,
-            "test_config.yaml:2: env.held_out: 'default' is also trained on");
+    refuses("env:\n  held_out: [default]\n", NULL, "test_config.yaml:2: env.held_out: 'default' is also trained on");
     refuses("env:\n  name: ent\n", NULL,
-            "env.name: expected an environment or a .so file, found 'ent'; did you mean 'ant'?");
+            "test_config.yaml:2: env.name: expected an environment or a .so file, found 'ent'; did you mean "
+            "'ant'?");
     refuses("policy:\n  hidden: [128, 0]\n", NULL,
             "test_config.yaml:2: policy.hidden: expected a whole number from 1 to 4096, found '0'");
-    refuses("run:\n  seed: [1]\n", NULL,
-            "test_config.yaml:2: run.seed: Expecting STRING, got event: SEQUENCE_START");
+    refuses("run:\n  seed: [1]\n", NULL, "test_config.yaml:2: run.seed: Expecting STRING, got event: SEQUENCE_START");
     refuses("env:\n  variations: default\n", NULL,
             "test_config.yaml:2: env.variations: Expecting SEQUENCE, got event: SCALAR");
-    refuses("run:\n  seed: 1\n  seed: 2\n", NULL,
-            "test_config.yaml:2: run.seed: Mapping field already seen: seed");
+    refuses("run:\n  seed: 1\n  seed: 2\n", NULL, "test_config.yaml:2: run.seed: Mapping field already seen: seed");
     refuses("run: 5\n", NULL, "test_config.yaml:1: run: Expecting MAPPING, got event: SCALAR");
-    refuses("run:\n  seed: 1\n seed: : 4\n", NULL,
-            "test_config.yaml:2: run: libyaml: did not find expected key");
+    refuses("run:\n  seed: 1\n seed: : 4\n", NULL, "test_config.yaml:2: run: libyaml: did not find expected key");
 }
 
 static void bad_sets(void **state) {
@@ -89,10 +82,10 @@ static void bad_sets(void **state) {
     refuses("", "search.population=3",
             "--set: search.population: expected an even number with search.antithetic, found 3");
     refuses("", "run.threads=0", "--set: run.threads: expected a whole number from 1 to 1024, found '0'");
-    refuses("", "run.device=gpu",
-            "--set: run.device: expected one of auto, cpu, found 'gpu'; did you mean 'cpu'?");
+    refuses("", "run.device=gpu", "--set: run.device: expected one of auto, cpu, found 'gpu'; did you mean 'cpu'?");
     refuses("", "env.name=./none.so",
-            "env.name: cannot load './none.so': ./none.so: cannot open shared object file: No such file or "
+            "--set: env.name: cannot load './none.so': ./none.so: cannot open shared object file: No such "
+            "file or "
             "directory");
     refuses("", "policy.hidden=1,2,3,4,5,6,7,8", "--set: policy.hidden: expected at most 7 layers, found 8");
     hb_config *config;
@@ -127,6 +120,19 @@ static void values_and_settings(void **state) {
 }
 
 // A configuration written and read again says the same.
+// Numbers are kept in one form, however they were written: 4e1 burn-in steps are 40, and 0.20 is no other run than 0.2.
+static void canonical_numbers(void **state) {
+    (void)state;
+    hb_config *config;
+    hb_error error;
+    const char *const sets[] = {"env.burn_in=4e1", "search.lr=0.20", "search.sigma=1e-1", "search.l2=-0.0"};
+    check_ok(hb_config_open(NULL, sets, 4, &config, &error), error);
+    assert_string_equal(hb_config_value(config, "env.burn_in"), "40");
+    assert_string_equal(hb_config_value(config, "search.lr"), "0.2");
+    assert_string_equal(hb_config_value(config, "search.sigma"), "0.1");
+    hb_config_close(config);
+}
+
 static void round_trip(void **state) {
     (void)state;
     hb_config *first, *second;
@@ -190,11 +196,9 @@ static void plugin_environment(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_files),
-        cmocka_unit_test(bad_sets),
-        cmocka_unit_test(values_and_settings),
-        cmocka_unit_test(round_trip),
-        cmocka_unit_test(shipped_configs_are_good),
+        cmocka_unit_test(bad_files),          cmocka_unit_test(bad_sets),
+        cmocka_unit_test(canonical_numbers),  cmocka_unit_test(values_and_settings),
+        cmocka_unit_test(round_trip),         cmocka_unit_test(shipped_configs_are_good),
         cmocka_unit_test(plugin_environment),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -94,8 +94,7 @@ static double generation(scene *s) {
         hb_genome genome;
         s->search.method->genome(&s->search, k, &genome);
         for (int64_t d = 0; d < s->net.genome_size; d++) {
-            const double h =
-                (double)fmaf(genome.sigma, hb_noise_normal(genome.noise, (uint64_t)d), genome.mean[d]);
+            const double h = (double)fmaf(genome.sigma, hb_noise_normal(genome.noise, (uint64_t)d), genome.mean[d]);
             fitness[k] -= (h - 0.5) * (h - 0.5);
         }
         mean += fitness[k] / (double)s->settings.population;
@@ -120,8 +119,8 @@ static void update_is_the_estimator(void **state) {
                 hb_genome genome;
                 s->search.method->genome(&s->search, k, &genome);
                 const double sign = genome.sigma < 0 ? -1 : 1;
-                expected[d] += 0.2 / (8 * 0.1) * (double)z[k] * sign *
-                               (double)hb_noise_normal(genome.noise, (uint64_t)d);
+                expected[d] +=
+                    0.2 / (8 * 0.1) * (double)z[k] * sign * (double)hb_noise_normal(genome.noise, (uint64_t)d);
             }
         }
         assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);

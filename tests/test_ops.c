@@ -138,8 +138,7 @@ static void sgd_and_adam(void **state) {
                 const double gradient = 0.5 * (double)g[d];
                 m_d[d] = 0.9 * m_d[d] + 0.1 * gradient;
                 v_d[d] = 0.999 * v_d[d] + 0.001 * gradient * gradient;
-                mean_d[d] +=
-                    0.05 * (m_d[d] / (1 - pow(0.9, t))) / (sqrt(v_d[d] / (1 - pow(0.999, t))) + 1e-8);
+                mean_d[d] += 0.05 * (m_d[d] / (1 - pow(0.9, t))) / (sqrt(v_d[d] / (1 - pow(0.999, t))) + 1e-8);
                 check_close(mean[d], mean_d[d], 2e-5 * (1 + fabs(mean_d[d])));
             }
         }
@@ -165,8 +164,7 @@ static double plane(const hb_rule *rule, const float *h, int which) {
     const double eta = rule->eta >= 0 ? (double)h[rule->eta] : 1.0;
     const int at = which == 0 ? rule->a : which == 1 ? rule->b : rule->c;
     if (which < 3) return at >= 0 ? eta * (double)h[at] : 0.0;
-    return (rule->d_in >= 0 ? eta * (double)h[rule->d_in] : 0.0) +
-           (rule->d_out >= 0 ? (double)h[rule->d_out] : 0.0);
+    return (rule->d_in >= 0 ? eta * (double)h[rule->d_in] : 0.0) + (rule->d_out >= 0 ? (double)h[rule->d_out] : 0.0);
 }
 
 static double activation(hb_activation f, double x) {
@@ -289,8 +287,7 @@ static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
     // The lane that never started is as it was made.
     float *untouched = floats((size_t)def->inputs * (size_t)net->layer[0].outputs);
     d->table->group_weights(group, 2, 0, untouched, NULL);
-    for (int64_t e = 0; e < (int64_t)def->inputs * net->layer[0].outputs; e++)
-        assert_true(untouched[e] == 0.0f);
+    for (int64_t e = 0; e < (int64_t)def->inputs * net->layer[0].outputs; e++) assert_true(untouched[e] == 0.0f);
     free(untouched);
     for (int32_t l = 0; l < net->n_layers; l++) free(o->w[l]);
     d->table->group_destroy(group);
@@ -345,8 +342,7 @@ static void initialisers(void **state) {
     const int n = open_all(list);
     for (int32_t i = 0; i < hb_n_initialisers; i++) {
         const hb_initialiser *init = &hb_initialisers[i];
-        const hb_net_def def = {
-            .inputs = 50, .outputs = 100, .last = HB_TANH, .rule = "ABCD_lr", .init = init->name};
+        const hb_net_def def = {.inputs = 50, .outputs = 100, .last = HB_TANH, .rule = "ABCD_lr", .init = init->name};
         uint64_t first = 0;
         for (int k = 0; k < n; k++) {
             hb_net net;
@@ -367,7 +363,14 @@ static void initialisers(void **state) {
                 squares += (double)w[e] * (double)w[e];
                 largest = fmax(largest, fabs((double)w[e]));
                 zeros += w[e] == 0.0f;
+                // Element e is number e of the sequence, scaled as ops.h says.
+                const float s = hb_initialiser_scale(init, 50, 100);
+                const float n_e = hb_noise_normal(weights_id, (uint64_t)e);
+                const float u_e = hb_uniform(hb_noise_word(weights_id, (uint64_t)e));
                 if (init->draw == HB_DRAW_GENOME) assert_true(w[e] == (float)(25000 + e));
+                if (init->draw == HB_DRAW_UNIFORM) assert_true(w[e] == fmaf(u_e, 2 * s, -s));
+                if (init->draw == HB_DRAW_NORMAL) assert_true(w[e] == s * n_e);
+                if (init->draw == HB_DRAW_SPARSE) assert_true(w[e] == 0.0f || w[e] == s * n_e);
             }
             const double s = (double)hb_initialiser_scale(init, 50, 100);
             if (init->draw == HB_DRAW_UNIFORM) {

@@ -53,7 +53,7 @@ class Replay(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         path = Path(folder.name) / "life.h5"
-        command = [HEBBES, "trace", "configs/ant/quickstart.yaml", "--steps", str(STEPS), "--individual", "3"]
+        command = [HEBBES, "trace", "configs/ant/pnr-replicate.yaml", "--steps", str(STEPS), "--individual", "3"]
         command += ["--out", str(path), "--set", "env.early_stop=false"]
         for item in sets:
             command += ["--set", item]

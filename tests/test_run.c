@@ -35,8 +35,7 @@ static int remove_tree(const char *path) {
     return system(command);
 }
 
-static hb_status train(const char *folder, const char *const *more, int n, const hb_hooks *hooks,
-                       hb_error *error) {
+static hb_status train(const char *folder, const char *const *more, int n, const hb_hooks *hooks, hb_error *error) {
     char out[512];
     snprintf(out, sizeof out, "run.out=%s", folder);
     sets s = small(more, n);
@@ -63,10 +62,10 @@ static void train_digest(const char *const *more, int n, char digest[33]) {
     remove_tree("test_run_a");
 }
 
-#define TRAIN(digest, ...)                                                                                   \
-    do {                                                                                                     \
-        const char *const train_sets[] = {__VA_ARGS__};                                                      \
-        train_digest(train_sets, (int)(sizeof train_sets / sizeof *train_sets), digest);                     \
+#define TRAIN(digest, ...)                                                                                           \
+    do {                                                                                                             \
+        const char *const train_sets[] = {__VA_ARGS__};                                                              \
+        train_digest(train_sets, (int)(sizeof train_sets / sizeof *train_sets), digest);                             \
     } while (0)
 
 // ---------------------------------------------------------------------------------------------------
@@ -96,8 +95,7 @@ static void threads_rollouts_builds(void **state) {
     for (int k = 0; k < 2; k++) {
         hb_error error;
         hb_config *config;
-        const char *const probe[] = {builds[k], "search.population=2", "run.generations=0",
-                                     "run.out=test_run_probe"};
+        const char *const probe[] = {builds[k], "search.population=2", "run.generations=0", "run.out=test_run_probe"};
         check_ok(hb_config_open(NULL, probe, 4, &config, &error), error);
         const hb_status status = hb_train(config, NULL, &error);
         hb_config_close(config);
@@ -133,8 +131,7 @@ static void every_kind_of_policy(void **state) {
     char last[33] = "", resident[33], batched[33];
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         TRAIN(resident, kinds[k], "run.generations=2", "search.population=4");
-        TRAIN(batched, kinds[k], "run.generations=2", "search.population=4", "run.rollout=batched",
-              "run.group=3");
+        TRAIN(batched, kinds[k], "run.generations=2", "search.population=4", "run.rollout=batched", "run.group=3");
         if (strcmp(resident, batched) != 0) print_error("%s\n", kinds[k]);
         assert_string_equal(resident, batched);
         assert_string_not_equal(resident, last);
@@ -281,15 +278,13 @@ static void torn_damaged_foreign(void **state) {
     const char *const other_seed[] = {"run.seed=9"};
     check_ok(train("test_run_a", other_seed, 1, NULL, &error), error);
     const char *const newest = "test_run_b/checkpoints/gen-000003.h5";
-    const char *const said[] = {"torn", "damaged: its checksum",
-                                "another configuration: expected run.seed=1, found"};
+    const char *const said[] = {"torn", "damaged: its checksum", "another configuration: expected run.seed=1, found"};
     for (int k = 0; k < 3; k++) {
         watcher w = {.notes = ""};
         const hb_hooks hooks = {.note = on_note, .context = &w};
         if (k == 0) cut_file(newest, 1000);
         if (k == 1) flip_byte(newest, 3000);
-        if (k == 2)
-            assert_int_equal(system("cp test_run_a/checkpoints/gen-000003.h5 test_run_b/checkpoints/"), 0);
+        if (k == 2) assert_int_equal(system("cp test_run_a/checkpoints/gen-000003.h5 test_run_b/checkpoints/"), 0);
         check_ok(hb_resume("test_run_b", NULL, 0, &hooks, &error), error);
         if (!strstr(w.notes, said[k])) print_error("%s\n", w.notes);
         assert_non_null(strstr(w.notes, said[k]));
@@ -388,6 +383,60 @@ static void evaluation(void **state) {
     remove_tree("test_run_b");
 }
 
+// Known returns come back exactly: 12 in 4 steps forward, -10 in 2 steps backward.
+static void evaluation_of_known_returns(void **state) {
+    (void)state;
+    hb_error error;
+    const char *const known[] = {"env.name=" HB_KNOWN, "env.variations=plus", "env.held_out=minus",
+                                 "eval.rollouts=4",    "search.l2=0",         "search.population=2"};
+    check_ok(train("test_run_b", known, 6, NULL, &error), error);
+    rows found = {.n = 0};
+    check_ok(hb_evaluate("test_run_b", NULL, 0, keep_row, &found, &error), error);
+    assert_int_equal(found.n, 4);
+    for (int k = 0; k < 4; k++) {
+        check_close(found.row[k].mean, k % 2 ? -10 : 12, 0);
+        check_close(found.row[k].sd, 0, 0);
+        check_close(found.row[k].steps, k % 2 ? 2 : 4, 0);
+        check_close(found.row[k].backward_share, k % 2, 0);
+        assert_string_equal(found.row[k].variation, k % 2 ? "minus" : "plus");
+        assert_string_equal(found.row[k].protocol, k < 2 ? "mean" : "sample");
+    }
+    remove_tree("test_run_b");
+    // Solved at the first generation, and still so when resumed.
+    const char *const solved[] = {"env.name=" HB_KNOWN, "env.variations=plus", "search.l2=0", "search.stop_mean=11"};
+    char before[33], after[33];
+    check_ok(train("test_run_b", solved, 4, NULL, &error), error);
+    digest_of("test_run_b", before);
+    check_ok(hb_resume("test_run_b", NULL, 0, NULL, &error), error);
+    digest_of("test_run_b", after);
+    assert_string_equal(before, after);
+    remove_tree("test_run_b");
+}
+
+// A checkpoint of a later name that is no checkpoint must not push the good ones out.
+static void junk_does_not_displace_good_checkpoints(void **state) {
+    (void)state;
+    hb_error error;
+    char straight[33], resumed[33];
+    TRAIN(straight, "run.generations=5");
+    check_ok(train("test_run_b", NULL, 0, NULL, &error), error);
+    assert_int_equal(system("echo junk > test_run_b/checkpoints/gen-900000.h5"), 0);
+    assert_int_equal(system("cp test_run_b/checkpoints/gen-000001.h5 test_run_b/checkpoints/gen-000900.h5"), 0);
+    const char *const on[] = {"run.generations=5", "run.keep_checkpoints=1"};
+    watcher w = {.notes = ""};
+    const hb_hooks hooks = {.note = on_note, .context = &w};
+    check_ok(hb_resume("test_run_b", on, 2, &hooks, &error), error);
+    assert_non_null(strstr(w.notes, "gen-900000.h5: torn"));
+    assert_non_null(strstr(w.notes, "gen-000900.h5: holds generation 1"));
+    digest_of("test_run_b", resumed);
+    assert_string_equal(straight, resumed);
+    // What resume was told is part of the run now.
+    check_ok(hb_resume("test_run_b", NULL, 0, NULL, &error), error);
+    digest_of("test_run_b", resumed);
+    assert_string_equal(straight, resumed);
+    remove_tree("test_run_b");
+}
+
 // A network without hidden layers learns to push the example's point to 0.
 static void plugin_learns(void **state) {
     (void)state;
@@ -422,6 +471,8 @@ int main(void) {
         cmocka_unit_test(refusals),
         cmocka_unit_test(old_checkpoints_go),
         cmocka_unit_test(evaluation),
+        cmocka_unit_test(evaluation_of_known_returns),
+        cmocka_unit_test(junk_does_not_displace_good_checkpoints),
         cmocka_unit_test(plugin_learns),
     };
     remove_tree("test_run_a");

@@ -18,8 +18,7 @@ static double ulps(float got, long double exact) {
 }
 
 // The largest error over every `stride`-th float of [low, high].
-static double worst(float (*f)(float), long double (*exact)(long double), float low, float high,
-                    uint32_t stride) {
+static double worst(float (*f)(float), long double (*exact)(long double), float low, float high, uint32_t stride) {
     double largest = 0;
     for (int side = 0; side < 2; side++) {
         const uint32_t sign = side ? 0x80000000u : 0u;
@@ -49,8 +48,7 @@ static void accuracy(void **state) {
     const double exp_error = worst(exp_function, expl, -103.0f, 88.7f, stride);
     const double tanh_error = worst(tanh_function, tanhl, -20.0f, 20.0f, stride);
     const double log_error = worst(log_function, logl, 1e-45f, 3e38f, stride);
-    print_message("largest errors in ulps: exp %.3f, tanh %.3f, log %.3f\n", exp_error, tanh_error,
-                  log_error);
+    print_message("largest errors in ulps: exp %.3f, tanh %.3f, log %.3f\n", exp_error, tanh_error, log_error);
     assert_true(exp_error < 1.5); // the result is rounded, then scaled: one rounding more below 2^-126
     assert_true(tanh_error < 2.5);
     assert_true(log_error < 1.5);
