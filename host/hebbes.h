@@ -77,7 +77,8 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
 // ---------------------------------------------------------------------------------------------------
 // Looking at runs
 
-// One row of an evaluation: `rollouts` episodes of one variation under one protocol.
+// One row of an evaluation: `rollouts` episodes of one variation under one protocol. Its texts last for the call that
+// hands it over.
 typedef struct {
     const char *variation, *protocol;
     bool held_out;
