@@ -287,7 +287,20 @@ static void close_run(run *r) {
     free(r);
 }
 
+// "auto" tells in one line why a better device was passed over.
+static void tell_device(run *r) {
+    for (int32_t k = 0; k < hb_n_devices && hb_devices[k] != r->trainer.machine.table; k++) {
+        hb_error why = {""};
+        char line[sizeof why.message + 64];
+        if (strcmp(r->trainer.settings->device, "auto") != 0 || hb_devices[k]->probe(&why) == HB_OK) continue;
+        snprintf(line, sizeof line, "device '%s' is not used: %s; running on '%s'", hb_devices[k]->name, why.message,
+                 r->trainer.machine.table->name);
+        note(r, line);
+    }
+}
+
 static hb_status begin(run *r, hb_error *error) {
+    tell_device(r);
     hb_status status = hb_metrics_open(&r->trainer, r->folder, &r->metrics, error);
     if (status != HB_OK) return status;
     if (r->hooks && r->hooks->started) r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);

@@ -1,10 +1,17 @@
 #include "kernels/device.h"
 #include "kernels/cpu.h"
+#ifdef HB_WITH_CUDA
+extern const hb_device_table hb_cuda_device; // kernels/cuda.cu
+#endif
 
 #include <string.h>
 
 // Best first: "auto" takes the first one that works.
-const hb_device_table *const hb_devices[] = {&hb_cpu_device};
+const hb_device_table *const hb_devices[] = {
+#ifdef HB_WITH_CUDA
+    &hb_cuda_device,
+#endif
+    &hb_cpu_device};
 const int32_t hb_n_devices = sizeof hb_devices / sizeof *hb_devices;
 
 hb_status hb_device_find(const char *name, const hb_device_table **table, hb_error *error) {

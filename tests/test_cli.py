@@ -60,7 +60,7 @@ class CommandLine(unittest.TestCase):
         self.refuses("train", CONFIG, "--threads", "0", says="run.threads: expected a whole number from 1")
         self.refuses("train", CONFIG, "--set", "search.population=3", says="expected an even number")
         self.refuses("train", CONFIG, "--set", "env.model=none.xml", says="env.model: cannot read 'none.xml'")
-        self.refuses("train", CONFIG, "--device", "cuda", says="run.device: expected one of")
+        self.refuses("train", CONFIG, "--device", "gpu", says="run.device: expected one of auto,")
         self.refuses("train", says="train: expected CONFIG")
         self.refuses("fly", says="expected a command")
         self.refuses(says="expected a command")
@@ -82,6 +82,7 @@ class CommandLine(unittest.TestCase):
     def test_signals_save_and_exit_75(self):
         straight = os.path.join(self.folder.name, "straight")
         sets = ["--set", "search.population=40", "--set", "run.generations=8", "--set", "run.checkpoint_every=100"]
+        sets += ["--device", "cpu"]
         self.hebbes("train", CONFIG, "--out", straight, *sets)
         for number in (signal.SIGINT, signal.SIGTERM):
             folder = self.run_folder + str(number.value)
@@ -179,6 +180,15 @@ class CommandLine(unittest.TestCase):
             self.assertIn(key, text)
         for command in ("train", "resume", "eval", "plan", "bench", "trace", "digest", "info"):
             self.assertRegex(text, rf"(?m)^  {command} ")
+
+    def test_device_without_a_card(self):
+        """Where cuda is compiled in and cannot be used, it says why, and auto falls back with one line."""
+        found = re.search(r"cuda +not usable: (.*)", self.hebbes("info").stdout)
+        if not found:
+            self.skipTest("this build has no cuda, or there is a card")
+        self.refuses("train", CONFIG, "--device", "cuda", says="device 'cuda' cannot be used: " + found[1], code=1)
+        done = self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL)
+        self.assertEqual(done.stderr, f"hebbes: device 'cuda' is not used: {found[1]}; running on 'cpu'\n")
 
     def test_info(self):
         text = self.hebbes("info").stdout

@@ -82,7 +82,8 @@ static void bad_sets(void **state) {
     refuses("", "search.population=3",
             "--set: search.population: expected an even number with search.antithetic, found 3");
     refuses("", "run.threads=0", "--set: run.threads: expected a whole number from 1 to 1024, found '0'");
-    refuses("", "run.device=gpu", "--set: run.device: expected one of auto, cpu, found 'gpu'; did you mean 'cpu'?");
+    refuses("", "run.rollout=batch",
+            "--set: run.rollout: expected one of auto, resident, batched, found 'batch'; did you mean 'batched'?");
     refuses("", "env.name=./none.so",
             "--set: env.name: cannot load './none.so': ./none.so: cannot open shared object file: No such "
             "file or "

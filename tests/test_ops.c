@@ -4,6 +4,10 @@
 
 #include "kernels/device.h"
 
+#ifdef HB_CUDA_ON_CPU
+#include "tests/cuda_on_cpu/ptx.h"
+#endif
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,16 +25,21 @@ typedef struct {
     hb_device *device;
 } opened;
 
+// Every device that can be used here, the CPU in each of its builds; the others are skipped by name.
 static int open_all(opened list[8]) {
-    static const char *const variants[] = {"generic", "avx2", "avx512"};
+    static const char *const builds[] = {"generic", "avx2", "avx512"};
+    const int n_builds = getenv("HB_QUICK") ? 1 : 3; // the mutants of the CUDA device want no more
     int n = 0;
-    for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
-        hb_error why;
-        list[n].table = hb_devices[0];
-        if (list[n].table->open(variants[k], &list[n].device, &why) == HB_OK)
-            n++;
-        else
-            print_message("[  SKIPPED ] cpu %s: %s\n", variants[k], why.message);
+    for (int32_t d = 0; d < hb_n_devices; d++) {
+        const bool cpu = strcmp(hb_devices[d]->name, "cpu") == 0;
+        for (int b = 0; b < (cpu ? n_builds : 1); b++) {
+            hb_error why;
+            list[n].table = hb_devices[d];
+            if (list[n].table->open(cpu ? builds[b] : "auto", &list[n].device, &why) == HB_OK)
+                n++;
+            else
+                print_message("[  SKIPPED ] %s %s: %s\n", hb_devices[d]->name, cpu ? builds[b] : "", why.message);
+        }
     }
     return n;
 }
@@ -50,6 +59,20 @@ static float *floats(size_t n) {
     return data;
 }
 
+// n floats in the device's memory, with what stands at `host`; and back.
+static float *uploaded(const opened *d, const float *host, size_t n) {
+    float *data = NULL;
+    hb_error error;
+    check_ok(d->table->alloc(d->device, n, &data, &error), error);
+    check_ok(d->table->upload(d->device, data, host, n, &error), error);
+    return data;
+}
+
+static void download(const opened *d, float *host, const float *data, size_t n) {
+    hb_error error;
+    check_ok(d->table->download(d->device, host, data, n, &error), error);
+}
+
 // ---------------------------------------------------------------------------------------------------
 // Sample, gradient, SGD, Adam
 
@@ -64,8 +87,12 @@ static void sample_is_mean_plus_noise(void **state) {
             const size_t size = sizes[s];
             float *mean = floats(size + 16), *h = floats(size + 16); // 16 numbers of guard
             for (size_t d = 0; d < size + 16; d++) mean[d] = (float)d, h[d] = -7.0f;
-            const hb_genome genome = {mean, -0.25f, noise_id};
-            check_ok(list[k].table->sample(list[k].device, &genome, h, 0, size, NULL), (hb_error){"sample"});
+            float *there = uploaded(&list[k], mean, size + 16), *result = uploaded(&list[k], h, size + 16);
+            const hb_genome genome = {there, -0.25f, noise_id};
+            check_ok(list[k].table->sample(list[k].device, &genome, result, 0, size, NULL), (hb_error){"sample"});
+            download(&list[k], h, result, size + 16);
+            list[k].table->free(list[k].device, there);
+            list[k].table->free(list[k].device, result);
             for (size_t d = 0; d < size; d++)
                 assert_true(h[d] == fmaf(-0.25f, hb_noise_normal(noise_id, d), mean[d]));
             for (size_t d = size; d < size + 16; d++) assert_true(h[d] == -7.0f);
@@ -89,8 +116,11 @@ static void gradient_is_weighted_noise(void **state) {
                 for (size_t d = 0; d < size + 16; d++) g[d] = -7.0f;
                 // In two ranges, as threads would.
                 const size_t half = size / 2 / 64 * 64;
-                list[k].table->gradient(list[k].device, g, z, terms, noise_id, 0, half, NULL);
-                list[k].table->gradient(list[k].device, g, z, terms, noise_id, half, size, NULL);
+                float *there = uploaded(&list[k], g, size + 16);
+                list[k].table->gradient(list[k].device, there, z, terms, noise_id, 0, half, NULL);
+                list[k].table->gradient(list[k].device, there, z, terms, noise_id, half, size, NULL);
+                download(&list[k], g, there, size + 16);
+                list[k].table->free(list[k].device, there);
                 for (size_t d = 0; d < size; d++) {
                     double sum = 0;
                     for (int32_t t = 0; t < terms; t++) {
@@ -123,6 +153,8 @@ static void sgd_and_adam(void **state) {
             mean[d] = (float)d, m[d] = v[d] = 0;
             mean_d[d] = d, m_d[d] = v_d[d] = 0;
         }
+        float *mean_there = uploaded(&list[k], mean, N), *m_there = uploaded(&list[k], m, N);
+        float *v_there = uploaded(&list[k], v, N), *g_there = uploaded(&list[k], mean, N);
         for (int t = 1; t <= 20; t++) {
             const hb_adam p = {.rate = 0.05f,
                                .scale = 0.5f,
@@ -132,8 +164,10 @@ static void sgd_and_adam(void **state) {
                                .correction1 = (float)(1 / (1 - pow(0.9, t))),
                                .correction2 = (float)(1 / (1 - pow(0.999, t)))};
             for (int d = 0; d < N; d++) g[d] = hb_noise_normal(noise_id, (uint64_t)(t * N + d));
-            list[k].table->adam(list[k].device, mean, m, v, g, p, 0, 64, NULL);
-            list[k].table->adam(list[k].device, mean, m, v, g, p, 64, N, NULL);
+            list[k].table->upload(list[k].device, g_there, g, N, NULL);
+            list[k].table->adam(list[k].device, mean_there, m_there, v_there, g_there, p, 0, 64, NULL);
+            list[k].table->adam(list[k].device, mean_there, m_there, v_there, g_there, p, 64, N, NULL);
+            download(&list[k], mean, mean_there, N);
             for (int d = 0; d < N; d++) {
                 const double gradient = 0.5 * (double)g[d];
                 m_d[d] = 0.9 * m_d[d] + 0.1 * gradient;
@@ -142,7 +176,13 @@ static void sgd_and_adam(void **state) {
                 check_close(mean[d], mean_d[d], 2e-5 * (1 + fabs(mean_d[d])));
             }
         }
-        list[k].table->sgd(list[k].device, mean, g, 0.125f, 0, N, NULL);
+        list[k].table->sgd(list[k].device, mean_there, g_there, 0.125f, 0, 64, NULL);
+        list[k].table->sgd(list[k].device, mean_there, g_there, 0.125f, 64, N, NULL);
+        download(&list[k], mean, mean_there, N);
+        download(&list[k], m, m_there, N);
+        download(&list[k], v, v_there, N);
+        float *const all[] = {mean_there, m_there, v_there, g_there};
+        for (int a = 0; a < 4; a++) list[k].table->free(list[k].device, all[a]);
         for (int d = 0; d < N; d++) check_close(mean[d], mean_d[d] + 0.125 * (double)g[d], 2e-5 * (1 + d));
         const uint64_t bits = hash(hash(hash(1, mean, N), m, N), v, N);
         if (k == 0) first = bits;
@@ -156,7 +196,8 @@ static void sgd_and_adam(void **state) {
 
 typedef struct {
     hb_net net;
-    float *mean, *genome;    // (D)
+    float *mean;             // (D), the device's
+    float *genome;           // (D)
     float *w[HB_MAX_LAYERS]; // (I, O), now
 } oracle;
 
@@ -252,11 +293,14 @@ static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
     check_ok(hb_net_init(&o->net, def, &error), error);
     const hb_net *net = &o->net;
     const size_t size = (size_t)net->genome_size;
-    check_ok(d->table->alloc(d->device, size, &o->mean, &error), error);
-    check_ok(d->table->alloc(d->device, size, &o->genome, &error), error);
-    for (size_t k = 0; k < size; k++) o->mean[k] = 0.3f * hb_noise_normal(weights_id, k);
+    o->genome = floats(size);
+    for (size_t k = 0; k < size; k++) o->genome[k] = 0.3f * hb_noise_normal(weights_id, k);
+    o->mean = uploaded(d, o->genome, size);
     const hb_genome genome = {o->mean, 0.1f, noise_id};
-    check_ok(d->table->sample(d->device, &genome, o->genome, 0, size, &error), error);
+    float *sampled = uploaded(d, o->genome, size);
+    check_ok(d->table->sample(d->device, &genome, sampled, 0, size, &error), error);
+    download(d, o->genome, sampled, size);
+    d->table->free(d->device, sampled);
     hb_group *group;
     check_ok(d->table->group_create(d->device, net, LANES, &group, &error), error);
     const hb_lane lanes[2] = {{{o->mean, -0.1f, noise_id}, weights_id}, {genome, weights_id}};
@@ -292,7 +336,7 @@ static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
     for (int32_t l = 0; l < net->n_layers; l++) free(o->w[l]);
     d->table->group_destroy(group);
     d->table->free(d->device, o->mean);
-    d->table->free(d->device, o->genome);
+    free(o->genome);
     free(o);
     free(x);
     free(action);
@@ -316,6 +360,7 @@ static void steps_of_every_rule(void **state) {
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int32_t r = -1; r < hb_n_rules; r++)
             for (int normalise = 0; normalise < 2; normalise++) {
+                if (getenv("HB_QUICK") && (s == 1 || s > 3 || (r >= 0 && r % 3))) continue;
                 hb_net_def def = shapes[s];
                 def.rule = r < 0 ? NULL : hb_rules[r].name;
                 def.init = "xa_uni_big";
@@ -347,11 +392,13 @@ static void initialisers(void **state) {
         for (int k = 0; k < n; k++) {
             hb_net net;
             hb_group *group;
-            float *mean, w[50 * 100];
+            float w[50 * 100];
             assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
             assert_int_equal(net.genome_size, 25000 + (init->draw == HB_DRAW_GENOME ? 5000 : 0));
-            list[k].table->alloc(list[k].device, (size_t)net.genome_size, &mean, NULL);
-            for (int64_t d = 0; d < net.genome_size; d++) mean[d] = (float)d;
+            float *numbers = floats((size_t)net.genome_size);
+            for (int64_t d = 0; d < net.genome_size; d++) numbers[d] = (float)d;
+            float *mean = uploaded(&list[k], numbers, (size_t)net.genome_size);
+            free(numbers);
             list[k].table->group_create(list[k].device, &net, 1, &group, NULL);
             const hb_lane lane = {{mean, 0.0f, noise_id}, weights_id};
             list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
@@ -432,10 +479,10 @@ static void normalising_extremes(void **state) {
     for (int k = 0; k < n; k++) {
         hb_net net;
         hb_group *group;
-        float *mean, w[6], action[2];
+        float w[6], action[2], numbers[6] = {0};
         const float zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
         hb_net_init(&net, &def, NULL);
-        list[k].table->alloc(list[k].device, 6, &mean, NULL);
+        float *mean = uploaded(&list[k], numbers, 6);
         list[k].table->group_create(list[k].device, &net, 1, &group, NULL);
         const hb_lane lane = {{mean, 0.0f, noise_id}, weights_id};
         list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
@@ -443,7 +490,8 @@ static void normalising_extremes(void **state) {
         list[k].table->group_weights(group, 0, 0, w, NULL);
         for (int e = 0; e < 6; e++) assert_true(w[e] == 0.0f);
         assert_true(action[0] == 0.0f);
-        mean[0] = NAN;
+        numbers[0] = NAN;
+        list[k].table->upload(list[k].device, mean, numbers, 6, NULL);
         list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
         for (int t = 0; t < 3; t++) list[k].table->group_step(group, 0, 1, NULL, one, action, NULL);
         assert_true(isnan(action[0]) && isnan(action[1]));
@@ -453,7 +501,58 @@ static void normalising_extremes(void **state) {
     close_all(list, n);
 }
 
-int main(void) {
+#ifdef HB_CUDA_ON_CPU
+// What the fused step of an Ant asks of global memory, in bytes and in sectors of 32 bytes per request of a warp,
+// against what it must: every weight and plane read once, every weight written once, at 32 bytes a sector.
+static void step_moves_its_compulsory_bytes(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    const hb_net_def def = {.inputs = 28,
+                            .outputs = 8,
+                            .n_hidden = 2,
+                            .hidden = {128, 64},
+                            .last = HB_TANH,
+                            .rule = "ABCD_lr",
+                            .init = "uni"};
+    hb_net net;
+    hb_group *group;
+    float observation[28] = {0.5f}, action[8];
+    assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
+    float *numbers = floats((size_t)net.genome_size);
+    float *mean = uploaded(&list[0], numbers, (size_t)net.genome_size);
+    const hb_lane lane = {{mean, 0.1f, noise_id}, weights_id};
+    assert_string_equal(list[0].table->name, "cuda");
+    list[0].table->group_create(list[0].device, &net, 1, &group, NULL);
+    list[0].table->group_expand(group, 0, 1, &lane, NULL, NULL);
+    list[0].table->group_step(group, 0, 1, NULL, observation, action, NULL); // the first step updates nothing
+    ptx_counters = (ptx_counts){0};
+    ptx_count_sectors = true;
+    list[0].table->group_step(group, 0, 1, NULL, observation, action, NULL);
+    ptx_count_sectors = false;
+    const double compulsory = 24.0 * (double)net.n_weights;
+    const double bytes = (double)(ptx_counters.bytes_loaded + ptx_counters.bytes_stored);
+    const double sectors = 32.0 * (double)ptx_counters.sectors;
+    print_message("step.ant on CUDA: compulsory %.0f bytes, asked %.3f of them, in sectors %.3f; %llu instructions\n",
+                  compulsory, bytes / compulsory, sectors / compulsory,
+                  (unsigned long long)ptx_counters.instructions);
+    assert_true(bytes <= 1.1 * compulsory);
+    assert_true(sectors <= 1.1 * compulsory);
+    assert_true(bytes >= compulsory && sectors >= compulsory); // or the counters are wrong
+    list[0].table->group_destroy(group);
+    list[0].table->free(list[0].device, mean);
+    free(numbers);
+    close_all(list, n);
+}
+#endif
+
+// test_ops [ORDER]: the order of threads and blocks where CUDA runs on the CPU, see ptx.h.
+int main(int argc, char **argv) {
+#ifdef HB_CUDA_ON_CPU
+    ptx_order = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
+#else
+    (void)argc, (void)argv;
+#endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sample_is_mean_plus_noise),
         cmocka_unit_test(gradient_is_weighted_noise),
@@ -462,6 +561,9 @@ int main(void) {
         cmocka_unit_test(initialisers),
         cmocka_unit_test(initialiser_scales),
         cmocka_unit_test(normalising_extremes),
+#ifdef HB_CUDA_ON_CPU
+        cmocka_unit_test(step_moves_its_compulsory_bytes),
+#endif
     };
     return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }

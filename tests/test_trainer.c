@@ -144,12 +144,13 @@ static void starts(void **state) {
 // The CPU device as one that must not be called from two threads at a time: the batched path has to keep to that, with
 // the same bits.
 static hb_device_table lonely;
+static const hb_device_table *cpu;
 static atomic_int inside;
 
 static hb_status lonely_expand(hb_group *group, int32_t first, int32_t count, const hb_lane *lane, double *squares,
                                hb_error *error) {
     assert_int_equal(atomic_fetch_add(&inside, 1), 0);
-    const hb_status status = hb_devices[0]->group_expand(group, first, count, lane, squares, error);
+    const hb_status status = cpu->group_expand(group, first, count, lane, squares, error);
     atomic_fetch_sub(&inside, 1);
     return status;
 }
@@ -157,7 +158,7 @@ static hb_status lonely_expand(hb_group *group, int32_t first, int32_t count, co
 static hb_status lonely_step(hb_group *group, int32_t first, int32_t count, const uint8_t *active,
                              const float *observation, float *action, hb_error *error) {
     assert_int_equal(atomic_fetch_add(&inside, 1), 0);
-    const hb_status status = hb_devices[0]->group_step(group, first, count, active, observation, action, error);
+    const hb_status status = cpu->group_step(group, first, count, active, observation, action, error);
     atomic_fetch_sub(&inside, 1);
     return status;
 }
@@ -165,11 +166,12 @@ static hb_status lonely_step(hb_group *group, int32_t first, int32_t count, cons
 static void device_served_by_one_thread(void **state) {
     (void)state;
     double fitness[2][POPULATION];
+    assert_int_equal(hb_device_find("cpu", &cpu, NULL), HB_OK);
     for (int k = 0; k < 2; k++) {
         const char *const sets[] = {"env.variations=plus,minus", "run.threads=3", "run.rollout=batched",
-                                    "run.group=4"};
-        scene *s = open_scene(sets, 4);
-        lonely = *hb_devices[0];
+                                    "run.group=4", "run.device=cpu"};
+        scene *s = open_scene(sets, 5);
+        lonely = *cpu;
         lonely.host_parallel = false;
         lonely.group_expand = lonely_expand;
         lonely.group_step = lonely_step;
@@ -180,7 +182,7 @@ static void device_served_by_one_thread(void **state) {
             assert_int_equal(hb_trainer_update(&s->trainer, &report, NULL), HB_OK);
         }
         memcpy(fitness[k], s->trainer.fitness, sizeof fitness[k]);
-        s->trainer.machine.table = hb_devices[0];
+        s->trainer.machine.table = cpu;
         close_scene(s);
     }
     assert_memory_equal(fitness[0], fitness[1], sizeof fitness[0]);

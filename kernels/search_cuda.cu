@@ -1,0 +1,116 @@
+// The search's operations on CUDA. Equations and orders of summation: ops.h.
+#include "kernels/cuda.h"
+
+enum { THREADS = 128 };
+
+static unsigned blocks_for(size_t n) {
+    return (unsigned)((n + THREADS - 1) / THREADS);
+}
+
+// Element of normal `part` (0..3) of Philox counter c: see scalar.h, "Numbered noise".
+HB_HD size_t element_of(size_t counter, uint32_t part) {
+    return counter / 16 * HB_NOISE_BLOCK + part * 16 + counter % 16;
+}
+
+// The four normals of one Philox block.
+HB_HD void normals_of(hb_noise id, size_t counter, float normal[4]) {
+    const hb_philox_block b = hb_noise_words(id, (uint32_t)counter);
+    hb_normal_pair(b.word[0], b.word[1], &normal[0], &normal[1]);
+    hb_normal_pair(b.word[2], b.word[3], &normal[2], &normal[3]);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Sample: a thread per Philox counter makes four elements, 16 apart, so 16 neighbouring threads write 64
+// bytes in a row.
+
+__global__ void sample_kernel(hb_genome genome, float *h, size_t first_counter, size_t end) {
+    const size_t counter = first_counter + (size_t)blockIdx.x * THREADS + threadIdx.x;
+    if (element_of(counter, 0) >= end) return;
+    float normal[4];
+    normals_of(genome.noise, counter, normal);
+    for (uint32_t part = 0; part < 4; part++) {
+        const size_t d = element_of(counter, part);
+        if (d < end) h[d] = hb_fma(genome.sigma, normal[part], genome.mean[d]);
+    }
+}
+
+hb_status hb_cuda_sample(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
+                         hb_error *error) {
+    const size_t first = begin / HB_NOISE_BLOCK * 16;
+    const size_t counters = (end - begin + HB_NOISE_BLOCK - 1) / HB_NOISE_BLOCK * 16;
+    if (counters == 0) return HB_OK;
+    sample_kernel<<<blocks_for(counters), THREADS, 0, device->stream>>>(*genome, h, first, end);
+    return HB_CUDA_LAUNCHED("sample");
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Gradient: the same threads, each keeping its four sums in registers over all terms. z is read by all
+// threads of a warp at once.
+
+__global__ void gradient_kernel(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t first_counter,
+                                size_t end) {
+    const size_t counter = first_counter + (size_t)blockIdx.x * THREADS + threadIdx.x;
+    if (element_of(counter, 0) >= end) return;
+    float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    for (int32_t k = 0; k < n_terms; k++) {
+        float normal[4];
+        noise.individual = (uint32_t)k;
+        normals_of(noise, counter, normal);
+        for (int part = 0; part < 4; part++) sum[part] = hb_fma(z[k], normal[part], sum[part]);
+    }
+    for (uint32_t part = 0; part < 4; part++) {
+        const size_t d = element_of(counter, part);
+        if (d < end) g[d] = sum[part];
+    }
+}
+
+hb_status hb_cuda_gradient(hb_device *device, float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin,
+                           size_t end, hb_error *error) {
+    const size_t first = begin / HB_NOISE_BLOCK * 16;
+    const size_t counters = (end - begin + HB_NOISE_BLOCK - 1) / HB_NOISE_BLOCK * 16;
+    if (counters == 0) return HB_OK;
+    float *on_device;
+    const size_t bytes = (size_t)n_terms * sizeof *z;
+    hb_status status = hb_cuda_scratch(device, bytes, &on_device, error);
+    if (status == HB_OK)
+        status = HB_CUDA(cudaMemcpyAsync(on_device, z, bytes, cudaMemcpyHostToDevice, device->stream));
+    if (status != HB_OK) return status;
+    gradient_kernel<<<blocks_for(counters), THREADS, 0, device->stream>>>(g, on_device, n_terms, noise, first, end);
+    status = HB_CUDA_LAUNCHED("gradient");
+    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status; // z may go, and errors come now
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Optimisers: a thread per element
+
+__global__ void sgd_kernel(float *mean, const float *g, float rate, size_t begin, size_t end) {
+    const size_t d = begin + (size_t)blockIdx.x * THREADS + threadIdx.x;
+    if (d >= end) return;
+    mean[d] = hb_fma(rate, g[d], mean[d]);
+}
+
+hb_status hb_cuda_sgd(hb_device *device, float *mean, const float *g, float rate, size_t begin, size_t end,
+                      hb_error *error) {
+    if (begin >= end) return HB_OK;
+    sgd_kernel<<<blocks_for(end - begin), THREADS, 0, device->stream>>>(mean, g, rate, begin, end);
+    return HB_CUDA_LAUNCHED("sgd");
+}
+
+__global__ void adam_kernel(float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin, size_t end) {
+    const size_t d = begin + (size_t)blockIdx.x * THREADS + threadIdx.x;
+    if (d >= end) return;
+    const float gradient = p.scale * g[d];
+    const float first = hb_fma(p.beta1, m[d], (1.0f - p.beta1) * gradient);
+    const float second = hb_fma(p.beta2, v[d], (1.0f - p.beta2) * gradient * gradient);
+    const float step = first * p.correction1 / (hb_sqrt(second * p.correction2) + p.epsilon);
+    m[d] = first;
+    v[d] = second;
+    mean[d] = hb_fma(p.rate, step, mean[d]);
+}
+
+hb_status hb_cuda_adam(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin,
+                       size_t end, hb_error *error) {
+    if (begin >= end) return HB_OK;
+    adam_kernel<<<blocks_for(end - begin), THREADS, 0, device->stream>>>(mean, m, v, g, p, begin, end);
+    return HB_CUDA_LAUNCHED("adam");
+}

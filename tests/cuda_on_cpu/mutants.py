@@ -1,0 +1,126 @@
+"""Plants one mistake after another into the CUDA device and shows that the proof catches each: test_ops on the
+interpreter, in its quick form, must fail. A mutant that survives fails this test; so does one that no longer applies."""
+
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
+NET, SEARCH, DEVICE = "kernels/net_cuda.cu", "kernels/search_cuda.cu", "kernels/cuda.cu"
+
+BARRIER = "        __syncthreads();\n"
+
+# name, file, text, replacement, and which occurrence of the text (0: it must be the only one).
+MUTANTS = [
+    ("barrier after loading x dropped", NET, BARRIER, "", 1),
+    ("barrier before the scale dropped", NET, BARRIER, "", 2),
+    ("barrier at a layer's end dropped", NET, BARRIER, "", 3),
+    ("barrier of weights' reset dropped", NET, "    if (threadIdx.x == 0) widest = 0;\n    __syncthreads();\n    for", "    if (threadIdx.x == 0) widest = 0;\n    for", 0),
+    ("barrier before weights' scaling dropped", NET, "    __syncthreads();\n    if (!update", "    if (!update", 0),
+    ("one row too many loaded", NET, "if (i0 + k >= view.inputs) break;\n            const", "if (i0 + k > view.inputs) break;\n            const", 0),
+    ("one row too many summed", NET, "if (i0 + k >= view.inputs) break;\n            if (planes)", "if (i0 + k > view.inputs) break;\n            if (planes)", 0),
+    ("rows of the wrong stride loaded", NET, "const float *at = view.rows + (int64_t)(i0 + k) * view.row + j;", "const float *at = view.rows + (int64_t)(i0 + k) * view.padded + j;", 0),
+    ("rows of the wrong stride stored", NET, "view.rows[(int64_t)(i0 + k) * view.row + j] = w[k];", "view.rows[(int64_t)(i0 + k) * view.padded + j] = w[k];", 0),
+    ("weights never stored", NET, "                view.rows[(int64_t)(i0 + k) * view.row + j] = w[k];\n", "", 0),
+    ("planes b and c swapped", NET, "b[k] = planes & 2u ? at[at_b] : 0.0f;", "b[k] = planes & 2u ? at[at_c] : 0.0f;", 0),
+    ("plane d from plane c", NET, "d[k] = planes & 8u ? at[at_d] : 0.0f;", "d[k] = planes & 8u ? at[at_c] : 0.0f;", 0),
+    ("pre of this step", NET, "const float pre = view.pre[i0 + k];", "const float pre = view.x[i0 + k];", 0),
+    ("post of this step", NET, "last[net.inputs_at[l + 1] + j], &largest)", "now[net.inputs_at[l + 1] + j], &largest)", 0),
+    ("two roundings in the sum", NET, "sum = hb_fma(w[k], view.x[i0 + k], sum);", "sum = w[k] * view.x[i0 + k] + sum;", 0),
+    ("two roundings in the update", NET, "w[k] = hb_fma(view.scale, w[k], hb_fma(b[k], pre, d[k]));", "w[k] = hb_fma(view.scale, w[k], b[k] * pre + d[k]);", 0),
+    ("scale forgotten", NET, "w[k] = hb_fma(view.scale, w[k],", "w[k] = hb_fma(1.0f, w[k],", 0),
+    ("maximum without atomic", NET, "if (measure) atomicMax(&widest, largest);", "if (measure && largest > widest) widest = largest;", 0),
+    ("maximum not reset", NET, "if (threadIdx.x == 0) widest = 0;\n        __syncthreads", "__syncthreads", 0),
+    ("scale not kept", NET, "if (threadIdx.x == 0) lane[net.scale + l] = scale;", "if (threadIdx.x == 0) lane[net.scale + l] = 1.0f;", 0),
+    ("resting lanes step", NET, "    if (active && !active[k]) return; // the whole block\n", "    (void)active;\n", 0),
+    ("steps not counted", NET, "steps[k] = step + 1;", "steps[k] = step;", 0),
+    ("actions shifted", NET, "action[k * outputs + j] =", "action[k * outputs + j + 1] =", 0),
+    ("shared memory too small", NET, "const size_t shared = 2 * (size_t)width * sizeof(float);", "const size_t shared = (size_t)width * sizeof(float);", 0),
+    ("lanes overlap", NET, "float *lane = memory + k * net.lane;", "float *lane = memory + k * (net.lane - 8);", 0),
+    ("columns counted without padding", NET, "j = (int32_t)((t - first) % net.padded[l]);", "j = (int32_t)((t - first) % net.outputs[l]);", 0),
+    ("first scale 0", NET, "lane[at] = at >= net.scale ? 1.0f : 0.0f;", "lane[at] = 0.0f;", 0),
+    ("activations not cleared", NET, "if (t >= first && t - first < net.lane - net.activations[0]) {", "if (t > first && t - first < 8) {", 0),
+    ("stripes overlap", NET, "for (int64_t d = threadIdx.x; d < n; d += STRIPES)", "for (int64_t d = 0; d < n; d += STRIPES)", 0),
+    ("one zero too many in sparse", NET, "return smaller < (4 * outputs + 4) / 5;", "return smaller <= (4 * outputs + 4) / 5;", 0),
+    ("uniform of half the width", NET, "2.0f * s, -s)", "s, -s)", 0),
+    ("weights updated before the first step", NET, "const bool update = net.planes && *steps > 0;", "const bool update = net.planes && *steps >= 0;", 0),
+    ("weights always scaled", NET, "if (!update || !net.normalise) return;", "if (!update) return;", 0),
+    ("noise of the wrong order", SEARCH, "part * 16 + counter % 16", "part * 8 + counter % 16", 0),
+    ("gradient writes beyond its end", SEARCH, "if (d < end) g[d] = sum[part];", "if (d <= end) g[d] = sum[part];", 0),
+    ("gradient of one individual", SEARCH, "        noise.individual = (uint32_t)k;\n", "", 0),
+    ("sample writes beyond its end", SEARCH, "if (d < end) h[d] =", "h[d] =", 0),
+    ("Adam's moments swapped", SEARCH, "hb_fma(p.beta2, v[d],", "hb_fma(p.beta1, v[d],", 0),
+    ("Adam without correction", SEARCH, "first * p.correction1 /", "first /", 0),
+    ("SGD from the start", SEARCH, "const size_t d = begin + (size_t)blockIdx.x * THREADS + threadIdx.x;", "const size_t d = (size_t)blockIdx.x * THREADS + threadIdx.x;", 1),
+    ("actions read before they are there", DEVICE, "return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(stream)) : status;", "return status;", 0),
+    ("download not waited for", DEVICE, "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof *to, cudaMemcpyDeviceToHost, device->stream));\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof *to, cudaMemcpyDeviceToHost, device->stream));\n    return status;", 0),
+    ("scratch never grows", DEVICE, "if (bytes > device->scratch_bytes) {", "if (bytes > device->scratch_bytes && !device->scratch) {", 0),
+    ("group too small", DEVICE, "HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)))", "HB_CUDA(cudaMalloc((void **)&group->memory, (n - 1) * lane * sizeof(float)))", 0),
+]
+
+
+def mutated(source, text, replacement, occurrence):
+    count = source.count(text)
+    if occurrence == 0:
+        assert count == 1, f"{count} occurrences of {text!r}"
+        return source.replace(text, replacement)
+    assert count >= occurrence, f"{count} occurrences of {text!r}"
+    parts = source.split(text)
+    return text.join(parts[:occurrence]) + replacement + text.join(parts[occurrence:])
+
+
+def link_line():
+    """How the build links test_ops_cuda, from its own description."""
+    commands = subprocess.run(["ninja", "-C", str(BUILD), "-t", "commands", "tests/test_ops_cuda"], capture_output=True,
+                              text=True, check=True).stdout
+    line = commands.strip().splitlines()[-1]
+    return line[line.index("&&") + 2 : line.rindex("&&")].split()
+
+
+def caught(mutant):
+    name, path, text, replacement, occurrence = mutant
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / pathlib.Path(path).name
+        try:
+            source.write_text(mutated(pathlib.Path(path).read_text(), text, replacement, occurrence))
+        except AssertionError as error:
+            return name, f"DOES NOT APPLY: {error}"
+        built = folder + "/mutant.o"
+        done = subprocess.run([NVCC, *FLAGS, "-I", ".", "-c", str(source), "-o", built], capture_output=True, text=True)
+        if done.returncode != 0:
+            return name, "DOES NOT COMPILE: " + done.stderr[:300]
+        command = link_line()
+        program = folder + "/mutant"
+        command[command.index("-o") + 1] = program
+        command.insert(command.index("-o"), built)  # before the archive, whose member of that name then stays out
+        others = [f"tests/{p}_ptx.o" for p in ("cuda", "net_cuda", "search_cuda") if p + ".cu" != source.name]
+        command = [c for c in command if "libcuda_on_cpu" not in c]
+        executor = [str(p) for p in (BUILD / "tests/CMakeFiles/cuda_on_cpu.dir").rglob("*.c.o")]
+        subprocess.run(command + others + executor + ["-lm"], cwd=BUILD, check=True, capture_output=True)
+        try:
+            run = subprocess.run([program], env={**os.environ, "HB_QUICK": "1"}, capture_output=True, text=True, timeout=120)
+        except subprocess.TimeoutExpired:
+            return name, "caught: does not end"
+        if run.returncode == 0:
+            return name, "SURVIVED"
+        reason = [l for l in run.stderr.splitlines() if l.startswith("ptx:")]
+        return name, "caught: " + (reason[-1] if reason else "results differ")
+
+
+def main():
+    clean = subprocess.run([str(BUILD / "tests/test_ops_cuda")], env={**os.environ, "HB_QUICK": "1"}, capture_output=True)
+    if clean.returncode != 0:
+        sys.exit("the device without a mistake fails, too")
+    bad = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name, verdict in pool.map(caught, MUTANTS):
+            print(f"{name:40s} {verdict[:150]}", flush=True)
+            bad += not verdict.startswith("caught")
+    print(f"{len(MUTANTS) - bad} of {len(MUTANTS)} mutants caught")
+    sys.exit(1 if bad else 0)
+
+
+main()

@@ -1,0 +1,268 @@
+// The part of the CUDA runtime that our device uses, over the interpreter. nvcc's own host code registers the kernels
+// and launches them here; link this in place of libcudart.
+//
+// Streams are lazy: copies, fills and launches wait in a queue until something synchronises, so a result that is read
+// too early is not there yet. Device memory starts as NaN and has guard zones that must stay as they are.
+#include "tests/cuda_on_cpu/ptx.h"
+
+#include <cuda_runtime_api.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---------------------------------------------------------------------------------------------------
+// Kernels. A fatbin wrapper points to a container: a header of 16 bytes, then entries, of which kind 1 is PTX text.
+
+typedef struct {
+    uint32_t magic, version;
+    const uint8_t *data;
+} wrapper;
+
+typedef struct {
+    const void *host;
+    ptx_kernel *kernel;
+} entry;
+
+static entry entries[256];
+static int n_entries;
+
+static __attribute__((noreturn)) void stop(const char *what) {
+    fprintf(stderr, "cuda on cpu: %s\n", what);
+    exit(1);
+}
+
+void **__cudaRegisterFatBinary(void *fatbin);
+void __cudaRegisterFatBinaryEnd(void **handle);
+void __cudaUnregisterFatBinary(void **handle);
+void __cudaRegisterFunction(void **handle, const char *host, char *device, const char *name, int limit, void *tid,
+                            void *bid, void *block, void *grid, int *warp);
+unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream);
+cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream);
+cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host);
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **arguments, size_t shared,
+                               cudaStream_t stream);
+
+void **__cudaRegisterFatBinary(void *fatbin) {
+    const wrapper *w = fatbin;
+    uint32_t magic;
+    uint16_t header_bytes;
+    uint64_t bytes;
+    memcpy(&magic, w->data, 4);
+    memcpy(&header_bytes, w->data + 6, 2);
+    memcpy(&bytes, w->data + 8, 8);
+    if (w->magic != 0x466243b1u || magic != 0xba55ed50u) stop("the fatbin is of another format");
+    for (const uint8_t *at = w->data + header_bytes; at < w->data + header_bytes + bytes;) {
+        uint16_t kind;
+        uint32_t entry_header;
+        uint64_t size;
+        memcpy(&kind, at, 2);
+        memcpy(&entry_header, at + 4, 4);
+        memcpy(&size, at + 8, 8);
+        if (kind == 1) {
+            char *text = calloc(1, size + 1);
+            if (!text) stop("out of memory");
+            memcpy(text, at + entry_header, size);
+            if (!strstr(text, ".version")) stop("the PTX is compressed; compile with --no-compress");
+            ptx_module **module = malloc(sizeof *module);
+            if (!module) stop("out of memory");
+            *module = ptx_parse(text);
+            free(text);
+            return (void **)module;
+        }
+        at += entry_header + size;
+    }
+    void **empty = calloc(1, sizeof *empty); // host code only
+    return empty;
+}
+
+void __cudaRegisterFatBinaryEnd(void **handle) {
+    (void)handle;
+}
+void __cudaUnregisterFatBinary(void **handle) {
+    (void)handle;
+}
+
+void __cudaRegisterFunction(void **handle, const char *host, char *device, const char *name, int limit, void *tid,
+                            void *bid, void *block, void *grid, int *warp) {
+    (void)device, (void)limit, (void)tid, (void)bid, (void)block, (void)grid, (void)warp;
+    ptx_kernel *kernel = ptx_find((ptx_module *)*handle, name);
+    if (!kernel || n_entries == 256) stop("a kernel has no PTX");
+    entries[n_entries++] = (entry){host, kernel};
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Streams
+
+typedef struct work {
+    struct work *next;
+    enum { COPY, FILL, LAUNCH } what;
+    void *to;
+    const void *from;
+    size_t bytes;
+    int value;
+    ptx_kernel *kernel;
+    uint32_t blocks, threads;
+    void *argument[32];
+} work;
+
+static work *first_work, **last_work = &first_work;
+
+static work *queue(void) {
+    work *w = calloc(1, sizeof *w);
+    if (!w) stop("out of memory");
+    *last_work = w;
+    last_work = &w->next;
+    return w;
+}
+
+static void drain(void) {
+    while (first_work) {
+        work *w = first_work;
+        first_work = w->next;
+        if (!first_work) last_work = &first_work;
+        if (w->what == COPY) memcpy(w->to, w->from, w->bytes);
+        if (w->what == FILL) memset(w->to, w->value, w->bytes);
+        if (w->what == LAUNCH) ptx_run(w->kernel, w->blocks, w->threads, w->bytes, w->argument);
+        for (int k = 0; k < 32; k++) free(w->argument[k]);
+        free(w);
+    }
+}
+
+static struct {
+    dim3 grid, block;
+    size_t shared;
+    cudaStream_t stream;
+} configuration;
+
+unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream) {
+    configuration.grid = grid, configuration.block = block;
+    configuration.shared = shared, configuration.stream = stream;
+    return 0;
+}
+
+cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream) {
+    *grid = configuration.grid, *block = configuration.block;
+    *shared = configuration.shared, *(cudaStream_t *)stream = configuration.stream;
+    return cudaSuccess;
+}
+
+cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host) {
+    *kernel = (cudaKernel_t)(uintptr_t)host;
+    return cudaSuccess;
+}
+
+static cudaError_t last_error;
+
+// Arguments are copied now, as the runtime does.
+cudaError_t __cudaLaunchKernel(cudaKernel_t handle, dim3 grid, dim3 block, void **arguments, size_t shared,
+                               cudaStream_t stream) {
+    (void)stream;
+    const void *host = (const void *)(uintptr_t)handle;
+    for (int k = 0; k < n_entries; k++) {
+        if (entries[k].host != host) continue;
+        if (grid.x == 0 || block.x == 0 || block.x > 1024 || shared > 48 * 1024)
+            return last_error = cudaErrorInvalidConfiguration;
+        work *w = queue();
+        w->what = LAUNCH, w->kernel = entries[k].kernel;
+        w->blocks = grid.x, w->threads = block.x, w->bytes = shared;
+        ptx_copy_arguments(w->kernel, arguments, w->argument);
+        return cudaSuccess;
+    }
+    return last_error = cudaErrorInvalidDeviceFunction;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Memory
+
+enum { GUARD = 256 };
+
+typedef struct {
+    uint8_t *block;
+    size_t bytes;
+} allocation;
+
+static allocation allocations[4096];
+static int n_allocations;
+
+cudaError_t cudaMalloc(void **out, size_t bytes) {
+    uint8_t *block = aligned_alloc(256, (bytes + 2 * GUARD + 255) / 256 * 256);
+    if (!block || n_allocations == 4096) return last_error = cudaErrorMemoryAllocation;
+    memset(block, 0xab, GUARD);
+    memset(block + GUARD, 0xff, bytes);
+    memset(block + GUARD + bytes, 0xab, GUARD);
+    allocations[n_allocations++] = (allocation){block, bytes};
+    ptx_memory_add(block + GUARD, bytes);
+    *out = block + GUARD;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *memory) {
+    drain();
+    for (int k = 0; memory && k < n_allocations; k++) {
+        allocation *a = &allocations[k];
+        if (a->block + GUARD != memory) continue;
+        for (int g = 0; g < GUARD; g++)
+            if (a->block[g] != 0xab || a->block[GUARD + a->bytes + (size_t)g] != 0xab)
+                stop("a guard zone was written");
+        ptx_memory_remove(memory);
+        free(a->block);
+        *a = allocations[--n_allocations];
+        return cudaSuccess;
+    }
+    return memory ? (last_error = cudaErrorInvalidValue) : cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream) {
+    (void)kind, (void)stream;
+    work *w = queue();
+    w->what = COPY, w->to = to, w->from = from, w->bytes = bytes;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
+    (void)stream;
+    work *w = queue();
+    w->what = FILL, w->to = to, w->value = value, w->bytes = bytes;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
+    *available = *total = (size_t)1 << 28;
+    return cudaSuccess;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The rest
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
+    (void)flags;
+    *stream = NULL;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    (void)stream;
+    drain();
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    (void)stream;
+    drain();
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError(void) {
+    const cudaError_t error = last_error;
+    last_error = cudaSuccess;
+    return error;
+}
+
+const char *cudaGetErrorString(cudaError_t error) {
+    return error == cudaErrorMemoryAllocation ? "out of memory" : error == cudaSuccess ? "no error" : "an error";
+}
+
+cudaError_t cudaGetDeviceCount(int *count) {
+    *count = 1;
+    return cudaSuccess;
+}
