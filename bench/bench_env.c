@@ -1,5 +1,4 @@
-// An environment's step on one core under random actions, the best of several lives. Limit: its physics
-// alone.
+// An environment's step on one core under random actions, the best of several lives. Limit: its physics alone.
 #include "bench/bench.h"
 #include "host/rollout.h"
 

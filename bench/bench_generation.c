@@ -1,5 +1,4 @@
-// A whole generation on all configured threads, after one to warm up. Limit: its physics alone, perfectly
-// spread.
+// A whole generation on all configured threads, after one to warm up. Limit: its physics alone, perfectly spread.
 #include "bench/bench.h"
 #include "host/trainer.h"
 

@@ -1,6 +1,5 @@
-// The step that everything is for: one lane, resident, on one core. Limit: the bytes that a step must move
-// (each plane and the weights read, the weights written) at the bandwidth that a triad over as many bytes
-// reaches here.
+// The step that everything is for: one lane, resident, on one core. Limit: the bytes that a step must move (each
+// plane and the weights read, the weights written) at the bandwidth that a triad over as many bytes reaches here.
 #include "bench/bench.h"
 #include "host/machine.h"
 #include "host/policy.h"

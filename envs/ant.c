@@ -75,10 +75,9 @@ static const hb_env_option options[] = {
     {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL},
 };
 
-// In `light` the free joint takes the XML's default armature and damping (1 kg, 1 kg m^2; 1 N s/m, 1 N m
-// s/rad) like every other joint. Without them 60 N m act on a torso of 0.05 kg m^2 and turn it over within a
-// few steps: then neither kind of network learns (docs/ant.md has the curves). The XML itself sets both to 0,
-// so `mjcf` does.
+// In `light` the free joint takes the XML's default armature and damping (1 kg, 1 kg m^2; 1 N s/m, 1 N m s/rad) like
+// every other joint. Without them 60 N m act on a torso of 0.05 kg m^2 and turn it over within a few steps: then
+// neither kind of network learns (docs/ant.md has the curves). The XML itself sets both to 0, so `mjcf` does.
 static const hb_ant_physics profile_physics[] = {
     {.density = 5, .armature = 1, .damping = 1, .root = 1, .gear_hip = 60, .gear_ankle = 60},
     {.density = 5, .armature = 1, .damping = 1, .gear_hip = 150, .gear_ankle = 150},

@@ -87,9 +87,9 @@ typedef struct hb_env_table {
     // A body in that world, which must outlive it. Returns as world_create; the caller destroys *body.
     int (*body_create)(const void *world, void **body, char *message, size_t size);
     void (*body_destroy)(void *body);
-    // Starts an episode of variation k (index into `variations`): observation (observation_size); out tells
-    // the seconds and substeps spent, nothing else. The result is RUNNING, or DIVERGED where the episode
-    // could not start.
+    // Starts an episode of variation k (index into `variations`): observation (observation_size); out
+    // tells the seconds and substeps spent, nothing else. The result is RUNNING, or DIVERGED where the
+    // episode could not start.
     hb_env_outcome (*reset)(void *body, int32_t variation, hb_env_random *random, float *observation,
                             hb_env_step *out);
     // One policy step: action (action_size) to the next observation.

@@ -19,8 +19,7 @@ hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *er
 // The same from n bytes in memory; `name` stands for the file in messages.
 hb_status hb_checkpoint_parse(hb_trainer *trainer, const char *name, const void *data, size_t n, hb_error *error);
 
-// 32 hexadecimal digits: XXH3-128 of generation, seed, lr, sigma and every array of the search, in that
-// order.
+// 32 hexadecimal digits: XXH3-128 of generation, seed, lr, sigma and every array of the search, in that order.
 hb_status hb_checkpoint_digest(const hb_trainer *trainer, char digest[33], hb_error *error);
 
 #endif

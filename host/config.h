@@ -1,6 +1,5 @@
-// The configuration: one table of keys (host/schema.c) feeds the YAML file, --set, --help and the resolved
-// config that is saved with a run. Values are kept as text, checked against the table, and read into
-// hb_settings.
+// The configuration: one table of keys (host/schema.c) feeds the YAML file, --set, --help and the resolved config
+// that is saved with a run. Values are kept as text, checked against the table, and read into hb_settings.
 #ifndef HB_CONFIG_H
 #define HB_CONFIG_H
 
@@ -99,8 +98,8 @@ hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_err
 
 // Reads a YAML file into the config (host/config_file.c). `text` of `length` bytes is what the file contains.
 hb_status hb_config_parse(hb_config *config, const char *text, size_t length, hb_error *error);
-// What the document gives for env.name, into name (HB_TEXT); untouched where it gives nothing. Returns its
-// line, or 0.
+// What the document gives for env.name, into name (HB_TEXT); untouched where it gives nothing. Returns
+// its line, or 0.
 int hb_config_peek_env(const char *text, size_t length, char *name);
 
 // Fills config->settings and checks what no single key can.
@@ -109,13 +108,12 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error);
 // The environment's settings, for world_create.
 hb_env_settings hb_config_env_settings(const hb_config *config);
 
-// The search's identity: every key that changes its bits, as "key=value" lines. Runs agree in it or are
-// different runs.
+// The search's identity: every key that changes its bits, as "key=value" lines. Runs agree in it
+// or are different runs.
 #define HB_IDENTITY (HB_MAX_KEYS * (HB_TEXT + 64))
 void hb_config_identity(const hb_config *config, char out[HB_IDENTITY]);
 
-// Do two identities differ? Then the first difference stands in out, as "expected KEY=OURS, found
-// KEY=THEIRS".
+// Do two identities differ? Then the first difference stands in out, as "expected KEY=OURS, found KEY=THEIRS".
 #define HB_DIFFERENCE (2 * HB_TEXT + 160)
 bool hb_config_differs(const char *ours, const char *theirs, char out[HB_DIFFERENCE]);
 

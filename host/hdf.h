@@ -8,13 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// A new, empty file in memory, or one over n bytes that must outlive it; negative on failure. Close with
-// H5Fclose.
+// A new, empty file in memory, or one over n bytes that must outlive it; negative on failure. Close with H5Fclose.
 hid_t hb_hdf_create(void);
 hid_t hb_hdf_open(const void *data, size_t n);
 
-// The file's bytes, with `spare` more behind them that the caller fills; the caller frees *data. *n counts
-// both.
+// The file's bytes, with `spare` more behind them that the caller fills; the caller frees *data. *n counts both.
 hb_status hb_hdf_image(hid_t file, size_t spare, void **data, size_t *n, hb_error *error);
 
 // Adds a dataset of that shape, or an attribute: scalar, or a text of fixed length.

@@ -77,8 +77,8 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
 // ---------------------------------------------------------------------------------------------------
 // Looking at runs
 
-// One row of an evaluation: `rollouts` episodes of one variation under one protocol. Its texts last for the call that
-// hands it over.
+// One row of an evaluation: `rollouts` episodes of one variation under one protocol. Its texts last for the call
+// that hands it over.
 typedef struct {
     const char *variation, *protocol;
     bool held_out;
@@ -89,8 +89,7 @@ typedef struct {
     int64_t diverged;
 } hb_evaluation;
 
-// Evaluates a run's checkpoint (eval.checkpoint) on every variation, trained and held out, and calls row for
-// each.
+// Evaluates a run's checkpoint (eval.checkpoint) on every variation, trained and held out, and calls row for each.
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
                       void (*row)(void *context, const hb_evaluation *evaluation), void *context, hb_error *error);
 
@@ -98,10 +97,9 @@ hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
 // the search's arrays, of its last good checkpoint.
 hb_status hb_digest(const char *folder, char digest[33], hb_error *error);
 
-// One life, written as HDF5 to `out` (must not exist): /obs (T, I), /action, /reward (T): the
-// fitness of each step, /layer{1..}/w (T+1,
-// I, O), /layer{1..}/coefficients (I, O, C), the environment's fields (/qpos, /qvel); seed, rule, individual,
-// variation as attributes.
+// One life, written as HDF5 to `out` (must not exist): /obs (T, I), /action, /reward (T): the fitness of each step,
+// /layer{1..}/w (T+1, I, O), /layer{1..}/coefficients (I, O, C), the environment's fields (/qpos, /qvel); seed,
+// rule, individual, variation as attributes.
 typedef struct {
     int64_t steps;         // T: at most so many; fewer where the life ends
     int64_t individual;    // -1: the mean of the search
@@ -109,8 +107,7 @@ typedef struct {
     const char *out;
 } hb_trace_def;
 
-// Traces a run's last checkpoint (source is a folder) or the start of a configuration (source is a YAML
-// file).
+// Traces a run's last checkpoint (source is a folder) or the start of a configuration (source is a YAML file).
 hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def, hb_error *error);
 
 // What a run would take, before anything runs: a table of bytes per tensor, and seconds per generation

@@ -47,8 +47,7 @@ static void print_time(FILE *file, const char *what, double seconds, double gene
     fprintf(file, "  %-42s %8.2f s a generation, %6.2f h for %.0f\n", what, seconds, total / 3600, generations);
 }
 
-// Lives a few lives of the first generation and extrapolates: how long a life lasts is what training will
-// change.
+// Lives a few lives of the first generation and extrapolates: how long a life lasts is what training will change.
 static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
     const hb_settings *s = trainer->settings;
     const int64_t all = s->population * trainer->n_variations;

@@ -49,9 +49,8 @@ void hb_rollout_close(hb_rollout *rollout);
 // How many lives are under way at once.
 int32_t hb_rollout_lanes(const hb_rollout *rollout);
 
-// Lives n lives: life(context, k, &life) describes number k and may be called from any thread; results[k]
-// receives its outcome. *times is added to. When *stop becomes true the lives under way are abandoned:
-// HB_INTERRUPTED.
+// Lives n lives: life(context, k, &life) describes number k and may be called from any thread; results[k] receives
+// its outcome. *times is added to. When *stop becomes true the lives under way are abandoned: HB_INTERRUPTED.
 hb_status hb_rollout_run(hb_rollout *rollout, int64_t n, void (*life)(const void *context, int64_t k, hb_life *life),
                          const void *context, hb_life_result *results, hb_rollout_times *times,
                          const atomic_bool *stop, hb_error *error);

@@ -1,14 +1,12 @@
 // A run is a folder: config.yaml (resolved, with versions), metrics.csv, TensorBoard events, log.txt, and
-// checkpoints/ with gen-NNNNNN.h5 (the last k) and best.h5 (the search as it was when its population did
-// best).
+// checkpoints/ with gen-NNNNNN.h5 (the last k) and best.h5 (the search as it was when its population did best).
 #ifndef HB_RUN_H
 #define HB_RUN_H
 
 #include "host/trainer.h"
 
-// Loads the newest checkpoint that is whole and of this configuration ("last"), or the best one ("best"),
-// into the trainer. Files passed over are told to note (nullable). Fails with HB_BAD_INPUT where none is
-// left.
+// Loads the newest checkpoint that is whole and of this configuration ("last"), or the best one ("best"), into the
+// trainer. Files passed over are told to note (nullable). Fails with HB_BAD_INPUT where none is left.
 hb_status hb_run_load(hb_trainer *trainer, const char *folder, const char *which,
                       void (*note)(void *context, const char *line), void *context, hb_error *error);
 

@@ -1,12 +1,10 @@
 // The CPU device. Its arithmetic (cpu_body.c) is compiled once for each instruction set; cpu.c chooses one at
 // run time and owns memory and layout.
 //
-// A lane is one block of memory, read and written once per step, from its first byte to its last: for each
-// layer, for each input i, for each 16 outputs
-//     w[16] and the planes that the rule has, each [16]       outputs are rounded up to 16, the excess being
-//     0
-// A vector and its planes are neighbouring cache lines, and an Ant's 256 KB stay in the second-level cache
-// for life.
+// A lane is one block of memory, read and written once per step, from its first byte to its last: for each layer, for
+// each input i, for each 16 outputs
+//     w[16] and the planes that the rule has, each [16]       (outputs rounded up to 16, the excess being 0)
+// A vector and its planes are neighbouring cache lines, and an Ant's 256 KB stay in the second-level cache for life.
 #ifndef HB_CPU_H
 #define HB_CPU_H
 

@@ -1,6 +1,5 @@
-// The CPU device's arithmetic, compiled once per instruction set (HB_CPU_BODY names the result). ops.h
-// defines every equation; the loops over fixed blocks of 16 or 64 elements below are written for the
-// vectoriser.
+// The CPU device's arithmetic, compiled once per instruction set (HB_CPU_BODY names the result). ops.h defines every
+// equation; the loops over fixed blocks of 16 or 64 elements below are written for the vectoriser.
 #include "kernels/cpu.h"
 #include "kernels/cpu_vector.h"
 
@@ -254,8 +253,7 @@ static inline __attribute__((always_inline)) int32_t pass_layer(const hb_pass *p
     return largest;
 }
 
-// The sets of planes that the nine rules have are compiled each with and without measuring; any other set
-// runs, too.
+// The sets of planes that the nine rules have are compiled each with and without measuring; any other set runs, too.
 static int32_t pass_dispatch(const hb_pass *pass, uint32_t planes, int measure) {
     switch (planes) {
     case 0x0:

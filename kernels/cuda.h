@@ -13,9 +13,8 @@ struct hb_device {
     size_t scratch_bytes;
 };
 
-// The network as kernels see it: numbers only. Offsets count floats from a lane's start, as in the CPU
-// device: for each layer and input i the row w[O'] and the rule's planes, each [O'], O' = O rounded up to 8
-// (one sector).
+// The network as kernels see it: numbers only. Offsets count floats from a lane's start: for each layer and input i a
+// row of w[O'], then of each plane that the rule has, O' = O rounded up to 8 (one sector of 32 bytes).
 typedef struct {
     int32_t n_layers, n_coefficients;
     uint32_t planes;

@@ -1,10 +1,9 @@
 // A device as a table of functions: memory, search operations, groups of lanes. What they compute stands in
 // ops.h. "cpu" is always there; others register themselves in device.c when they are compiled in.
 //
-// Unless said otherwise a function returns HB_OK, or a status with one line in *error (nullable), and
-// pointers to device memory come from `alloc`. On a device with `host_parallel` the operations on disjoint
-// ranges (of elements or of lanes) may be called at the same time from several threads; that is how the host
-// spreads them.
+// Unless said otherwise a function returns HB_OK, or a status with one line in *error (nullable), and pointers to
+// device memory come from `alloc`. On a device with `host_parallel` the operations on disjoint ranges (of elements
+// or of lanes) may be called at the same time from several threads; that is how the host spreads them.
 #ifndef HB_DEVICE_H
 #define HB_DEVICE_H
 
@@ -41,12 +40,10 @@ typedef struct {
     hb_status (*upload)(hb_device *device, float *to, const float *from, size_t n, hb_error *error);
     hb_status (*download)(hb_device *device, float *to, const float *from, size_t n, hb_error *error);
 
-    // Elements [begin, end) of a sample into h[begin..end); begin is a multiple of 64, h is the whole (D)
-    // array.
+    // Elements [begin, end) of a sample into h[begin..end); begin is a multiple of 64, h is the whole (D) array.
     hb_status (*sample)(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
                         hb_error *error);
-    // g[begin..end) from the K numbers z (host memory) and the noise sequences of individuals 0..K-1 of
-    // `noise`.
+    // g[begin..end) from the K numbers z (host memory) and the noise sequences of individuals 0..K-1 of `noise`.
     hb_status (*gradient)(hb_device *device, float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin,
                           size_t end, hb_error *error);
     hb_status (*sgd)(hb_device *device, float *mean, const float *g, float rate, size_t begin, size_t end,

@@ -1,5 +1,4 @@
-// What a lane computes: the layers, the plasticity rule, how episodes start, and how all of it lies in
-// memory.
+// What a lane computes: the layers, the plasticity rule, how episodes start, and how all of it lies in memory.
 //
 // Letters: I inputs and O outputs of a layer, C coefficients per synapse, N plastic synapses of all layers,
 // D evolved numbers. Arrays are row-major, the last letter is the fastest.

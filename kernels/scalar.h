@@ -175,9 +175,8 @@ HB_HD float hb_uniform(uint32_t w) {
     return (float)(int32_t)(w >> 8) * 5.9604644775390625e-8f;
 }
 
-// Two independent N(0, 1) from two words by Box and Muller: radius sqrt(-2 ln u), angle 2 pi t.
-// u = (w0 + 1) / 2^32 up to rounding, in (0, 1], so |n| <= 6.67; the angle keeps 29 bits within its octant
-// pair.
+// Two independent N(0, 1) from two words by Box and Muller: radius sqrt(-2 ln u), angle 2 pi t. u = (w0 + 1) / 2^32
+// up to rounding, in (0, 1], so |n| <= 6.67; the angle keeps 29 bits within its octant pair.
 HB_HD void hb_normal_pair(uint32_t w0, uint32_t w1, float *n0, float *n1) {
     const float u = hb_fma((float)(int32_t)(w0 >> 1), 4.656612873077393e-10f, 2.3283064365386963e-10f);
     const float radius = hb_sqrt(-2.0f * hb_log(u));
@@ -240,8 +239,7 @@ HB_HD uint32_t hb_noise_word(hb_noise id, uint64_t i) {
     return block.word[i % 64 / 16];
 }
 
-// Normal i of the sequence `id`: words (0, 1) of a Philox block give its normals 0 and 1, words (2, 3) the
-// others.
+// Normal i of the sequence `id`: words (0, 1) of a Philox block give its normals 0 and 1, words (2, 3) the others.
 HB_HD float hb_noise_normal(hb_noise id, uint64_t i) {
     const hb_philox_block block = hb_noise_words(id, (uint32_t)(i / 64 * 16 + i % 16));
     const uint32_t part = (uint32_t)(i % 64 / 16);

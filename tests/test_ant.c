@@ -335,8 +335,7 @@ static void control_is_mj_step(void **state) {
     close_all(world, NULL);
 }
 
-// The default solver against the converged one, from the same states: mean relative error of the
-// acceleration.
+// The default solver against the converged one, from the same states: mean relative error of the acceleration.
 static void default_solver_is_converged_enough(void **state) {
     (void)state;
     const ant_world *fast = open_world(NULL), *exact = open_world((choice[]){{"solver", "newton"}, {NULL, NULL}});

@@ -267,8 +267,7 @@ static void flip_byte(const char *path, long at) {
     fclose(file);
 }
 
-// Damages the newest checkpoint of a finished run in turn; resume must tell, fall back, and reach the same
-// bits.
+// Damages the newest checkpoint of a finished run in turn; resume must tell, fall back, and reach the same bits.
 static void torn_damaged_foreign(void **state) {
     (void)state;
     hb_error error;

@@ -141,8 +141,8 @@ static void starts(void **state) {
     close_scene(s);
 }
 
-// The CPU device as one that must not be called from two threads at a time: the batched path has to keep to that, with
-// the same bits.
+// The CPU device as one that must not be called from two threads at a time: the batched path has to keep to that,
+// with the same bits.
 static hb_device_table lonely;
 static const hb_device_table *cpu;
 static atomic_int inside;
