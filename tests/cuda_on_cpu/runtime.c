@@ -36,6 +36,8 @@ void __cudaRegisterFatBinaryEnd(void **handle);
 void __cudaUnregisterFatBinary(void **handle);
 void __cudaRegisterFunction(void **handle, const char *host, char *device, const char *name, int limit, void *tid,
                             void *bid, void *block, void *grid, int *warp);
+void __cudaRegisterVar(void **handle, char *host, char *device, const char *name, int external, size_t size,
+                       int constant, int global);
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream);
 cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream);
 cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host);
@@ -88,6 +90,12 @@ void __cudaRegisterFunction(void **handle, const char *host, char *device, const
     ptx_kernel *kernel = ptx_find((ptx_module *)*handle, name);
     if (!kernel || n_entries == 256) stop("a kernel has no PTX");
     entries[n_entries++] = (entry){host, kernel};
+}
+
+// Variables of a module: kernels that use one do not parse, so there is nothing to do.
+void __cudaRegisterVar(void **handle, char *host, char *device, const char *name, int external, size_t size,
+                       int constant, int global) {
+    (void)handle, (void)host, (void)device, (void)name, (void)external, (void)size, (void)constant, (void)global;
 }
 
 // ---------------------------------------------------------------------------------------------------
