@@ -1,5 +1,6 @@
 """Whole runs: --device cuda on the interpreter gives the digest of --device cpu, rule by rule."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,33 @@ class Digests(unittest.TestCase):
     def test_search_and_starts(self):
         self.equal("policy.hidden=7", "run.generations=2", "search.optimiser=adam", "policy.init=coevolve")
         self.equal("policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false", "run.group=3")
+
+
+class Failures(unittest.TestCase):
+    """Any call of the device may fail: one line with operation, file and line, exit code 1, the last checkpoint whole."""
+
+    def run_on_cpu(self, *arguments, fail=0):
+        env = {**os.environ, "HB_CUDA_FAIL": str(fail)}
+        return subprocess.run([ON_CPU, *arguments], capture_output=True, text=True, env=env)
+
+    def test_calls_that_fail(self):
+        sets = ["policy.hidden=3", "run.generations=2", "run.checkpoint_every=1", *COMMON]
+        options = [item for s in sets for item in ("--set", s)]
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["train", "configs/ant/pnr-replicate.yaml", "--device", "cuda", *options]
+            self.assertEqual(self.run_on_cpu(*command, "--out", folder + "/straight").returncode, 0)
+            straight = self.run_on_cpu("digest", folder + "/straight").stdout
+            resumed = 0
+            for fail in [*range(1, 22), 40, 100, 300, 1000]:
+                run = f"{folder}/{fail}"
+                done = self.run_on_cpu(*command, "--out", run, fail=fail)
+                self.assertEqual(done.returncode, 1, f"call {fail}: {done.stderr}")
+                self.assertRegex(done.stderr, r"^hebbes: cuda: .*: (out of memory|unspecified launch failure) \(.*\.cu:\d+\).*\n$")
+                if os.path.exists(run):
+                    self.assertEqual(self.run_on_cpu("resume", run).returncode, 0, f"call {fail}")
+                    self.assertEqual(self.run_on_cpu("digest", run).stdout, straight)
+                    resumed += 1
+            self.assertGreater(resumed, 5)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ void __cudaRegisterVar(void **handle, char *host, char *device, const char *name
 
 typedef struct work {
     struct work *next;
-    enum { COPY, FILL, LAUNCH } what;
+    enum { NOTHING, COPY, FILL, LAUNCH } what;
     void *to;
     const void *from;
     size_t bytes;
@@ -136,6 +136,21 @@ static void drain(void) {
     }
 }
 
+// Errors on demand: HB_CUDA_FAIL=n makes the n-th call that can fail do so: an allocation for want of memory, any other
+// call as it is when a kernel has crashed: what is queued is lost, and every later call fails, too.
+static cudaError_t last_error;
+
+static int fails_now(cudaError_t error) {
+    static int calls, fail_at = -1, lost;
+    if (fail_at < 0) fail_at = getenv("HB_CUDA_FAIL") ? atoi(getenv("HB_CUDA_FAIL")) : 0;
+    if (!lost && ++calls != fail_at) return 0;
+    last_error = error;
+    if (error == cudaErrorMemoryAllocation) return 1;
+    lost = 1;
+    for (work *w = first_work; w; w = w->next) w->what = NOTHING;
+    return 1;
+}
+
 static struct {
     dim3 grid, block;
     size_t shared;
@@ -159,12 +174,11 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host) {
     return cudaSuccess;
 }
 
-static cudaError_t last_error;
-
 // Arguments are copied now, as the runtime does.
 cudaError_t __cudaLaunchKernel(cudaKernel_t handle, dim3 grid, dim3 block, void **arguments, size_t shared,
                                cudaStream_t stream) {
     (void)stream;
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     const void *host = (const void *)(uintptr_t)handle;
     for (int k = 0; k < n_entries; k++) {
         if (entries[k].host != host) continue;
@@ -193,6 +207,7 @@ static allocation allocations[4096];
 static int n_allocations;
 
 cudaError_t cudaMalloc(void **out, size_t bytes) {
+    if (fails_now(cudaErrorMemoryAllocation)) return cudaErrorMemoryAllocation;
     uint8_t *block = aligned_alloc(256, (bytes + 2 * GUARD + 255) / 256 * 256);
     if (!block || n_allocations == 4096) return last_error = cudaErrorMemoryAllocation;
     memset(block, 0xab, GUARD);
@@ -222,6 +237,7 @@ cudaError_t cudaFree(void *memory) {
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream) {
     (void)kind, (void)stream;
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     work *w = queue();
     w->what = COPY, w->to = to, w->from = from, w->bytes = bytes;
     return cudaSuccess;
@@ -229,6 +245,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
     (void)stream;
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     work *w = queue();
     w->what = FILL, w->to = to, w->value = value, w->bytes = bytes;
     return cudaSuccess;
@@ -256,6 +273,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     (void)stream;
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     drain();
     return cudaSuccess;
 }
@@ -267,7 +285,9 @@ cudaError_t cudaGetLastError(void) {
 }
 
 const char *cudaGetErrorString(cudaError_t error) {
-    return error == cudaErrorMemoryAllocation ? "out of memory" : error == cudaSuccess ? "no error" : "an error";
+    return error == cudaErrorMemoryAllocation ? "out of memory"
+           : error == cudaErrorLaunchFailure  ? "unspecified launch failure"
+                                              : "an error";
 }
 
 cudaError_t cudaGetDeviceCount(int *count) {
