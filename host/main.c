@@ -79,6 +79,8 @@ static void on_note(void *context, const char *line) {
     fprintf(stderr, "%shebbes: %s\n", s->live ? "\n" : "", line);
 }
 
+static const char *program = "hebbes"; // as it was called, for commands that a user can copy
+
 static hb_stop *stop; // the one thing that a signal handler can reach
 
 static void on_signal(int number) {
@@ -90,10 +92,10 @@ static hb_status finish(const screen *s, hb_status status) {
     if (s->live && status != HB_OK) putchar('\n');
     if (status != HB_OK) return status;
     printf("done: %s\n"
-           "next: hebbes eval %s                 what it learnt, 100 rollouts a variation\n"
-           "      hebbes trace %s --out life.h5  one life, every weight of every step\n"
-           "      hebbes resume %s --set run.generations=N  train on\n",
-           s->folder, s->folder, s->folder, s->folder);
+           "next: %s eval %s                 what it learnt, 100 rollouts a variation\n"
+           "      %s trace %s --out life.h5  one life, every weight of every step\n"
+           "      %s resume %s --set run.generations=N  train on\n",
+           s->folder, program, s->folder, program, s->folder, program, s->folder);
     return status;
 }
 
