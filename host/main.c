@@ -351,6 +351,7 @@ int main(int argc, char **argv) {
                                 .doc = "Evolve networks that learn while they live.\v",
                                 .help_filter = help_text};
     argp_err_exit_status = HB_BAD_INPUT;
+    program = argv[0];
     argv[0] = "hebbes";                        // what argp begins its messages with
     setenv("ARGP_HELP_FMT", "rmargin=160", 0); // the schema's lines stay lines
     argp_parse(&parser, argc, argv, 0, NULL, &a);
