@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 // ---------------------------------------------------------------------------------------------------
 // Near names
@@ -403,14 +404,31 @@ static int changes_bits(const hb_key *key) {
     return 1;
 }
 
+// A file that the run computes with is part of it by its bytes, not by its name alone. Empty where it cannot be read:
+// whoever opens it says so.
+static void file_hash(const hb_key *key, const char *value, char out[32]) {
+    out[0] = '\0';
+    const size_t n = strlen(value);
+    const bool model = strcmp(key->section, "env") == 0 && strcmp(key->name, "model") == 0 && n > 0;
+    const bool library = key->offset == offsetof(hb_settings, env) && n > 3 && strcmp(value + n - 3, ".so") == 0;
+    void *data = NULL;
+    size_t bytes = 0;
+    if ((!model && !library) || hb_file_read(value, (size_t)1 << 30, &data, &bytes, NULL) != HB_OK) return;
+    snprintf(out, 32, " (%016llx)", (unsigned long long)XXH3_64bits(data, bytes));
+    free(data);
+}
+
 void hb_config_identity(const hb_config *config, char out[HB_IDENTITY]) {
     size_t at = 0;
     const size_t n = HB_IDENTITY;
     out[0] = '\0';
-    for (int32_t k = 0; k < config->n_keys && at < n; k++)
-        if (changes_bits(&config->key[k]))
-            at += (size_t)snprintf(out + at, n - at, "%s.%s=%s\n", config->key[k].section, config->key[k].name,
-                                   config->value[k]);
+    for (int32_t k = 0; k < config->n_keys && at < n; k++) {
+        if (!changes_bits(&config->key[k])) continue;
+        char hash[32];
+        file_hash(&config->key[k], config->value[k], hash);
+        at += (size_t)snprintf(out + at, n - at, "%s.%s=%s%s\n", config->key[k].section, config->key[k].name,
+                               config->value[k], hash);
+    }
 }
 
 bool hb_config_differs(const char *ours, const char *theirs, char out[HB_DIFFERENCE]) {

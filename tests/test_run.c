@@ -324,6 +324,21 @@ static void refusals(void **state) {
     assert_int_not_equal(access("test_run_b", F_OK), 0); // nothing left behind
 }
 
+// The bytes of an environment's library are part of the run: another build of it is another run.
+static void another_library_is_another_run(void **state) {
+    (void)state;
+    hb_error error;
+    assert_int_equal(system("cp " HB_POINTMASS " test_run_env.so"), 0);
+    const char *const point[] = {"env.name=./test_run_env.so", "env.variations=left", "search.population=2"};
+    check_ok(train("test_run_b", point, 3, NULL, &error), error);
+    check_ok(hb_resume("test_run_b", NULL, 0, NULL, &error), error);
+    assert_int_equal(system("printf x >> test_run_env.so"), 0);
+    assert_int_equal(hb_resume("test_run_b", NULL, 0, NULL, &error), HB_BAD_INPUT);
+    assert_non_null(strstr(error.message, "another configuration: expected env.name=./test_run_env.so ("));
+    remove("test_run_env.so");
+    remove_tree("test_run_b");
+}
+
 // Only the last k and the best stay.
 static void old_checkpoints_go(void **state) {
     (void)state;
@@ -471,6 +486,7 @@ int main(void) {
         cmocka_unit_test(torn_damaged_foreign),
         cmocka_unit_test(refusals),
         cmocka_unit_test(old_checkpoints_go),
+        cmocka_unit_test(another_library_is_another_run),
         cmocka_unit_test(evaluation),
         cmocka_unit_test(evaluation_of_known_returns),
         cmocka_unit_test(junk_does_not_displace_good_checkpoints),
