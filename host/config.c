@@ -237,6 +237,11 @@ static hb_status check_number(const hb_key *key, const char *text, const char *s
 static hb_status check_list(const hb_key *key, char *text, const char *source, hb_error *error) {
     char item[HB_TEXT], seen[HB_MAX_LIST][HB_TEXT];
     int n = 0;
+    const size_t length_of = strlen(text);
+    if (length_of > 1 && text[0] == '[' && text[length_of - 1] == ']') { // as YAML writes it
+        memmove(text, text + 1, length_of - 2);
+        text[length_of - 2] = '\0';
+    }
     const char *rest = text;
     char joined[2 * HB_TEXT] = ""; // never longer than the text
     while (*rest) {
@@ -538,8 +543,16 @@ void hb_config_describe(const hb_config *config, FILE *file) {
         section = key->section;
         fprintf(file, "  %-18s %s", key->name, key->help);
         if (*config->value[k]) fprintf(file, " [%s]", config->value[k]);
-        for (int i = 0; word_of_key(key, i); i++)
-            fprintf(file, "%s%s", i ? ", " : "\n                     ", word_of_key(key, i));
+        size_t column = 200; // of the words, wrapped
+        for (int i = 0; word_of_key(key, i); i++) {
+            const size_t n = strlen(word_of_key(key, i)) + 2;
+            if (column + n > 100)
+                column = (size_t)fprintf(file, "%s\n                    ", i ? "," : "") - 1 - (i > 0);
+            else
+                fputc(',', file);
+            fprintf(file, " %s", word_of_key(key, i));
+            column += n;
+        }
         fputc('\n', file);
     }
 }

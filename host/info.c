@@ -35,7 +35,7 @@ static void print_envs(FILE *file) {
 void hb_info(FILE *file) {
     unsigned major, minor, release;
     H5get_libversion(&major, &minor, &release);
-    fprintf(file, "hebbes %s, HDF5 %u.%u.%u, %s\n", HB_VERSION, major, minor, release, __VERSION__);
+    fprintf(file, "hebbes %s, HDF5 %u.%u.%u, compiler %s\n", HB_VERSION, major, minor, release, __VERSION__);
     print_devices(file);
     print_envs(file);
     fprintf(file, "policies\n");

@@ -83,9 +83,11 @@ static const char *program = "hebbes"; // as it was called, for commands that a 
 
 static hb_stop *stop; // the one thing that a signal handler can reach
 
+// Tools such as timeout(1) signal a process and its group, so a second signal may be the first one's echo.
 static void on_signal(int number) {
-    (void)number;
+    static volatile sig_atomic_t signals;
     hb_stop_request(stop);
+    if (++signals >= 3) _exit(128 + number);
 }
 
 static hb_status finish(const screen *s, hb_status status) {
@@ -102,8 +104,8 @@ static hb_status finish(const screen *s, hb_status status) {
 static void watch_signals(void) {
     stop = hb_stop_create();
     if (!stop) return;
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL); // a second one ends the process
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL); // a third one ends the process
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN); // whoever watched has left; train on

@@ -25,7 +25,7 @@ static void print_memory(FILE *file, const hb_trainer *trainer) {
     const double weights = 4.0 * (double)trainer->net.n_weights;
     const int32_t threads = hb_pool_threads(machine->pool);
     const int32_t lanes = hb_rollout_lanes(trainer->rollout);
-    fprintf(file, "memory                       here          naive   \n");
+    fprintf(file, "memory                       here          naive: everything of all individuals at once\n");
     print_bytes(file, "search state", genome * trainer->search.n_arrays, genome * trainer->search.n_arrays,
                 "mean and optimiser");
     print_bytes(file, "gradient", genome, genome, "one at a time");
@@ -34,7 +34,7 @@ static void print_memory(FILE *file, const hb_trainer *trainer) {
     print_bytes(file, "lanes", (double)machine->table->group_bytes(machine->device, &trainer->net, lanes),
                 (genome + weights) * population * trainer->n_variations, "weights and planes; all lives at once");
     print_bytes(file, "results", (double)sizeof(hb_life_result) * population * trainer->n_variations,
-                8.0 * population * trainer->n_variations, "one record a life");
+                8.0 * population * trainer->n_variations, "one record a life: fitness, steps, how it ended");
 }
 
 static void sample_life(const void *context, int64_t k, hb_life *life) {

@@ -262,6 +262,8 @@ static hb_status generation(run *r, bool *solved, hb_error *error) {
 static hb_status train(run *r, hb_error *error) {
     hb_trainer *trainer = &r->trainer;
     hb_status status = HB_OK;
+    if (trainer->search.generation >= trainer->settings->generations)
+        note(r, "nothing is left to do; train on with --set run.generations=N");
     bool solved = trainer->best_mean > trainer->settings->stop_mean; // a run that ended so is not resumed
     while (status == HB_OK && !solved && trainer->search.generation < trainer->settings->generations)
         status = generation(r, &solved, error);

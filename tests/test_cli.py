@@ -38,6 +38,7 @@ class CommandLine(unittest.TestCase):
         self.assertNotIn("\r", done.stdout)  # plain lines where it is no terminal
         self.assertEqual(len(re.findall(r"^generation +\d+/2 ", done.stdout, re.M)), 2)
         self.assertEqual(len(re.findall(r"hebbes (eval|trace|resume) " + self.run_folder, done.stdout)), 3)
+        self.assertIn(f"next: {HEBBES} eval {self.run_folder} ", done.stdout)  # as it can be typed
         digest = self.hebbes("digest", self.run_folder).stdout
         self.assertRegex(digest, r"^[0-9a-f]{32}\n$")
         rows = self.hebbes("eval", self.run_folder, "--set", "eval.rollouts=3").stdout.splitlines()

@@ -101,7 +101,7 @@ static void values_and_settings(void **state) {
                "policy:\n  hidden: [7, 9]\n  normalise: true\nsearch:\n  lr: 2.5e-2\n");
     hb_config *config;
     hb_error error;
-    const char *const sets[] = {"search.lr=0.5", "env.held_out=palm_long_front", "env.profile=bullet"};
+    const char *const sets[] = {"search.lr=0.5", "env.held_out=[palm_long_front]", "env.profile=bullet"};
     check_ok(hb_config_open(FILE_NAME, sets, 3, &config, &error), error);
     const hb_settings *s = &config->settings;
     assert_int_equal(s->seed, 4294967295);

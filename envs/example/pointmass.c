@@ -2,7 +2,7 @@
 // lives outside the program: it includes nothing but the contract.
 //
 //     cc -shared -fPIC -I. envs/example/pointmass.c -o pointmass.so
-//     hebbes train configs/pointmass.yaml --set env.name=./pointmass.so
+//     ./dev hebbes train configs/pointmass.yaml
 #include "envs/env.h"
 
 #include <math.h>
