@@ -30,8 +30,6 @@ static trailer seal(const void *data, size_t n) {
 
 static bool put_state(hid_t file, const hb_trainer *trainer) {
     const hb_search *search = &trainer->search;
-    char identity[HB_IDENTITY];
-    hb_config_identity(trainer->config, identity);
     const int64_t format = 1;
     return hb_hdf_put(file, "format", H5T_NATIVE_INT64, &format) && hb_hdf_put_text(file, "version", HB_VERSION) &&
            hb_hdf_put(file, "generation", H5T_NATIVE_INT64, &search->generation) &&
@@ -39,7 +37,7 @@ static bool put_state(hid_t file, const hb_trainer *trainer) {
            hb_hdf_put(file, "lr", H5T_NATIVE_DOUBLE, &search->lr) &&
            hb_hdf_put(file, "sigma", H5T_NATIVE_DOUBLE, &search->sigma) &&
            hb_hdf_put(file, "best_mean", H5T_NATIVE_DOUBLE, &trainer->best_mean) &&
-           hb_hdf_put_text(file, "identity", identity);
+           hb_hdf_put_text(file, "identity", trainer->config->identity);
 }
 
 // Copies an array to the host; the caller frees it.
@@ -100,9 +98,8 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
                        (long long)s->format);
     if (!hb_hdf_get_text(file, "identity", s->identity, sizeof s->identity))
         return hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint does not say of which configuration it is", name);
-    char ours[HB_IDENTITY], difference[HB_DIFFERENCE];
-    hb_config_identity(trainer->config, ours);
-    if (hb_config_differs(ours, s->identity, difference))
+    char difference[HB_DIFFERENCE];
+    if (hb_config_differs(trainer->config->identity, s->identity, difference))
         return hb_fail(error, HB_BAD_INPUT, "%s: a checkpoint of another configuration: %s", name, difference);
     const bool ok = hb_hdf_get(file, "generation", H5T_NATIVE_INT64, &s->generation) &&
                     hb_hdf_get(file, "lr", H5T_NATIVE_DOUBLE, &s->lr) &&

@@ -112,11 +112,15 @@ static hb_status load_env(hb_config *config, const char *name, const char *sourc
     return HB_OK;
 }
 
+static bool is_library(const char *name) {
+    const size_t n = strlen(name);
+    return n > 3 && strcmp(name + n - 3, ".so") == 0;
+}
+
 static hb_status find_env(hb_config *config, const char *name, const char *source, hb_error *error) {
     config->env = builtin_env(name);
     if (config->env) return HB_OK;
-    const size_t n = strlen(name);
-    if (n > 3 && strcmp(name + n - 3, ".so") == 0) return load_env(config, name, source, error);
+    if (is_library(name)) return load_env(config, name, source, error);
     char near[HB_SUGGESTION];
     hb_suggest(near, name, env_name, NULL);
     return hb_fail(error, HB_BAD_INPUT, "%s: env.name: expected an environment or a .so file, found '%s'%s", source,
@@ -376,6 +380,43 @@ static void read_field(const hb_key *key, const char *text, hb_settings *setting
     }
 }
 
+// Keys that change how long or where a run computes, but none of its numbers.
+static int changes_bits(const hb_key *key) {
+    static const char *const names[] = {"generations", "threads", "device",           "variant",         "rollout",
+                                        "group",       "out",     "checkpoint_every", "keep_checkpoints"};
+    if (strcmp(key->section, "eval") == 0) return 0;
+    if (strcmp(key->section, "env") == 0 && strcmp(key->name, "held_out") == 0) return 0;
+    if (strcmp(key->section, "search") == 0 && strcmp(key->name, "stop_mean") == 0) return 0;
+    for (size_t k = 0; strcmp(key->section, "run") == 0 && k < sizeof names / sizeof *names; k++)
+        if (strcmp(key->name, names[k]) == 0) return 0;
+    return 1;
+}
+
+// A file that the run computes with is part of it by its bytes, not by its name alone. Empty where it cannot be read:
+// whoever opens it says so.
+static void file_hash(const hb_key *key, const char *value, char out[32]) {
+    out[0] = '\0';
+    const bool model = strcmp(key->section, "env") == 0 && strcmp(key->name, "model") == 0 && *value;
+    const bool library = key->offset == offsetof(hb_settings, env) && is_library(value);
+    void *data = NULL;
+    size_t bytes = 0;
+    if ((!model && !library) || hb_file_read(value, (size_t)1 << 30, &data, &bytes, NULL) != HB_OK) return;
+    snprintf(out, 32, " (%016llx)", (unsigned long long)XXH3_64bits(data, bytes));
+    free(data);
+}
+
+static void write_identity(hb_config *config) {
+    size_t at = 0;
+    const size_t n = sizeof config->identity;
+    for (int32_t k = 0; k < config->n_keys && at < n; k++) {
+        if (!changes_bits(&config->key[k])) continue;
+        char hash[32];
+        file_hash(&config->key[k], config->value[k], hash);
+        at += (size_t)snprintf(config->identity + at, n - at, "%s.%s=%s%s\n", config->key[k].section,
+                               config->key[k].name, config->value[k], hash);
+    }
+}
+
 hb_status hb_config_resolve(hb_config *config, hb_error *error) {
     hb_settings *s = &config->settings;
     for (int32_t k = 0; k < config->n_keys; k++)
@@ -394,46 +435,8 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error) {
             if (strcmp(s->variations.item[a], s->held_out.item[b]) == 0)
                 return hb_config_complain(config, "env.held_out", error, "'%s' is also trained on",
                                           s->held_out.item[b]);
+    write_identity(config);
     return HB_OK;
-}
-
-// Keys that change how long or where a run computes, but none of its numbers.
-static int changes_bits(const hb_key *key) {
-    static const char *const names[] = {"generations", "threads", "device",           "variant",         "rollout",
-                                        "group",       "out",     "checkpoint_every", "keep_checkpoints"};
-    if (strcmp(key->section, "eval") == 0) return 0;
-    if (strcmp(key->section, "env") == 0 && strcmp(key->name, "held_out") == 0) return 0;
-    if (strcmp(key->section, "search") == 0 && strcmp(key->name, "stop_mean") == 0) return 0;
-    for (size_t k = 0; strcmp(key->section, "run") == 0 && k < sizeof names / sizeof *names; k++)
-        if (strcmp(key->name, names[k]) == 0) return 0;
-    return 1;
-}
-
-// A file that the run computes with is part of it by its bytes, not by its name alone. Empty where it cannot be read:
-// whoever opens it says so.
-static void file_hash(const hb_key *key, const char *value, char out[32]) {
-    out[0] = '\0';
-    const size_t n = strlen(value);
-    const bool model = strcmp(key->section, "env") == 0 && strcmp(key->name, "model") == 0 && n > 0;
-    const bool library = key->offset == offsetof(hb_settings, env) && n > 3 && strcmp(value + n - 3, ".so") == 0;
-    void *data = NULL;
-    size_t bytes = 0;
-    if ((!model && !library) || hb_file_read(value, (size_t)1 << 30, &data, &bytes, NULL) != HB_OK) return;
-    snprintf(out, 32, " (%016llx)", (unsigned long long)XXH3_64bits(data, bytes));
-    free(data);
-}
-
-void hb_config_identity(const hb_config *config, char out[HB_IDENTITY]) {
-    size_t at = 0;
-    const size_t n = HB_IDENTITY;
-    out[0] = '\0';
-    for (int32_t k = 0; k < config->n_keys && at < n; k++) {
-        if (!changes_bits(&config->key[k])) continue;
-        char hash[32];
-        file_hash(&config->key[k], config->value[k], hash);
-        at += (size_t)snprintf(out + at, n - at, "%s.%s=%s%s\n", config->key[k].section, config->key[k].name,
-                               config->value[k], hash);
-    }
 }
 
 bool hb_config_differs(const char *ours, const char *theirs, char out[HB_DIFFERENCE]) {

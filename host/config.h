@@ -68,6 +68,8 @@ typedef struct {
     char protocol[HB_TEXT], eval_checkpoint[HB_TEXT], eval_init[HB_TEXT];
 } hb_settings;
 
+#define HB_IDENTITY (HB_MAX_KEYS * (HB_TEXT + 64))
+
 typedef struct hb_config {
     char path[HB_TEXT]; // the file, or "" where there is none
     int32_t n_keys;
@@ -77,6 +79,9 @@ typedef struct hb_config {
     const hb_env_table *env;
     void *env_library; // of an environment from a shared object
     hb_settings settings;
+    // Every key that changes the search's bits, as "key=value" lines, with a hash of the bytes of the files among them:
+    // runs agree in it or are different runs.
+    char identity[HB_IDENTITY];
 } hb_config;
 
 // The schema without the environment's keys: an array of *n keys.
@@ -102,16 +107,11 @@ hb_status hb_config_parse(hb_config *config, const char *text, size_t length, hb
 // its line, or 0.
 int hb_config_peek_env(const char *text, size_t length, char *name);
 
-// Fills config->settings and checks what no single key can.
+// Fills config->settings and config->identity, and checks what no single key can.
 hb_status hb_config_resolve(hb_config *config, hb_error *error);
 
 // The environment's settings, for world_create.
 hb_env_settings hb_config_env_settings(const hb_config *config);
-
-// The search's identity: every key that changes its bits, as "key=value" lines. Runs agree in it
-// or are different runs.
-#define HB_IDENTITY (HB_MAX_KEYS * (HB_TEXT + 64))
-void hb_config_identity(const hb_config *config, char out[HB_IDENTITY]);
 
 // Do two identities differ? Then the first difference stands in out, as "expected KEY=OURS, found KEY=THEIRS".
 #define HB_DIFFERENCE (2 * HB_TEXT + 160)

@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -354,26 +353,26 @@ hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *err
     return status;
 }
 
+// What of the sets would make a run another one.
+static hb_status refuse_change(const char *folder, const hb_config *saved, const hb_config *config, hb_error *error) {
+    char difference[HB_DIFFERENCE];
+    if (hb_config_differs(saved->identity, config->identity, difference))
+        return hb_fail(error, HB_BAD_INPUT, "%s: --set would make this another run: %s; train it anew instead",
+                       folder, difference);
+    if (strcmp(saved->settings.out, config->settings.out) != 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: run.out: a run stays where it is", folder);
+    return HB_OK;
+}
+
 hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **result,
                         hb_error *error) {
-    char path[HB_PATH], out[HB_TEXT], before[HB_IDENTITY], after[HB_IDENTITY];
+    char path[HB_PATH];
     hb_path(path, folder, "config.yaml");
-    hb_config *config = NULL;
-    hb_status status = hb_config_open(path, NULL, 0, &config, error);
-    if (status != HB_OK) return status;
-    hb_config_identity(config, before);
-    snprintf(out, sizeof out, "%s", hb_config_value(config, "run.out"));
-    hb_config_close(config);
-    status = hb_config_open(path, sets, n_sets, &config, error);
-    if (status != HB_OK) return status;
-    hb_config_identity(config, after);
-    char difference[HB_DIFFERENCE];
-    status = HB_OK;
-    if (hb_config_differs(before, after, difference))
-        status = hb_fail(error, HB_BAD_INPUT, "%s: --set would make this another run: %s; train it anew instead",
-                         folder, difference);
-    else if (strcmp(hb_config_value(config, "run.out"), out) != 0)
-        status = hb_fail(error, HB_BAD_INPUT, "%s: run.out: a run stays where it is", folder);
+    hb_config *saved = NULL, *config = NULL;
+    hb_status status = hb_config_open(path, NULL, 0, &saved, error);
+    if (status == HB_OK) status = hb_config_open(path, sets, n_sets, &config, error);
+    if (status == HB_OK) status = refuse_change(folder, saved, config, error);
+    hb_config_close(saved);
     if (status != HB_OK) {
         hb_config_close(config);
         return status;
@@ -396,9 +395,7 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
     status = open_log(r, error);
     if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
     if (status == HB_OK) status = hb_run_load(&r->trainer, folder, "last", note, r, error);
-    if (status == HB_OK) {
-        status = save_config(r, error);
-    }
+    if (status == HB_OK) status = save_config(r, error);
     if (status == HB_OK) {
         tell_log(r, "hebbes %s resumes after %lld generations", HB_VERSION, (long long)r->trainer.search.generation);
         status = begin(r, error);

@@ -324,7 +324,13 @@ static void refusals(void **state) {
     assert_int_not_equal(access("test_run_b", F_OK), 0); // nothing left behind
 }
 
-// The bytes of an environment's library are part of the run: another build of it is another run.
+static void change_library(void *context, const hb_progress *progress) {
+    (void)context;
+    if (progress->generation == 1) assert_int_equal(system("printf x >> test_run_env.so"), 0);
+}
+
+// The bytes of an environment's library are part of the run: another build of it is another run, also when the file
+// changes while the run goes on with the library that it has loaded.
 static void another_library_is_another_run(void **state) {
     (void)state;
     hb_error error;
@@ -335,6 +341,11 @@ static void another_library_is_another_run(void **state) {
     assert_int_equal(system("printf x >> test_run_env.so"), 0);
     assert_int_equal(hb_resume("test_run_b", NULL, 0, NULL, &error), HB_BAD_INPUT);
     assert_non_null(strstr(error.message, "another configuration: expected env.name=./test_run_env.so ("));
+    remove_tree("test_run_b");
+    const hb_hooks hooks = {.progress = change_library};
+    check_ok(train("test_run_b", point, 3, &hooks, &error), error);
+    assert_int_equal(hb_resume("test_run_b", NULL, 0, NULL, &error), HB_BAD_INPUT);
+    assert_non_null(strstr(error.message, "another configuration"));
     remove("test_run_env.so");
     remove_tree("test_run_b");
 }

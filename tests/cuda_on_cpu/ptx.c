@@ -351,7 +351,8 @@ static void parse_parameters(ptx_kernel *k, char *text) {
     }
 }
 
-enum { SHARED_GUARD = 64 }; // bytes between shared arrays; the first address is not 0
+// Shared addresses: bytes between static arrays, so that the first is not 0; and where dynamic memory starts.
+enum { SHARED_GUARD = 64, SHARED_DYNAMIC = 1 << 20 };
 
 static void parse_line(ptx_kernel *k, char *text, int *line) {
     text += strspn(text, " \t");
@@ -402,8 +403,7 @@ ptx_module *ptx_parse(const char *text) {
         char *end = strstr(body, "\n}");
         *close = *end = '\0';
         parse_parameters(k, open + 1);
-        // Dynamic shared memory stands in front of the static arrays' guards, at a fixed place: SHARED_DYNAMIC below.
-        if (*dynamic) add_symbol(k, dynamic, 1u << 20, false);
+        if (*dynamic) add_symbol(k, dynamic, SHARED_DYNAMIC, false);
         int line = 0;
         for (char *rest = NULL, *row = strtok_r(body + 1, "\n", &rest); row; row = strtok_r(NULL, "\n", &rest))
             parse_line(k, row, &line);
@@ -434,8 +434,6 @@ void ptx_copy_arguments(const ptx_kernel *k, void **arguments, void **copies) {
 
 // ---------------------------------------------------------------------------------------------------
 // Memory and its checks
-
-enum { SHARED_DYNAMIC = 1 << 20 };
 
 typedef struct {
     uint8_t *start;
