@@ -20,8 +20,10 @@ typedef struct {
 
 static void run_steps(void *context) {
     steps *s = context;
+    const int32_t lane = 0;
     for (int t = 0; t < STEPS; t++) {
-        s->machine->table->group_step(s->group, 0, 1, NULL, s->observation, s->action, NULL);
+        s->machine->table->group_step(s->group, 1, &lane, s->observation, s->action, NULL);
+        s->machine->table->group_wait(s->group, NULL);
         // The next observation depends on the action, as in life.
         for (int32_t k = 0; k < s->n_actions && k < s->n_observed; k++) s->observation[k] = s->action[k];
     }
@@ -69,9 +71,11 @@ static hb_status bench_net(const hb_machine *machine, const hb_net *net, const c
     s.observation = calloc((size_t)s.n_observed, sizeof(float));
     s.action = calloc((size_t)s.n_actions, sizeof(float));
     if (status == HB_OK && (!s.observation || !s.action)) status = hb_fail(error, HB_FAILED, "out of memory");
-    const hb_lane lane = {.genome = {mean, 0.1f, {.seed = 1, .stream = HB_STREAM_SEARCH}},
+    const hb_lane life = {.genome = {.mean = mean, .sigma = 0.1f, .noise = {.seed = 1, .stream = HB_STREAM_SEARCH}},
                           .weights = {.seed = 1, .stream = HB_STREAM_WEIGHTS}};
-    if (status == HB_OK) status = table->group_expand(s.group, 0, 1, &lane, NULL, error);
+    const int32_t lane = 0;
+    if (status == HB_OK) status = table->group_expand(s.group, 1, &lane, &life, NULL, error);
+    if (status == HB_OK) status = table->group_wait(s.group, error);
     if (status == HB_OK) {
         int64_t repeats;
         const double seconds = hb_bench_fastest(run_steps, &s, 1.0, &repeats) / STEPS;

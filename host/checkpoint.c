@@ -56,7 +56,8 @@ static hb_status put_arrays(hid_t file, const hb_search *search, hb_error *error
         const hb_status status = fetch(search, &search->array[k], &host, error);
         if (status != HB_OK) return status;
         const hsize_t length = search->array[k].n;
-        const bool ok = hb_hdf_put_array(file, search->array[k].name, H5T_NATIVE_FLOAT, 1, &length, host);
+        const hid_t type = search->array[k].below ? H5T_NATIVE_UINT32 : H5T_NATIVE_FLOAT;
+        const bool ok = hb_hdf_put_array(file, search->array[k].name, type, 1, &length, host);
         free(host);
         if (!ok) return hb_fail(error, HB_FAILED, "HDF5 cannot hold '%s'", search->array[k].name);
     }
@@ -111,8 +112,12 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
         const hb_search_array *array = &trainer->search.array[k];
         s->array[k] = malloc(array->n * sizeof **s->array);
         if (!s->array[k]) return hb_fail(error, HB_FAILED, "out of memory reading %s", name);
-        if (!hb_hdf_get_floats(file, array->name, s->array[k], array->n))
+        if (!hb_hdf_get_array(file, array->name, array->below > 0, s->array[k], array->n))
             return hb_fail(error, HB_BAD_INPUT, "%s: expected %zu numbers '%s'", name, array->n, array->name);
+        for (size_t i = 0; array->below && i < array->n; i++)
+            if (((const uint32_t *)s->array[k])[i] >= array->below)
+                return hb_fail(error, HB_BAD_INPUT, "%s: expected numbers below %u in '%s'", name, array->below,
+                               array->name);
     }
     return HB_OK;
 }

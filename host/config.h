@@ -55,12 +55,15 @@ typedef struct {
     char env[HB_TEXT];
     hb_words variations, held_out;
 
-    char policy[HB_TEXT], rule[HB_TEXT], init[HB_TEXT], last[HB_TEXT];
+    char policy[HB_TEXT], rule[HB_TEXT], init[HB_TEXT], last[HB_TEXT], planes[HB_TEXT];
     hb_ints hidden;
     bool normalise;
 
     char search[HB_TEXT], optimiser[HB_TEXT], shaping[HB_TEXT], start[HB_TEXT];
-    int64_t population;
+    char assignment[HB_TEXT], noise[HB_TEXT], m_formula[HB_TEXT];
+    int64_t population, rules, merge_every;
+    hb_ints merge_rules;
+    double rho, start_scale;
     double sigma, sigma_decay, sigma_floor, lr, lr_decay, lr_floor, beta1, beta2, epsilon, l2, stop_mean;
     bool antithetic, clip_negative;
 

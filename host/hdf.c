@@ -92,13 +92,15 @@ bool hb_hdf_get_text(hid_t place, const char *name, char *text, size_t n) {
     return ok && memchr(text, '\0', n);
 }
 
-bool hb_hdf_get_floats(hid_t place, const char *name, float *data, size_t n) {
+bool hb_hdf_get_array(hid_t place, const char *name, bool integers, void *data, size_t n) {
     if (H5Lexists(place, name, H5P_DEFAULT) <= 0) return false;
     const hid_t set = H5Dopen2(place, name, H5P_DEFAULT);
     if (set < 0) return false;
     const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
-    const bool ok = H5Sget_simple_extent_npoints(space) == (hssize_t)n && H5Tget_class(type) == H5T_FLOAT &&
-                    H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    const bool ok =
+        H5Sget_simple_extent_npoints(space) == (hssize_t)n &&
+        H5Tget_class(type) == (integers ? H5T_INTEGER : H5T_FLOAT) &&
+        H5Dread(set, integers ? H5T_NATIVE_UINT32 : H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
     H5Tclose(type);
     H5Sclose(space);
     H5Dclose(set);

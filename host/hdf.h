@@ -21,9 +21,9 @@ bool hb_hdf_put(hid_t place, const char *name, hid_t type, const void *value);
 bool hb_hdf_put_text(hid_t place, const char *name, const char *text);
 
 // Reads a scalar attribute of the class that `type` has, a text of at most n - 1 letters, or a dataset of
-// exactly n numbers; false where there is none such.
+// exactly n numbers (float32, or, as integers, uint32); false where there is none such.
 bool hb_hdf_get(hid_t place, const char *name, hid_t type, void *value);
 bool hb_hdf_get_text(hid_t place, const char *name, char *text, size_t n);
-bool hb_hdf_get_floats(hid_t place, const char *name, float *data, size_t n);
+bool hb_hdf_get_array(hid_t place, const char *name, bool integers, void *data, size_t n);
 
 #endif

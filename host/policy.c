@@ -9,6 +9,7 @@ static hb_status build(const hb_settings *s, const hb_env_table *env, bool plast
                       .last = strcmp(s->last, "linear") == 0 ? HB_LINEAR : HB_TANH,
                       .rule = plastic ? s->rule : NULL,
                       .normalise = plastic && s->normalise,
+                      .half_planes = plastic && strcmp(s->planes, "float16") == 0,
                       .init = s->init};
     for (int32_t l = 0; l < s->hidden.n; l++) def.hidden[l] = (int32_t)s->hidden.item[l];
     return hb_net_init(net, &def, error);

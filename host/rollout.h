@@ -1,8 +1,8 @@
 // Rollouts: lives of individuals in environments, thousands at a time.
 //
 // Two ways to the same bits. Resident: a thread takes a life and keeps it to its end, weights in its cache,
-// memory O(threads). Batched: a group of lanes lives on the device; all threads step the environments of the
-// group, then the device steps the group, and a lane whose life ends takes the next one.
+// memory O(threads). Batched: two groups of lanes live on the device and take turns: while the device serves
+// one, all threads step the environments of the other. A lane whose life ends takes the next one.
 #ifndef HB_ROLLOUT_H
 #define HB_ROLLOUT_H
 
@@ -39,7 +39,7 @@ typedef struct {
     const hb_env_table *env;
     const void *world;
     bool batched;
-    int32_t group; // lanes of the group when batched
+    int32_t group; // lanes of both groups together when batched
 } hb_rollout_def;
 
 // Bodies, lanes and buffers for `def`, whose pointers must outlive it. The caller closes it.

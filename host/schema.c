@@ -33,9 +33,13 @@ static const char *search_word(int k) {
 static const char *const variants[] = {"auto", "avx512", "avx2", "generic", NULL};
 static const char *const rollouts[] = {"auto", "resident", "batched", NULL};
 static const char *const activations[] = {"tanh", "linear", NULL};
+static const char *const precisions[] = {"float32", "float16", NULL};
 static const char *const optimisers[] = {"sgd", "adam", NULL};
 static const char *const shapings[] = {"ranks", "ranks_unbiased", "none", NULL};
 static const char *const starts[] = {"normal", "u01", "u11", "fan_in", NULL};
+static const char *const assignments[] = {"random", "layer", "pre", "post", "sides", "neuron", "merge", NULL};
+static const char *const noises[] = {"rule", "synapse", NULL};
+static const char *const formulas[] = {"text", "code", NULL};
 static const char *const protocols[] = {"both", "mean", "sample", NULL};
 static const char *const checkpoints[] = {"best", "last", NULL};
 
@@ -66,6 +70,8 @@ static const hb_key schema[] = {
     {"policy", "init", HB_KEY_WORD, "uni", 0, 0, init_word, NULL, AT(init), "initial weights of an episode"},
     {"policy", "hidden", HB_KEY_INTS, "128,64", 1, 4096, NULL, NULL, AT(hidden), "widths of the hidden layers"},
     {"policy", "last", HB_KEY_WORD, "tanh", 0, 0, NULL, activations, AT(last), "activation of the last layer"},
+    {"policy", "planes", HB_KEY_WORD, "float32", 0, 0, NULL, precisions, AT(planes),
+     "what a rule's folded coefficients are rounded to; float16: a card moves 16 bytes a synapse, not 24"},
     {"policy", "normalise", HB_KEY_BOOL, "false", 0, 0, NULL, NULL, AT(normalise),
      "divide each layer's weights by their largest magnitude after every update"},
 
@@ -90,6 +96,22 @@ static const hb_key schema[] = {
      "a negative return counts 0 (NR's first code)"},
     {"search", "start", HB_KEY_WORD, "normal", 0, 0, NULL, starts, AT(start),
      "where the mean starts: N(0,1), U[0,1], U[-1,1], U(+-1/sqrt(I))"},
+    {"search", "start_scale", HB_KEY_REAL, "1", 0, 1e6, NULL, NULL, AT(start_scale),
+     "multiplies the start of the rules' coefficients"},
+    {"search", "rho", HB_KEY_REAL, "32", 1, 1e9, NULL, NULL, AT(rho),
+     "shared rules: synapses per rule; their number is M = N / rho"},
+    {"search", "rules", HB_KEY_INT, "0", 0, 1e7, NULL, NULL, AT(rules), "shared rules: M itself; 0: by rho"},
+    {"search", "m_formula", HB_KEY_WORD, "text", 0, 0, NULL, formulas, AT(m_formula),
+     "text: M = N / rho (PNR's text); code: M = C N / rho (PNR's Ant code), C coefficients a rule"},
+    {"search", "assignment", HB_KEY_WORD, "random", 0, 0, NULL, assignments, AT(assignment),
+     "which synapse has which of the shared rules: at random, within layers, one per pre- or post-neuron, "
+     "the sum of a part per neuron and side or per neuron, or merged from rules of their own"},
+    {"search", "noise", HB_KEY_WORD, "rule", 0, 0, NULL, noises, AT(noise),
+     "shared rules: each rule or each synapse is varied"},
+    {"search", "merge_every", HB_KEY_INT, "25", 1, 1e6, NULL, NULL, AT(merge_every),
+     "generations between merges of rules"},
+    {"search", "merge_rules", HB_KEY_INTS, "3072,1536,768,384", 1, 1e7, NULL, NULL, AT(merge_rules),
+     "how many rules each merge leaves"},
     {"search", "stop_mean", HB_KEY_REAL, "1e300", -1e300, 1e300, NULL, NULL, AT(stop_mean),
      "stop when the population mean exceeds this"},
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-const hb_search_method *const hb_searches[] = {&hb_search_normal, NULL};
+const hb_search_method *const hb_searches[] = {&hb_search_normal, &hb_search_shared, NULL};
 
 hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings, const hb_net *net,
                            hb_error *error) {
@@ -26,7 +26,14 @@ void hb_search_destroy(hb_search *search) {
 hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, float **data, hb_error *error) {
     const hb_machine *machine = search->machine;
     const hb_status status = machine->table->alloc(machine->device, n, data, error);
-    if (status == HB_OK) search->array[search->n_arrays++] = (hb_search_array){name, *data, n};
+    if (status == HB_OK) search->array[search->n_arrays++] = (hb_search_array){name, *data, n, 0};
+    return status;
+}
+
+hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error) {
+    float *data;
+    const hb_status status = hb_search_add_array(search, name, n, &data, error);
+    if (status == HB_OK) search->array[search->n_arrays - 1].below = below;
     return status;
 }
 
@@ -37,6 +44,15 @@ hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *err
     if (search->sigma > search->settings->sigma_floor) search->sigma *= search->settings->sigma_decay;
     search->generation++;
     return HB_OK;
+}
+
+int64_t hb_search_rules(const hb_search *search) {
+    const hb_settings *s = search->settings;
+    if (s->rules > 0) return s->rules;
+    const bool code = strcmp(s->m_formula, "code") == 0;
+    const int64_t n = code ? search->net->n_penalised : search->net->n_weights;
+    const int64_t m = (int64_t)((double)n / s->rho);
+    return m < 1 ? 1 : m;
 }
 
 hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t individual, uint32_t episode) {

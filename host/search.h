@@ -8,11 +8,13 @@
 
 typedef struct hb_search hb_search;
 
-// An array of the search's state, for digests and checkpoints: n floats in the device's memory.
+// An array of the search's state, for digests and checkpoints, in the device's memory: n floats, or, where `below` is
+// not 0, n integers of 32 bits in [0, below).
 typedef struct {
     const char *name;
     float *data;
     size_t n;
+    uint32_t below;
 } hb_search_array;
 
 #define HB_MAX_ARRAYS 8
@@ -29,7 +31,7 @@ typedef struct {
 } hb_search_method;
 
 extern const hb_search_method *const hb_searches[]; // ends with NULL
-extern const hb_search_method hb_search_normal;
+extern const hb_search_method hb_search_normal, hb_search_shared;
 
 // The whole state of a search: these fields and the arrays.
 struct hb_search {
@@ -51,8 +53,12 @@ void hb_search_destroy(hb_search *search);
 // One generation: updates from the fitness (population), decays lr and sigma, counts.
 hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *error);
 
-// Adds a zeroed array to the state; for `create` of a method.
+// The number of shared rules M: search.rules, or by search.rho and search.m_formula (learning.md section 6), at least 1.
+int64_t hb_search_rules(const hb_search *search);
+
+// Adds a zeroed array to the state, of floats or of integers; for `create` of a method.
 hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, float **data, hb_error *error);
+hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error);
 
 // The mean of the search as a genome without noise, and individual r of an evaluation drawn around it.
 void hb_search_mean_genome(const hb_search *search, hb_genome *genome);

@@ -68,7 +68,8 @@ static hb_status record_weights(trace *t, int64_t step, hb_error *error) {
 static hb_status live(trace *t, hb_error *error) {
     const hb_env_table *env = t->trainer->config->env;
     const hb_device_table *table = t->trainer->machine.table;
-    hb_status status = table->group_expand(t->group, 0, 1, &t->lane, NULL, error);
+    const int32_t lane = 0;
+    hb_status status = table->group_expand(t->group, 1, &lane, &t->lane, NULL, error);
     if (status == HB_OK) status = record_weights(t, 0, error);
     hb_random random;
     hb_random_start(&random, t->reset);
@@ -79,7 +80,7 @@ static hb_status live(trace *t, hb_error *error) {
         float *observation = t->observation + k * (size_t)env->observation_size;
         float *action = t->action + k * (size_t)env->action_size;
         if (env->snapshot) env->snapshot(t->body, t->state + k * (size_t)t->n_state);
-        status = table->group_step(t->group, 0, 1, NULL, observation, action, error);
+        status = table->group_step(t->group, 1, &lane, observation, action, error);
         if (status == HB_OK) status = record_weights(t, t->steps + 1, error);
         outcome = env->step(t->body, action, observation + env->observation_size, &step);
         t->reward[k] = step.fitness;

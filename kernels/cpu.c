@@ -95,10 +95,19 @@ static hb_status cpu_copy(hb_device *device, float *to, const float *from, size_
 // ---------------------------------------------------------------------------------------------------
 // Search
 
+static size_t up_to_64(int64_t n) {
+    return ((size_t)n + 63) / 64 * 64;
+}
+
 static hb_status cpu_sample(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
                             hb_error *error) {
-    (void)error;
-    device->body->sample(genome, h, begin, end);
+    float *theta = NULL;
+    if (genome->sharing.rule) {
+        theta = aligned_alloc(64, up_to_64(genome->sharing.n_numbers) * sizeof *theta);
+        if (!theta) return hb_fail(error, HB_FAILED, "out of memory sampling shared rules");
+    }
+    device->body->sample(genome, h, theta, begin, end);
+    free(theta);
     return HB_OK;
 }
 
@@ -185,26 +194,34 @@ static hb_status cpu_group_create(hb_device *device, const hb_net *net, int32_t 
     return HB_OK;
 }
 
-static hb_status cpu_group_expand(hb_group *group, int32_t first, int32_t count, const hb_lane *lane,
+static hb_status cpu_group_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
                                   double *sum_of_squares, hb_error *error) {
-    const size_t genome = ((size_t)group->net.genome_size + 63) / 64 * 64;
-    const size_t weights = ((size_t)group->net.n_weights + 63) / 64 * 64;
-    float *scratch = aligned_alloc(64, (genome + weights) * sizeof *scratch);
+    size_t theta = 0;
+    for (int32_t k = 0; k < count; k++)
+        if (life[k].genome.sharing.rule && up_to_64(life[k].genome.sharing.n_numbers) > theta)
+            theta = up_to_64(life[k].genome.sharing.n_numbers);
+    const size_t own = up_to_64(group->net.genome_size) + up_to_64(group->net.n_weights);
+    float *scratch = aligned_alloc(64, (own + theta) * sizeof *scratch);
     if (!scratch) return hb_fail(error, HB_FAILED, "out of memory expanding a genome");
     for (int32_t k = 0; k < count; k++)
-        group->body->expand(group, first + k, &lane[k], scratch, sum_of_squares ? &sum_of_squares[k] : NULL);
+        group->body->expand(group, lane[k], &life[k], scratch, sum_of_squares ? &sum_of_squares[k] : NULL);
     free(scratch);
     return HB_OK;
 }
 
-static hb_status cpu_group_step(hb_group *group, int32_t first, int32_t count, const uint8_t *active,
-                                const float *observation, float *action, hb_error *error) {
+static hb_status cpu_group_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
+                                float *action, hb_error *error) {
     (void)error;
     const size_t inputs = (size_t)group->net.layer[0].inputs;
     const size_t outputs = (size_t)group->net.layer[group->net.n_layers - 1].outputs;
     for (int32_t k = 0; k < count; k++)
-        if (!active || active[k])
-            group->body->step(group, first + k, observation + (size_t)k * inputs, action + (size_t)k * outputs);
+        group->body->step(group, lane[k], observation + (size_t)k * inputs, action + (size_t)k * outputs);
+    return HB_OK;
+}
+
+static hb_status cpu_group_wait(hb_group *group, hb_error *error) {
+    (void)group;
+    (void)error;
     return HB_OK;
 }
 
@@ -228,6 +245,8 @@ const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .free = cpu_free,
                                        .upload = cpu_copy,
                                        .download = cpu_copy,
+                                       .host_alloc = cpu_alloc,
+                                       .host_free = cpu_free,
                                        .sample = cpu_sample,
                                        .gradient = cpu_gradient,
                                        .sgd = cpu_sgd,
@@ -236,4 +255,5 @@ const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .group_destroy = cpu_group_destroy,
                                        .group_expand = cpu_group_expand,
                                        .group_step = cpu_group_step,
+                                       .group_wait = cpu_group_wait,
                                        .group_weights = cpu_group_weights};

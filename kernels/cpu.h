@@ -38,11 +38,12 @@ struct hb_group {
 // One build of the arithmetic. Meanings and arguments as in device.h.
 typedef struct hb_cpu_body {
     const char *variant;
-    void (*sample)(const hb_genome *genome, float *h, size_t begin, size_t end);
+    // theta: E floats of scratch where rules are shared.
+    void (*sample)(const hb_genome *genome, float *h, float *theta, size_t begin, size_t end);
     void (*gradient)(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin, size_t end);
     void (*sgd)(float *mean, const float *g, float rate, size_t begin, size_t end);
     void (*adam)(float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin, size_t end);
-    // scratch: (D rounded up to 64) + (N rounded up to 64) floats.
+    // scratch: D and N, each rounded up to 64, and E floats.
     void (*expand)(hb_group *group, int32_t lane, const hb_lane *life, float *scratch, double *sum_of_squares);
     void (*step)(hb_group *group, int32_t lane, const float *observation, float *action);
     void (*weights)(const hb_group *group, int32_t lane, int32_t layer, float *w);

@@ -30,13 +30,54 @@ static inline void normals_block(hb_noise id, uint32_t block, float *restrict ou
 // ---------------------------------------------------------------------------------------------------
 // Search
 
-static void body_sample(const hb_genome *genome, float *h, size_t begin, size_t end) {
+// Numbers [begin, end) of theta, which is h where no rule is shared.
+static void sample_numbers(const hb_genome *genome, float *h, size_t begin, size_t end) {
     const float *mean = genome->mean;
     for (size_t d = begin; d < end; d += HB_NOISE_BLOCK) {
         const size_t n = end - d < HB_NOISE_BLOCK ? end - d : HB_NOISE_BLOCK;
         float noise[HB_NOISE_BLOCK];
         normals_block(genome->noise, (uint32_t)(d / HB_NOISE_BLOCK), noise);
         for (size_t r = 0; r < n; r++) h[d + r] = hb_fma(genome->sigma, noise[r], mean[d + r]);
+    }
+}
+
+// The same where every synapse has its own noise around its rule.
+static void sample_around_rules(const hb_genome *genome, float *h, size_t begin, size_t end) {
+    for (size_t d = begin; d < end; d += HB_NOISE_BLOCK) {
+        const size_t n = end - d < HB_NOISE_BLOCK ? end - d : HB_NOISE_BLOCK;
+        float noise[HB_NOISE_BLOCK];
+        normals_block(genome->noise, (uint32_t)(d / HB_NOISE_BLOCK), noise);
+        for (size_t r = 0; r < n; r++) {
+            const int64_t at = hb_sharing_index(&genome->sharing, genome->sharing.rule, (int64_t)(d + r));
+            h[d + r] = hb_fma(genome->sigma, noise[r], genome->mean[at]);
+        }
+    }
+}
+
+// Every synapse's coefficients from theta, row by row of C.
+static void spread_rules(const hb_sharing *sharing, const float *theta, float *h, size_t begin, size_t end) {
+    const size_t coefficients = (size_t)sharing->n_coefficients;
+    const size_t shared = (size_t)sharing->n_synapses * coefficients, stop = end < shared ? end : shared;
+    size_t d = begin;
+    while (d < stop) {
+        const size_t i = d / coefficients, next = (i + 1) * coefficients < stop ? (i + 1) * coefficients : stop;
+        const float *one = theta + sharing->rule[i] * coefficients;
+        const float *two = sharing->second ? theta + sharing->second[i] * coefficients : NULL;
+        for (; d < next; d++)
+            h[d] = two ? one[d - i * coefficients] + two[d - i * coefficients] : one[d - i * coefficients];
+    }
+    for (; d < end; d++) h[d] = theta[hb_sharing_index(sharing, NULL, (int64_t)d)];
+}
+
+static void body_sample(const hb_genome *genome, float *h, float *theta, size_t begin, size_t end) {
+    const hb_sharing *sharing = &genome->sharing;
+    if (!sharing->rule) {
+        sample_numbers(genome, h, begin, end);
+    } else if (sharing->noise_per_synapse) {
+        sample_around_rules(genome, h, begin, end);
+    } else {
+        sample_numbers(genome, theta, 0, (size_t)sharing->n_numbers);
+        spread_rules(sharing, theta, h, begin, end);
     }
 }
 
@@ -150,7 +191,8 @@ static void expand_row(const hb_group *group, int32_t l, const float *h, const f
         float folded[HB_N_PLANES];
         hb_rule_fold(net->rule, h + (size_t)j * (size_t)net->rule->n_coefficients, folded);
         for (int p = 0; p < HB_N_PLANES; p++)
-            if (net->planes >> p & 1u) *(at += HB_CPU_PAD) = folded[p];
+            if (net->planes >> p & 1u)
+                *(at += HB_CPU_PAD) = net->half_planes ? hb_half_value(hb_half_bits(folded[p])) : folded[p];
     }
 }
 
@@ -159,7 +201,8 @@ static void body_expand(hb_group *group, int32_t lane, const hb_lane *life, floa
     float *memory = group->memory + (size_t)lane * group->layout.lane;
     float *h = scratch;
     float *draws = scratch + ((size_t)net->genome_size + 63) / 64 * 64;
-    body_sample(&life->genome, h, 0, (size_t)net->genome_size);
+    float *theta = draws + ((size_t)net->n_weights + 63) / 64 * 64;
+    body_sample(&life->genome, h, theta, 0, (size_t)net->genome_size);
     if (squares) *squares = sum_of_squares(h, (size_t)net->n_penalised);
     if (!net->rule)
         draws = h;

@@ -1,5 +1,5 @@
-// The CUDA device: table, memory, errors. One stream; calls return when their results are in host memory, or,
-// where they have none, when the work is queued.
+// The CUDA device: table, memory, errors. The search has a stream, where calls return when their results are in host
+// memory, or, where they have none, when the work is queued; every group has its own, where results come with the wait.
 #include "kernels/cuda.h"
 
 #include <cstdlib>
@@ -35,6 +35,7 @@ static hb_status cuda_open(const char *variant, hb_device **out, hb_error *error
     hb_device *device = (hb_device *)calloc(1, sizeof *device);
     if (!device) return hb_fail(error, HB_FAILED, "out of memory opening the cuda device");
     status = HB_CUDA(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
+    if (status == HB_OK) status = HB_CUDA(cudaEventCreateWithFlags(&device->searched, cudaEventDisableTiming));
     if (status != HB_OK) {
         free(device);
         return status;
@@ -45,6 +46,7 @@ static hb_status cuda_open(const char *variant, hb_device **out, hb_error *error
 
 static void cuda_close(hb_device *device) {
     cudaFree(device->scratch);
+    cudaEventDestroy(device->searched);
     cudaStreamDestroy(device->stream);
     free(device);
 }
@@ -93,13 +95,27 @@ static hb_status cuda_download(hb_device *device, float *to, const float *from, 
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
 }
 
+static hb_status cuda_host_alloc(hb_device *device, size_t n, float **out, hb_error *error) {
+    (void)device;
+    *out = NULL;
+    const hb_status status = HB_CUDA(cudaMallocHost((void **)out, (n ? n : 1) * sizeof **out));
+    if (status == HB_OK) memset(*out, 0, n * sizeof **out);
+    return status;
+}
+
+static void cuda_host_free(hb_device *device, float *data) {
+    (void)device;
+    cudaFreeHost(data);
+}
+
 // ---------------------------------------------------------------------------------------------------
 // Groups
 
+// Of the device's memory, genomes of the lives under expansion not counted: a chunk of them is all there ever is.
 static size_t lane_bytes(const hb_net *net) {
     const hb_cuda_net layout = hb_cuda_layout(net);
     const size_t vectors = (size_t)net->layer[0].inputs + (size_t)net->layer[net->n_layers - 1].outputs;
-    return ((size_t)layout.lane + vectors) * sizeof(float) + sizeof(int32_t) + 1;
+    return ((size_t)layout.lane + vectors + HB_NOISE_BLOCK) * sizeof(float) + 3 * sizeof(int32_t) + sizeof(hb_lane);
 }
 
 static size_t cuda_group_bytes(const hb_device *device, const hb_net *net, int32_t lanes) {
@@ -107,23 +123,25 @@ static size_t cuda_group_bytes(const hb_device *device, const hb_net *net, int32
     return (size_t)lanes * lane_bytes(net);
 }
 
-// As many lanes as fit half of the free memory, at most 4096: more would not feed the card better.
+// As many lanes as fit half of the free memory, at most 8192: more would not feed the card better.
 static int32_t cuda_group_size(const hb_device *device, const hb_net *net) {
     (void)device;
     size_t available = 0, total = 0;
     if (cudaMemGetInfo(&available, &total) != cudaSuccess) return 64;
     const size_t lanes = available / 2 / lane_bytes(net);
-    return lanes > 4096 ? 4096 : lanes < 1 ? 1 : (int32_t)lanes;
+    return lanes > 8192 ? 8192 : lanes < 1 ? 1 : (int32_t)lanes;
 }
 
 static void cuda_group_destroy(hb_group *group) {
     if (!group) return;
-    cudaStreamSynchronize(group->device->stream);
-    cudaFree(group->memory);
-    cudaFree(group->steps);
-    cudaFree(group->observation);
-    cudaFree(group->action);
-    cudaFree(group->active);
+    if (group->stream) cudaStreamSynchronize(group->stream);
+    if (group->graph) cudaGraphExecDestroy(group->graph);
+    void *const device[] = {group->memory, group->steps, group->lane,    group->observation, group->action,
+                            group->life,   group->fresh, group->genomes, group->stripes};
+    for (void *memory : device) cudaFree(memory);
+    void *const host[] = {group->host_life, group->host_fresh, group->host_stripes, group->host_lane};
+    for (void *memory : host) cudaFreeHost(memory);
+    if (group->stream) cudaStreamDestroy(group->stream);
     free(group);
 }
 
@@ -131,12 +149,21 @@ static hb_status allocate_group(hb_group *group, hb_error *error) {
     const size_t n = (size_t)group->lanes, lane = (size_t)group->layout.lane;
     const size_t inputs = (size_t)group->layout.inputs[0];
     const size_t outputs = (size_t)group->layout.outputs[group->layout.n_layers - 1];
-    hb_status status = HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)));
+    hb_status status = HB_CUDA(cudaStreamCreateWithFlags(&group->stream, cudaStreamNonBlocking));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->steps, n * sizeof(int32_t)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->lane, n * sizeof(int32_t)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->observation, n * inputs * sizeof(float)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->action, n * outputs * sizeof(float)));
-    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->active, n));
-    cudaStream_t stream = group->device->stream;
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->life, n * sizeof(hb_lane)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->fresh, n * sizeof(int32_t)));
+    const size_t stripes = n * HB_NOISE_BLOCK * sizeof(float);
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->stripes, stripes));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_stripes, stripes));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_life, n * sizeof(hb_lane)));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_fresh, n * sizeof(int32_t)));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_lane, n * sizeof(int32_t)));
+    cudaStream_t stream = group->stream;
     if (status == HB_OK) status = HB_CUDA(cudaMemsetAsync(group->memory, 0, n * lane * sizeof(float), stream));
     if (status == HB_OK) status = HB_CUDA(cudaMemsetAsync(group->steps, 0, n * sizeof(int32_t), stream));
     return status;
@@ -159,34 +186,69 @@ static hb_status cuda_group_create(hb_device *device, const hb_net *net, int32_t
     return HB_OK;
 }
 
-static hb_status cuda_group_expand(hb_group *group, int32_t first, int32_t count, const hb_lane *lane,
-                                   double *sum_of_squares, hb_error *error) {
-    hb_status status = HB_OK;
-    for (int32_t k = 0; k < count && status == HB_OK; k++)
-        status = hb_cuda_expand(group, first + k, &lane[k], sum_of_squares ? &sum_of_squares[k] : NULL, error);
+static hb_status cuda_group_wait(hb_group *group, hb_error *error) {
+    const hb_status status = HB_CUDA(cudaStreamSynchronize(group->stream));
+    if (status == HB_OK) hb_cuda_expanded(group);
+    group->stepping = false;
     return status;
 }
 
-// Actions of resting lanes are left as they are: they travel to the device and back.
-static hb_status cuda_group_step(hb_group *group, int32_t first, int32_t count, const uint8_t *active,
-                                 const float *observation, float *action, hb_error *error) {
-    cudaStream_t stream = group->device->stream;
-    const size_t inputs = (size_t)group->layout.inputs[0];
-    const size_t outputs = (size_t)group->layout.outputs[group->layout.n_layers - 1];
-    const size_t n = (size_t)count, f = (size_t)first;
-    float *actions = group->action + f * outputs;
-    hb_status status = HB_CUDA(cudaMemcpyAsync(group->observation + f * inputs, observation,
-                                               n * inputs * sizeof(float), cudaMemcpyHostToDevice, stream));
-    if (active && status == HB_OK)
-        status = HB_CUDA(cudaMemcpyAsync(group->active + f, active, n, cudaMemcpyHostToDevice, stream));
-    if (active && status == HB_OK)
-        status =
-            HB_CUDA(cudaMemcpyAsync(actions, action, n * outputs * sizeof(float), cudaMemcpyHostToDevice, stream));
-    if (status == HB_OK) status = hb_cuda_step(group, first, count, active != NULL, error);
+// A second expansion, or step, would overwrite what the first one still reads.
+static hb_status cuda_group_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+                                   double *sum_of_squares, hb_error *error) {
+    const hb_status status = group->n_expanding > 0 ? cuda_group_wait(group, error) : HB_OK;
+    return status == HB_OK ? hb_cuda_expand(group, count, lane, life, sum_of_squares, error) : status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Step. A call that comes twice in a row (the steady loop) is recorded as a graph and replayed from then on.
+
+static hb_status queue_step(hb_group *group, const hb_cuda_call *call, hb_error *error) {
+    const size_t n = (size_t)call->count;
+    const size_t inputs = n * (size_t)group->layout.inputs[0] * sizeof(float);
+    const size_t outputs = n * (size_t)group->layout.outputs[group->layout.n_layers - 1] * sizeof(float);
+    cudaStream_t stream = group->stream;
+    hb_status status = HB_CUDA(
+        cudaMemcpyAsync(group->lane, group->host_lane, n * sizeof *group->lane, cudaMemcpyHostToDevice, stream));
     if (status == HB_OK)
         status =
-            HB_CUDA(cudaMemcpyAsync(action, actions, n * outputs * sizeof(float), cudaMemcpyDeviceToHost, stream));
-    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(stream)) : status;
+            HB_CUDA(cudaMemcpyAsync(group->observation, call->observation, inputs, cudaMemcpyHostToDevice, stream));
+    if (status == HB_OK) status = hb_cuda_step(group, call->count, error);
+    if (status == HB_OK)
+        status = HB_CUDA(cudaMemcpyAsync(call->action, group->action, outputs, cudaMemcpyDeviceToHost, stream));
+    return status;
+}
+
+static hb_status record_graph(hb_group *group, const hb_cuda_call *call, hb_error *error) {
+    cudaGraph_t graph = NULL;
+    hb_status status = HB_CUDA(cudaStreamBeginCapture(group->stream, cudaStreamCaptureModeThreadLocal));
+    if (status != HB_OK) return status;
+    status = queue_step(group, call, error);
+    const hb_status ended = HB_CUDA(cudaStreamEndCapture(group->stream, &graph));
+    if (status == HB_OK) status = ended;
+    if (status == HB_OK) status = HB_CUDA(cudaGraphInstantiate(&group->graph, graph, 0));
+    if (graph) cudaGraphDestroy(graph);
+    return status;
+}
+
+static hb_status cuda_group_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
+                                 float *action, hb_error *error) {
+    const hb_cuda_call call = {count, observation, action};
+    const hb_cuda_call &last = group->last;
+    const bool same = last.count == count && last.observation == observation && last.action == action;
+    hb_status status = group->stepping ? cuda_group_wait(group, error) : HB_OK;
+    if (status != HB_OK) return status;
+    memcpy(group->host_lane, lane, (size_t)count * sizeof *lane);
+    group->stepping = true;
+    if (!same && group->graph) {
+        status = HB_CUDA(cudaGraphExecDestroy(group->graph));
+        group->graph = NULL;
+    }
+    group->last = call;
+    if (status != HB_OK) return status;
+    if (!same) return queue_step(group, &call, error);
+    if (!group->graph) status = record_graph(group, &call, error);
+    return status == HB_OK ? HB_CUDA(cudaGraphLaunch(group->graph, group->stream)) : status;
 }
 
 extern "C" const hb_device_table hb_cuda_device = {
@@ -203,6 +265,8 @@ extern "C" const hb_device_table hb_cuda_device = {
     .free = cuda_free,
     .upload = cuda_upload,
     .download = cuda_download,
+    .host_alloc = cuda_host_alloc,
+    .host_free = cuda_host_free,
     .sample = hb_cuda_sample,
     .gradient = hb_cuda_gradient,
     .sgd = hb_cuda_sgd,
@@ -211,5 +275,6 @@ extern "C" const hb_device_table hb_cuda_device = {
     .group_destroy = cuda_group_destroy,
     .group_expand = cuda_group_expand,
     .group_step = cuda_group_step,
+    .group_wait = cuda_group_wait,
     .group_weights = hb_cuda_weights,
 };

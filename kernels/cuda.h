@@ -8,17 +8,18 @@
 #include <cuda_runtime.h>
 
 struct hb_device {
-    cudaStream_t stream;
-    float *scratch; // device memory for launchers, grown on demand; one use at a time
+    cudaStream_t stream;  // of the search; groups have their own
+    cudaEvent_t searched; // when the search last wrote what groups read
+    float *scratch;       // device memory for launchers, grown on demand; one use at a time
     size_t scratch_bytes;
 };
 
 // The network as kernels see it: numbers only. Offsets count floats from a lane's start: for each layer and input i a
-// row of w[O'], then of each plane that the rule has, O' = O rounded up to 8 (one sector of 32 bytes).
+// row of w[O'], then of each plane that the rule has [O'], as floats or as halves; O' is O rounded up to a sector.
 typedef struct {
     int32_t n_layers, n_coefficients;
     uint32_t planes;
-    bool plastic, normalise;
+    bool plastic, normalise, half;
     hb_draw draw;
     int8_t a, b, c, d_in, d_out, eta;
     int32_t inputs[HB_MAX_LAYERS], outputs[HB_MAX_LAYERS], padded[HB_MAX_LAYERS], row[HB_MAX_LAYERS];
@@ -33,17 +34,63 @@ typedef struct {
     int64_t n_weights, n_penalised, genome_size;
 } hb_cuda_net;
 
+// A step over the first `count` rows, between these buffers: the same call as the last one is replayed as a graph.
+typedef struct {
+    int32_t count;
+    const float *observation;
+    float *action;
+} hb_cuda_call;
+
 struct hb_group {
     hb_device *device;
     hb_net net;
     hb_cuda_net layout;
     int32_t lanes;
-    float *memory;      // (lanes, layout.lane)
-    int32_t *steps;     // (lanes)
-    float *observation; // (lanes, I)
-    float *action;      // (lanes, O)
-    uint8_t *active;    // (lanes)
+    cudaStream_t stream;
+    float *memory;             // (lanes, layout.lane)
+    int32_t *steps;            // (lanes)
+    int32_t *lane, *host_lane; // (lanes): of the rows under way; the host's are pinned
+    float *observation;        // (lanes, I), by row
+    float *action;             // (lanes, O), by row
+    // Expansion: lives and their lanes, on both sides; genomes of a chunk of them; stripes of their sums of squares.
+    hb_lane *life, *host_life;     // (lanes); the host's are pinned
+    int32_t *fresh, *host_fresh;   // (lanes)
+    float *genomes;                // (chunk, stride); or one layer's weights
+    size_t genomes_bytes;          // grown on demand
+    float *stripes, *host_stripes; // (lanes, 64)
+    double *sum_of_squares;        // where the caller wants the sums, or NULL
+    int32_t n_expanding;           // lives since the last wait
+    bool stepping;                 // since the last wait
+    hb_cuda_call last;
+    cudaGraphExec_t graph; // of `last`, or NULL
 };
+
+// Element of normal `part` (0..3) of Philox counter c: see scalar.h, "Numbered noise".
+HB_HD size_t hb_cuda_element(size_t counter, uint32_t part) {
+    return counter / 16 * HB_NOISE_BLOCK + part * 16 + counter % 16;
+}
+
+// The four normals of one Philox block.
+HB_HD void hb_cuda_normals(hb_noise id, size_t counter, float normal[4]) {
+    const hb_philox_block b = hb_noise_words(id, (uint32_t)counter);
+    hb_normal_pair(b.word[0], b.word[1], &normal[0], &normal[1]);
+    hb_normal_pair(b.word[2], b.word[3], &normal[2], &normal[3]);
+}
+
+// The four numbers of a Philox counter, of theta or of the genome (ops.h, "Sample"), those below `end`.
+HB_HD void hb_cuda_numbers(const hb_genome &genome, float *out, size_t counter, size_t end) {
+    if (hb_cuda_element(counter, 0) >= end) return;
+    float normal[4];
+    hb_cuda_normals(genome.noise, counter, normal);
+    const hb_sharing &sharing = genome.sharing;
+    for (uint32_t part = 0; part < 4; part++) {
+        const size_t d = hb_cuda_element(counter, part);
+        if (d >= end) continue;
+        const bool around = sharing.rule && sharing.noise_per_synapse;
+        const int64_t at = around ? hb_sharing_index(&sharing, sharing.rule, (int64_t)d) : (int64_t)d;
+        out[d] = hb_fma(genome.sigma, normal[part], genome.mean[at]);
+    }
+}
 
 // HB_OK, or HB_FAILED with the operation, file and line of a failed CUDA call.
 hb_status hb_cuda_check(cudaError_t result, const char *what, const char *file, int line, hb_error *error);
@@ -63,8 +110,10 @@ hb_status hb_cuda_sgd(hb_device *device, float *mean, const float *g, float rate
 hb_status hb_cuda_adam(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin,
                        size_t end, hb_error *error);
 hb_cuda_net hb_cuda_layout(const hb_net *net);
-hb_status hb_cuda_expand(hb_group *group, int32_t lane, const hb_lane *life, double *sum_of_squares, hb_error *error);
-hb_status hb_cuda_step(hb_group *group, int32_t first, int32_t count, bool some_rest, hb_error *error);
+hb_status hb_cuda_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+                         double *sum_of_squares, hb_error *error);
+void hb_cuda_expanded(hb_group *group); // the stream is idle: hands out the sums of squares
+hb_status hb_cuda_step(hb_group *group, int32_t count, hb_error *error);
 hb_status hb_cuda_weights(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
 
 extern "C" const hb_device_table hb_cuda_device;

@@ -4,6 +4,10 @@
 // Unless said otherwise a function returns HB_OK, or a status with one line in *error (nullable), and pointers to
 // device memory come from `alloc`. On a device with `host_parallel` the operations on disjoint ranges (of elements
 // or of lanes) may be called at the same time from several threads; that is how the host spreads them.
+//
+// Groups work on their own time: group_expand and group_step only queue their work, in order, and what they were given
+// in host memory belongs to the device until group_wait. So a second group is served while the first one's
+// environments step. (Where host_parallel the work is done on return.)
 #ifndef HB_DEVICE_H
 #define HB_DEVICE_H
 
@@ -39,6 +43,9 @@ typedef struct {
     void (*free)(hb_device *device, float *data);
     hb_status (*upload)(hb_device *device, float *to, const float *from, size_t n, hb_error *error);
     hb_status (*download)(hb_device *device, float *to, const float *from, size_t n, hb_error *error);
+    // Host memory that the device copies to and from at its best (pinned), zeroed. host_free accepts NULL.
+    hb_status (*host_alloc)(hb_device *device, size_t n, float **out, hb_error *error);
+    void (*host_free)(hb_device *device, float *data);
 
     // Elements [begin, end) of a sample into h[begin..end); begin is a multiple of 64, h is the whole (D) array.
     hb_status (*sample)(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
@@ -54,15 +61,17 @@ typedef struct {
     // A group of `lanes` lanes of the network; the caller destroys it. *net is copied.
     hb_status (*group_create)(hb_device *device, const hb_net *net, int32_t lanes, hb_group **group, hb_error *error);
     void (*group_destroy)(hb_group *group);
-    // Starts the lives lane[0..count) in the group's lanes first..first+count. Nullable: sum_of_squares
-    // (count), host memory, receives the sum of squares of the penalised part of each genome.
-    hb_status (*group_expand)(hb_group *group, int32_t first, int32_t count, const hb_lane *lane,
+    // Starts life k in lane lane[k], for k in [0, count). Nullable: sum_of_squares (count), host memory, receives the
+    // sum of squares of the penalised part of each genome.
+    hb_status (*group_expand)(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
                               double *sum_of_squares, hb_error *error);
-    // One step of the lanes first..first+count: observation (count, I of the first layer) to action (count, O
-    // of the last layer), both in host memory. Nullable: active (count); lanes where it is 0 rest.
-    hb_status (*group_step)(hb_group *group, int32_t first, int32_t count, const uint8_t *active,
-                            const float *observation, float *action, hb_error *error);
-    // The weights of one layer of one lane after the update of its last step: w (I, O), host memory.
+    // One step of the lanes lane[0..count), each named once: observation (count, I of the first layer) to action
+    // (count, O of the last layer), all in host memory.
+    hb_status (*group_step)(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
+                            float *action, hb_error *error);
+    // Returns when all that was queued is done: its results stand in host memory. Errors of queued work come here.
+    hb_status (*group_wait)(hb_group *group, hb_error *error);
+    // The weights of one layer of one lane after the update of its last step: w (I, O), host memory. Waits.
     hb_status (*group_weights)(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
 } hb_device_table;
 

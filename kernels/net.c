@@ -118,7 +118,7 @@ float hb_initialiser_scale(const hb_initialiser *init, int32_t inputs, int32_t o
 }
 
 hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
-    *net = (hb_net){.n_layers = def->n_hidden + 1, .normalise = def->normalise};
+    *net = (hb_net){.n_layers = def->n_hidden + 1, .normalise = def->normalise, .half_planes = def->half_planes};
     if (def->n_hidden < 0 || def->n_hidden > HB_MAX_LAYERS - 1)
         return hb_fail(error, HB_BAD_INPUT, "policy.hidden: expected 0 to %d layers, found %d", HB_MAX_LAYERS - 1,
                        def->n_hidden);

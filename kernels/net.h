@@ -45,7 +45,8 @@ uint32_t hb_rule_planes(const hb_rule *rule);
 
 // Folds one synapse's coefficients h[C] into its planes:
 //   a = eta A,  b = eta B,  c = eta C,  d = eta D_in + D_out        (eta = 1, D = 0 where absent)
-// so that every rule is  dw = (a pre + c) post + (b pre + d). Each product is rounded once.
+// so that every rule is  dw = (a pre + c) post + (b pre + d). Each product is rounded once, then, where the network
+// has half_planes, each plane to half precision.
 HB_HD void hb_rule_fold(const hb_rule *rule, const float *h, float planes[HB_N_PLANES]) {
     const float eta = rule->eta >= 0 ? h[rule->eta] : 1.0f;
     planes[HB_PLANE_A] = rule->a >= 0 ? eta * h[rule->a] : 0.0f;
@@ -100,6 +101,7 @@ typedef struct {
     bool normalise;      // w <- w / max|w| per layer after every update
     const hb_initialiser *init;
     uint32_t planes;     // which planes the rule has
+    bool half_planes;    // planes are rounded to half precision; a device may keep them so
     int64_t n_weights;   // N
     int64_t n_penalised; // coefficients (static: weights): the part of the genome that L2 looks at
     int64_t genome_size; // D
@@ -113,6 +115,7 @@ typedef struct {
     hb_activation last; // the others are tanh
     const char *rule;   // NULL or "": static
     bool normalise;
+    bool half_planes;
     const char *init; // ignored where static
 } hb_net_def;
 

@@ -6,11 +6,16 @@
 //
 // Sample (learning.md sections 4, 5). An individual's genome, for d in [0, D):
 //     h_d = fma(sigma, eps_d, mean_d)              eps = the normals of `noise`; sigma < 0 is the antithetic twin
+// Where rules are shared, coefficient c of synapse i is, with k_i and k'_i the maps and C coefficients a rule:
+//     theta_e = fma(sigma, eps_e, mean_e)          for e in [0, E): K rules of C, then the evolved weights
+//     h_ic = theta_{k_i c}                         or theta_{k_i c} + theta_{k'_i c} where there is a second map
+//     h_ic = fma(sigma, eps_{i C + c}, mean_{k_i c})   instead, where every synapse has its own noise
+// and what follows the N C coefficients in the genome (evolved weights) follows the K C numbers in theta.
 // Its sum of squares, for the L2 penalty, over the first n_penalised elements: 64 stripes
 //     q_r = fma(h_d, h_d, q_r)                     for ascending d with d % 64 = r, from +0
 //     sum = ((q_0 + q_1) + q_2) + ...              in float64
 //
-// Expand. Folds h into planes (hb_rule_fold) and draws the episode's weights; number e of the sequence `weights` is for
+// Expand. Folds h into planes (hb_rule_fold), of half precision where the network says so, and draws the episode's weights; number e of the sequence `weights` is for
 // element e of w[I][O] of all layers in a row:
 //     uniform   w = fma(u_e, 2 s, -s)              u = (word >> 8) / 2^24
 //     normal    w = s n_e
@@ -45,11 +50,36 @@
 
 #include <stddef.h>
 
+// Rules that synapses share: all zero where every synapse has its own. Pointers are to the device's memory.
+typedef struct {
+    const uint32_t *rule;   // (N): k_i, in [0, n_rules)
+    const uint32_t *second; // (N): k'_i; NULL: one map
+    int64_t n_synapses;     // N
+    int64_t n_numbers;      // E
+    int32_t n_rules, n_coefficients;
+    bool noise_per_synapse; // with one map only
+} hb_sharing;
+
+// Which number of theta is number d of the genome, by that map.
+HB_HD int64_t hb_sharing_index(const hb_sharing *sharing, const uint32_t *map, int64_t d) {
+    const int64_t coefficients = sharing->n_coefficients, shared = sharing->n_synapses * coefficients;
+    if (d >= shared) return d - shared + sharing->n_rules * coefficients;
+    return map[d / coefficients] * coefficients + d % coefficients;
+}
+
+// Number d of the genome from theta.
+HB_HD float hb_sharing_value(hb_sharing sharing, const float *theta, int64_t d) {
+    const float one = theta[hb_sharing_index(&sharing, sharing.rule, d)];
+    if (!sharing.second || d >= sharing.n_synapses * sharing.n_coefficients) return one;
+    return one + theta[hb_sharing_index(&sharing, sharing.second, d)];
+}
+
 // An individual: where the search distribution is and which noise makes it. sigma = 0 is the mean itself.
 typedef struct {
-    const float *mean; // (D), in the device's memory
+    const float *mean; // (E), in the device's memory
     float sigma;
     hb_noise noise;
+    hb_sharing sharing;
 } hb_genome;
 
 // A life: an individual and the random numbers of its initial weights.

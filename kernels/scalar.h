@@ -53,6 +53,36 @@ HB_HD float hb_sqrt(float x) {
 }
 
 // ---------------------------------------------------------------------------------------------------
+// IEEE half precision, as bits
+
+// The nearest half, ties to even; beyond 65504 it is infinite, NaN stays NaN.
+HB_HD uint16_t hb_half_bits(float x) {
+    const uint32_t sign = hb_bits(x) >> 16 & 0x8000u, magnitude = hb_bits(x) & 0x7fffffffu;
+    // Adding 1/2 leaves a subnormal half in the lower bits, rounded by the addition itself.
+    const uint32_t subnormal = hb_bits(hb_from_bits(magnitude) + 0.5f) - 0x3f000000u;
+    const uint32_t normal = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
+    const uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
+    return (uint16_t)(sign | (magnitude >= 0x47800000u ? special : magnitude < 0x38800000u ? subnormal : normal));
+}
+
+// The number that a half stands for, exactly.
+HB_HD float hb_half_value(uint16_t half) {
+#ifdef __CUDA_ARCH__
+    float value; // one instruction there
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half));
+    return value;
+#else
+    const uint32_t sign = (uint32_t)(half & 0x8000u) << 16, shifted = (uint32_t)(half & 0x7fffu) << 13;
+    const uint32_t exponent = shifted & 0x0f800000u, rebased = shifted + 0x38000000u;
+    const float subnormal = hb_from_bits(rebased + 0x00800000u) - 6.103515625e-05f;
+    const uint32_t bits = exponent == 0x0f800000u ? rebased + 0x38000000u
+                          : exponent == 0         ? hb_bits(subnormal)
+                                                  : rebased;
+    return hb_from_bits(bits | sign);
+#endif
+}
+
+// ---------------------------------------------------------------------------------------------------
 // exp, expm1, tanh
 
 // Adding and subtracting 1.5 * 2^23 rounds |x| < 2^22 to the nearest integer, ties to even.
@@ -222,7 +252,8 @@ enum {
     HB_STREAM_START = 2,        // where the search starts
     HB_STREAM_WEIGHTS = 3,      // initial weights of an episode
     HB_STREAM_WEIGHTS_MASK = 4, // which of them are zero (initialiser "sparse")
-    HB_STREAM_RESET = 5         // resets of the environment
+    HB_STREAM_RESET = 5,        // resets of the environment
+    HB_STREAM_ASSIGNMENT = 6    // which synapse has which shared rule
 };
 
 // Elements come in blocks of 64: element i is word (i % 64) / 16 of the Philox block number

@@ -7,40 +7,34 @@ static unsigned blocks_for(size_t n) {
     return (unsigned)((n + THREADS - 1) / THREADS);
 }
 
-// Element of normal `part` (0..3) of Philox counter c: see scalar.h, "Numbered noise".
-HB_HD size_t element_of(size_t counter, uint32_t part) {
-    return counter / 16 * HB_NOISE_BLOCK + part * 16 + counter % 16;
-}
-
-// The four normals of one Philox block.
-HB_HD void normals_of(hb_noise id, size_t counter, float normal[4]) {
-    const hb_philox_block b = hb_noise_words(id, (uint32_t)counter);
-    hb_normal_pair(b.word[0], b.word[1], &normal[0], &normal[1]);
-    hb_normal_pair(b.word[2], b.word[3], &normal[2], &normal[3]);
-}
-
 // ---------------------------------------------------------------------------------------------------
 // Sample: a thread per Philox counter makes four elements, 16 apart, so 16 neighbouring threads write 64
 // bytes in a row.
 
-__global__ void sample_kernel(hb_genome genome, float *h, size_t first_counter, size_t end) {
-    const size_t counter = first_counter + (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (element_of(counter, 0) >= end) return;
-    float normal[4];
-    normals_of(genome.noise, counter, normal);
-    for (uint32_t part = 0; part < 4; part++) {
-        const size_t d = element_of(counter, part);
-        if (d < end) h[d] = hb_fma(genome.sigma, normal[part], genome.mean[d]);
-    }
+// Where rules are shared and the noise is theirs, `out` receives theta, else elements [begin, end) of the genome.
+__global__ void sample_kernel(hb_genome genome, float *out, size_t first_counter, size_t end) {
+    hb_cuda_numbers(genome, out, first_counter + (size_t)blockIdx.x * THREADS + threadIdx.x, end);
+}
+
+__global__ void gather_kernel(hb_sharing sharing, const float *theta, float *h, size_t begin, size_t end) {
+    const size_t d = begin + (size_t)blockIdx.x * THREADS + threadIdx.x;
+    if (d < end) h[d] = hb_sharing_value(sharing, theta, (int64_t)d);
 }
 
 hb_status hb_cuda_sample(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
                          hb_error *error) {
-    const size_t first = begin / HB_NOISE_BLOCK * 16;
-    const size_t counters = (end - begin + HB_NOISE_BLOCK - 1) / HB_NOISE_BLOCK * 16;
-    if (counters == 0) return HB_OK;
-    sample_kernel<<<blocks_for(counters), THREADS, 0, device->stream>>>(*genome, h, first, end);
-    return HB_CUDA_LAUNCHED("sample");
+    if (begin >= end) return HB_OK;
+    const bool theta = genome->sharing.rule && !genome->sharing.noise_per_synapse;
+    const size_t from = theta ? 0 : begin, to = theta ? (size_t)genome->sharing.n_numbers : end;
+    float *out = h;
+    hb_status status = theta ? hb_cuda_scratch(device, to * sizeof *out, &out, error) : HB_OK;
+    if (status != HB_OK) return status;
+    const size_t counters = (to - from + HB_NOISE_BLOCK - 1) / HB_NOISE_BLOCK * 16;
+    sample_kernel<<<blocks_for(counters), THREADS, 0, device->stream>>>(*genome, out, from / HB_NOISE_BLOCK * 16, to);
+    status = HB_CUDA_LAUNCHED("sample");
+    if (status != HB_OK || !theta) return status;
+    gather_kernel<<<blocks_for(end - begin), THREADS, 0, device->stream>>>(genome->sharing, out, h, begin, end);
+    return HB_CUDA_LAUNCHED("gather");
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -50,16 +44,16 @@ hb_status hb_cuda_sample(hb_device *device, const hb_genome *genome, float *h, s
 __global__ void gradient_kernel(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t first_counter,
                                 size_t end) {
     const size_t counter = first_counter + (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (element_of(counter, 0) >= end) return;
+    if (hb_cuda_element(counter, 0) >= end) return;
     float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     for (int32_t k = 0; k < n_terms; k++) {
         float normal[4];
         noise.individual = (uint32_t)k;
-        normals_of(noise, counter, normal);
+        hb_cuda_normals(noise, counter, normal);
         for (int part = 0; part < 4; part++) sum[part] = hb_fma(z[k], normal[part], sum[part]);
     }
     for (uint32_t part = 0; part < 4; part++) {
-        const size_t d = element_of(counter, part);
+        const size_t d = hb_cuda_element(counter, part);
         if (d < end) g[d] = sum[part];
     }
 }

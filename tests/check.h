@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <math.h>
 
 // |a - b| <= tolerance, or the test fails and says where and by how much.
 #define check_close(a, b, tolerance)                                                                                 \
@@ -27,5 +28,13 @@
             fail();                                                                                                  \
         }                                                                                                            \
     } while (0)
+
+// x rounded to half precision, ties to even, from the format's definition alone.
+static inline double nearest_half(double x) {
+    if (x == 0 || !isfinite(x)) return x;
+    const int exponent = ilogb(x) < -14 ? -14 : ilogb(x);
+    const double quantum = ldexp(1.0, exponent - 10), rounded = rint(x / quantum) * quantum;
+    return fabs(rounded) > 65504 ? copysign((double)INFINITY, x) : rounded;
+}
 
 #endif

@@ -56,6 +56,7 @@ static scene *open_scene(const char *optimiser, bool antithetic, int64_t populat
                                 .device = "cpu",
                                 .variant = "auto",
                                 .search = "normal",
+                                .start_scale = 1,
                                 .optimiser = "",
                                 .shaping = "ranks",
                                 .start = "normal",

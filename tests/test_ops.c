@@ -8,7 +8,6 @@
 #include "tests/cuda_on_cpu/ptx.h"
 #endif
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,7 +87,7 @@ static void sample_is_mean_plus_noise(void **state) {
             float *mean = floats(size + 16), *h = floats(size + 16); // 16 numbers of guard
             for (size_t d = 0; d < size + 16; d++) mean[d] = (float)d, h[d] = -7.0f;
             float *there = uploaded(&list[k], mean, size + 16), *result = uploaded(&list[k], h, size + 16);
-            const hb_genome genome = {there, -0.25f, noise_id};
+            const hb_genome genome = {.mean = there, .sigma = -0.25f, .noise = noise_id};
             check_ok(list[k].table->sample(list[k].device, &genome, result, 0, size, NULL), (hb_error){"sample"});
             download(&list[k], h, result, size + 16);
             list[k].table->free(list[k].device, there);
@@ -99,6 +98,82 @@ static void sample_is_mean_plus_noise(void **state) {
             free(mean);
             free(h);
         }
+    close_all(list, n);
+}
+
+// Shared rules, against the definition; every device expands a life from the same numbers.
+static void shared_rules(void **state) {
+    (void)state;
+    enum { RULES = 7, C = 5 };
+    opened list[8];
+    const int n = open_all(list);
+    hb_net net;
+    const hb_net_def def = {.inputs = 6, .outputs = 11, .last = HB_TANH, .rule = "ABCD_lr", .init = "coevolve"};
+    assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
+    const size_t size = (size_t)net.genome_size, synapses = (size_t)net.n_weights, numbers = RULES * C + synapses;
+    assert_int_equal(size, 6 * 11 * 6);
+    uint32_t map[2][66];
+    for (uint32_t i = 0; i < 66; i++) map[0][i] = i * 5 % RULES, map[1][i] = i * i % RULES;
+    for (int how = 0; how < 3; how++) { // one map, two maps, noise per synapse
+        uint64_t first = 0;
+        for (int k = 0; k < n; k++) {
+            hb_error error = {""};
+            float *mean = floats(numbers), *h = floats(size);
+            for (size_t e = 0; e < numbers; e++) mean[e] = (float)e;
+            float *there = uploaded(&list[k], mean, numbers), *result = uploaded(&list[k], h, size);
+            float *maps[2];
+            for (int m = 0; m < 2; m++) {
+                float bits[66];
+                memcpy(bits, map[m], sizeof bits);
+                maps[m] = uploaded(&list[k], bits, synapses);
+            }
+            const hb_genome genome = {.mean = there,
+                                      .sigma = 0.25f,
+                                      .noise = noise_id,
+                                      .sharing = {.rule = (const uint32_t *)maps[0],
+                                                  .second = how == 1 ? (const uint32_t *)maps[1] : NULL,
+                                                  .n_synapses = (int64_t)synapses,
+                                                  .n_numbers = (int64_t)numbers,
+                                                  .n_rules = RULES,
+                                                  .n_coefficients = C,
+                                                  .noise_per_synapse = how == 2}};
+            check_ok(list[k].table->sample(list[k].device, &genome, result, 0, 64, &error), error);
+            check_ok(list[k].table->sample(list[k].device, &genome, result, 64, size, &error), error);
+            download(&list[k], h, result, size);
+            double squares = 0;
+            for (size_t d = 0; d < size; d++) {
+                const size_t i = d / C, c = d % C;
+                const size_t e = i < synapses ? map[0][i] * C + c : RULES * C + d - synapses * C;
+                float expected = fmaf(0.25f, hb_noise_normal(noise_id, how == 2 ? d : e), mean[e]);
+                if (how == 1 && i < synapses) {
+                    const size_t other = map[1][i] * C + c;
+                    expected += fmaf(0.25f, hb_noise_normal(noise_id, other), mean[other]);
+                }
+                assert_true(h[d] == expected);
+                if (i < synapses) squares += (double)h[d] * (double)h[d];
+            }
+            hb_group *group;
+            float w[66];
+            double sum[3];
+            check_ok(list[k].table->group_create(list[k].device, &net, 3, &group, &error), error);
+            const hb_lane life = {genome, weights_id};
+            const hb_lane lives[3] = {life, life, life};
+            const int32_t lanes[3] = {2, 0, 1};
+            check_ok(list[k].table->group_expand(group, 3, lanes, lives, sum, &error), error);
+            check_ok(list[k].table->group_wait(group, &error), error);
+            check_close(sum[2], squares, 1e-5 * squares);
+            check_ok(list[k].table->group_weights(group, 1, 0, w, &error), error);
+            for (size_t i = 0; i < synapses; i++) assert_true(w[i] == h[synapses * C + i]);
+            const uint64_t bits = hash(hash(1, h, size), (const float *)sum, 6);
+            if (k == 0) first = bits;
+            assert_true(bits == first);
+            list[k].table->group_destroy(group);
+            float *const all[] = {there, result, maps[0], maps[1]};
+            for (int a = 0; a < 4; a++) list[k].table->free(list[k].device, all[a]);
+            free(mean);
+            free(h);
+        }
+    }
     close_all(list, n);
 }
 
@@ -201,11 +276,16 @@ typedef struct {
     float *w[HB_MAX_LAYERS]; // (I, O), now
 } oracle;
 
-static double plane(const hb_rule *rule, const float *h, int which) {
+static double plane(const hb_net *net, const float *h, int which) {
+    const hb_rule *rule = net->rule;
     const double eta = rule->eta >= 0 ? (double)h[rule->eta] : 1.0;
     const int at = which == 0 ? rule->a : which == 1 ? rule->b : rule->c;
-    if (which < 3) return at >= 0 ? eta * (double)h[at] : 0.0;
-    return (rule->d_in >= 0 ? eta * (double)h[rule->d_in] : 0.0) + (rule->d_out >= 0 ? (double)h[rule->d_out] : 0.0);
+    double value = at >= 0 ? eta * (double)h[at] : 0.0;
+    if (which == 3)
+        value =
+            (rule->d_in >= 0 ? eta * (double)h[rule->d_in] : 0.0) + (rule->d_out >= 0 ? (double)h[rule->d_out] : 0.0);
+    // The definition rounds to float first, which decides ties; one product and one sum are exact enough in double.
+    return net->half_planes ? nearest_half((double)(float)value) : value;
 }
 
 static double activation(hb_activation f, double x) {
@@ -240,7 +320,8 @@ static bounded update(const oracle *o, int32_t l, size_t e, bounded pre, bounded
     const double w = (double)o->w[l][e];
     if (!rule) return (bounded){w, 0};
     const float *h = o->genome + o->net.layer[l].genome_offset + (int64_t)e * rule->n_coefficients;
-    const double a = plane(rule, h, 0), b = plane(rule, h, 1), c = plane(rule, h, 2), d = plane(rule, h, 3);
+    const double a = plane(&o->net, h, 0), b = plane(&o->net, h, 1), c = plane(&o->net, h, 2),
+                 d = plane(&o->net, h, 3);
     const double size =
         fabs(w) + fabs(a * pre.value * post.value) + fabs(b * pre.value) + fabs(c * post.value) + fabs(d);
     const double error = fabs(a * post.value + b) * pre.error + fabs(a * pre.value + c) * post.error;
@@ -296,16 +377,19 @@ static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
     o->genome = floats(size);
     for (size_t k = 0; k < size; k++) o->genome[k] = 0.3f * hb_noise_normal(weights_id, k);
     o->mean = uploaded(d, o->genome, size);
-    const hb_genome genome = {o->mean, 0.1f, noise_id};
+    const hb_genome genome = {.mean = o->mean, .sigma = 0.1f, .noise = noise_id};
     float *sampled = uploaded(d, o->genome, size);
     check_ok(d->table->sample(d->device, &genome, sampled, 0, size, &error), error);
     download(d, o->genome, sampled, size);
     d->table->free(d->device, sampled);
     hb_group *group;
     check_ok(d->table->group_create(d->device, net, LANES, &group, &error), error);
-    const hb_lane lanes[2] = {{{o->mean, -0.1f, noise_id}, weights_id}, {genome, weights_id}};
+    const hb_lane lanes[2] = {{{.mean = o->mean, .sigma = -0.1f, .noise = noise_id}, weights_id},
+                              {genome, weights_id}};
     double squares[2], expected = 0;
-    check_ok(d->table->group_expand(group, 0, 2, lanes, squares, &error), error);
+    const int32_t both[2] = {0, 1}, swapped[2] = {1, 0};
+    check_ok(d->table->group_expand(group, 2, both, lanes, squares, &error), error);
+    check_ok(d->table->group_wait(group, &error), error);
     for (int64_t k = 0; k < net->n_penalised; k++) expected += (double)o->genome[k] * (double)o->genome[k];
     check_close(squares[1], expected, 1e-5 * expected);
     uint64_t bits = 1;
@@ -319,11 +403,12 @@ static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
         for (size_t i = 0; i < 2 * inputs; i++)
             x[i] = t == 3 ? (i % 2 ? 5.0f : -5.0f) : hb_noise_normal(noise_id, (uint64_t)t * 2 * inputs + i);
         for (size_t j = 0; j < 2 * outputs + 16; j++) action[j] = -7.0f;
-        const uint8_t active[2] = {t != 2, 1}; // lane 0 rests once: lane 1 must not notice
-        check_ok(d->table->group_step(group, 0, 2, active, x, action, &error), error);
-        for (size_t j = 2 * outputs; j < 2 * outputs + 16; j++) assert_true(action[j] == -7.0f);
-        if (t == 2) assert_true(action[0] == -7.0f);
-        check_step(o, d->table, group, 1, x + inputs, action + outputs, worst);
+        // Lane 0 rests once, and the rows change places once: lane 1 must not notice.
+        const int32_t count = t == 2 ? 1 : 2, row = t == 2 || t == 4 ? 0 : 1;
+        check_ok(d->table->group_step(group, count, row ? both : swapped, x, action, &error), error);
+        check_ok(d->table->group_wait(group, &error), error);
+        for (size_t j = (size_t)count * outputs; j < 2 * outputs + 16; j++) assert_true(action[j] == -7.0f);
+        check_step(o, d->table, group, 1, x + (size_t)row * inputs, action + (size_t)row * outputs, worst);
         bits = hash(bits, action, 2 * outputs);
         for (int32_t l = 0; l < net->n_layers; l++)
             bits = hash(bits, o->w[l], (size_t)net->layer[l].inputs * (size_t)net->layer[l].outputs);
@@ -359,12 +444,14 @@ static void steps_of_every_rule(void **state) {
     double worst = 0;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int32_t r = -1; r < hb_n_rules; r++)
-            for (int normalise = 0; normalise < 2; normalise++) {
+            for (int how = 0; how < 3; how++) {
                 if (getenv("HB_QUICK") && (s == 1 || s > 3 || (r >= 0 && r % 3))) continue;
+                if (how == 2 && (s == 1 || s == 5 || r < 0 || r % 2)) continue;
                 hb_net_def def = shapes[s];
                 def.rule = r < 0 ? NULL : hb_rules[r].name;
                 def.init = "xa_uni_big";
-                def.normalise = normalise;
+                def.normalise = how == 1;
+                def.half_planes = how == 2;
                 uint64_t first = 0;
                 for (int k = 0; k < n; k++) {
                     const uint64_t bits = live(&list[k], &def, &worst);
@@ -376,6 +463,72 @@ static void steps_of_every_rule(void **state) {
     print_message("largest error: %.2f of the tolerance\n", worst);
     assert_true(worst > 0.001); // the oracle is not the code under test
     close_all(list, n);
+}
+
+// Groups work on their own time: calls without a wait between them, two groups at once, more lives than a chunk of them
+// holds, lanes in any order, right behind a search step that nobody waited for. The CPU device, which does everything at
+// once, says what must come out.
+static void groups_work_on_their_own_time(void **state) {
+    (void)state;
+    enum { MANY = 70, CALLS = 5, BUFFERS = 4 };
+    static const int buffer[CALLS] = {0, 1, 1, 2, 3}; // the third call is the second one again
+    opened list[8];
+    const int n = open_all(list);
+    const hb_net_def def = {.inputs = 2, .outputs = 3, .last = HB_TANH, .rule = "A", .init = "coevolve"};
+    hb_net net;
+    assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
+    const size_t size = (size_t)net.genome_size;
+    uint64_t last = 0;
+    for (int k = n - 1; k >= 0; k--) { // the CPU first
+        const hb_device_table *table = list[k].table;
+        hb_error error = {""};
+        float ones[12], mean_now[12] = {0};
+        for (size_t d = 0; d < size; d++) ones[d] = 1.0f;
+        float *mean = uploaded(&list[k], mean_now, size), *g = uploaded(&list[k], ones, size);
+        check_ok(table->sgd(list[k].device, mean, g, 0.5f, 0, size, &error), error);
+        hb_group *group[2];
+        hb_lane life[MANY];
+        double squares[2][MANY];
+        int32_t lane[2][MANY];
+        float x[2][2 * MANY], action[2][BUFFERS][3 * MANY];
+        for (int a = 0; a < MANY; a++) {
+            life[a] = (hb_lane){{.mean = mean, .sigma = 0.5f, .noise = noise_id}, weights_id};
+            life[a].genome.noise.individual = (uint32_t)a;
+            lane[0][a] = a, lane[1][a] = (a * 27 + 5) % MANY;
+        }
+        for (int t = 0; t < 2; t++)
+            for (int a = 0; a < 2 * MANY; a++) x[t][a] = hb_noise_normal(weights_id, (uint64_t)(t * 2 * MANY + a));
+        for (int b = 0; b < 2; b++)
+            check_ok(table->group_create(list[k].device, &net, MANY, &group[b], &error), error);
+        check_ok(table->group_expand(group[0], MANY, lane[1], life, squares[0], &error), error);
+        for (int a = 0; a < MANY; a += MANY / 2)
+            check_ok(table->group_expand(group[1], MANY / 2, lane[0] + a, life + a, squares[1] + a, &error), error);
+        for (int t = 0; t < CALLS; t++)
+            for (int b = 0; b < 2; b++)
+                check_ok(table->group_step(group[b], t == 4 ? MANY - 3 : MANY, lane[(b + t) % 2], x[t == 4],
+                                           action[b][buffer[t]], &error),
+                         error);
+        for (int b = 0; b < 2; b++) check_ok(table->group_wait(group[b], &error), error);
+        uint64_t bits = 1;
+        for (int b = 0; b < 2; b++) {
+            bits = hash(bits, (const float *)squares[b], 2 * MANY);
+            for (int t = 0; t < BUFFERS; t++) bits = hash(bits, action[b][t], (t == 3 ? MANY - 3 : MANY) * 3);
+            table->group_destroy(group[b]);
+        }
+        table->free(list[k].device, mean);
+        table->free(list[k].device, g);
+        assert_true(k == n - 1 || bits == last);
+        last = bits;
+    }
+    close_all(list, n);
+}
+
+static const int32_t only = 0; // lane
+
+static void step_one(const opened *d, hb_group *group, const float *observation, float *action) {
+    hb_error error;
+    check_ok(d->table->group_step(group, 1, &only, observation, action, &error), error);
+    check_ok(d->table->group_wait(group, &error), error);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -400,8 +553,8 @@ static void initialisers(void **state) {
             float *mean = uploaded(&list[k], numbers, (size_t)net.genome_size);
             free(numbers);
             list[k].table->group_create(list[k].device, &net, 1, &group, NULL);
-            const hb_lane lane = {{mean, 0.0f, noise_id}, weights_id};
-            list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
+            const hb_lane lane = {{.mean = mean, .noise = noise_id}, weights_id};
+            list[k].table->group_expand(group, 1, &only, &lane, NULL, NULL);
             list[k].table->group_weights(group, 0, 0, w, NULL);
             double sum = 0, squares = 0, largest = 0;
             int zeros = 0;
@@ -484,16 +637,16 @@ static void normalising_extremes(void **state) {
         hb_net_init(&net, &def, NULL);
         float *mean = uploaded(&list[k], numbers, 6);
         list[k].table->group_create(list[k].device, &net, 1, &group, NULL);
-        const hb_lane lane = {{mean, 0.0f, noise_id}, weights_id};
-        list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
-        for (int t = 0; t < 3; t++) list[k].table->group_step(group, 0, 1, NULL, zero, action, NULL);
+        const hb_lane lane = {{.mean = mean, .noise = noise_id}, weights_id};
+        list[k].table->group_expand(group, 1, &only, &lane, NULL, NULL);
+        for (int t = 0; t < 3; t++) step_one(&list[k], group, zero, action);
         list[k].table->group_weights(group, 0, 0, w, NULL);
         for (int e = 0; e < 6; e++) assert_true(w[e] == 0.0f);
         assert_true(action[0] == 0.0f);
         numbers[0] = NAN;
         list[k].table->upload(list[k].device, mean, numbers, 6, NULL);
-        list[k].table->group_expand(group, 0, 1, &lane, NULL, NULL);
-        for (int t = 0; t < 3; t++) list[k].table->group_step(group, 0, 1, NULL, one, action, NULL);
+        list[k].table->group_expand(group, 1, &only, &lane, NULL, NULL);
+        for (int t = 0; t < 3; t++) step_one(&list[k], group, one, action);
         assert_true(isnan(action[0]) && isnan(action[1]));
         list[k].table->group_destroy(group);
         list[k].table->free(list[k].device, mean);
@@ -504,44 +657,51 @@ static void normalising_extremes(void **state) {
 #ifdef HB_CUDA_ON_CPU
 // What the fused step of an Ant asks of global memory, in bytes and in sectors of 32 bytes per request of a warp,
 // against what it must: every weight and plane read once, every weight written once, at 32 bytes a sector.
-static void step_moves_its_compulsory_bytes(void **state) {
-    (void)state;
-    opened list[8];
-    const int n = open_all(list);
+static void count_step(const opened *d, bool half) {
     const hb_net_def def = {.inputs = 28,
                             .outputs = 8,
                             .n_hidden = 2,
                             .hidden = {128, 64},
                             .last = HB_TANH,
                             .rule = "ABCD_lr",
+                            .half_planes = half,
                             .init = "uni"};
     hb_net net;
     hb_group *group;
     float observation[28] = {0.5f}, action[8];
     assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
     float *numbers = floats((size_t)net.genome_size);
-    float *mean = uploaded(&list[0], numbers, (size_t)net.genome_size);
-    const hb_lane lane = {{mean, 0.1f, noise_id}, weights_id};
-    assert_string_equal(list[0].table->name, "cuda");
-    list[0].table->group_create(list[0].device, &net, 1, &group, NULL);
-    list[0].table->group_expand(group, 0, 1, &lane, NULL, NULL);
-    list[0].table->group_step(group, 0, 1, NULL, observation, action, NULL); // the first step updates nothing
+    float *mean = uploaded(d, numbers, (size_t)net.genome_size);
+    const hb_lane lane = {{.mean = mean, .sigma = 0.1f, .noise = noise_id}, weights_id};
+    assert_string_equal(d->table->name, "cuda");
+    d->table->group_create(d->device, &net, 1, &group, NULL);
+    d->table->group_expand(group, 1, &only, &lane, NULL, NULL);
+    step_one(d, group, observation, action); // the first step updates nothing
     ptx_counters = (ptx_counts){0};
     ptx_count_sectors = true;
-    list[0].table->group_step(group, 0, 1, NULL, observation, action, NULL);
+    step_one(d, group, observation, action);
     ptx_count_sectors = false;
-    const double compulsory = 24.0 * (double)net.n_weights;
+    const double compulsory = (half ? 16.0 : 24.0) * (double)net.n_weights;
     const double bytes = (double)(ptx_counters.bytes_loaded + ptx_counters.bytes_stored);
     const double sectors = 32.0 * (double)ptx_counters.sectors;
-    print_message("step.ant on CUDA: compulsory %.0f bytes, asked %.3f of them, in sectors %.3f; %llu instructions\n",
-                  compulsory, bytes / compulsory, sectors / compulsory,
-                  (unsigned long long)ptx_counters.instructions);
+    print_message(
+        "step.ant%s on CUDA: compulsory %.0f bytes, asked %.3f of them, in sectors %.3f; %llu instructions\n",
+        half ? ".half" : "", compulsory, bytes / compulsory, sectors / compulsory,
+        (unsigned long long)ptx_counters.instructions);
     assert_true(bytes <= 1.1 * compulsory);
     assert_true(sectors <= 1.1 * compulsory);
     assert_true(bytes >= compulsory && sectors >= compulsory); // or the counters are wrong
-    list[0].table->group_destroy(group);
-    list[0].table->free(list[0].device, mean);
+    d->table->group_destroy(group);
+    d->table->free(d->device, mean);
     free(numbers);
+}
+
+static void step_moves_its_compulsory_bytes(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    count_step(&list[0], false);
+    count_step(&list[0], true);
     close_all(list, n);
 }
 #endif
@@ -555,9 +715,11 @@ int main(int argc, char **argv) {
 #endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sample_is_mean_plus_noise),
+        cmocka_unit_test(shared_rules),
         cmocka_unit_test(gradient_is_weighted_noise),
         cmocka_unit_test(sgd_and_adam),
         cmocka_unit_test(steps_of_every_rule),
+        cmocka_unit_test(groups_work_on_their_own_time),
         cmocka_unit_test(initialisers),
         cmocka_unit_test(initialiser_scales),
         cmocka_unit_test(normalising_extremes),

@@ -166,8 +166,30 @@ static void normals_are_normal(void **state) {
     free(x);
 }
 
+// Every half, and floats of every exponent.
+static void halves(void **state) {
+    (void)state;
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        const uint32_t exponent = h >> 10 & 31u, mantissa = h & 1023u;
+        const double magnitude = exponent == 31  ? (mantissa ? (double)NAN : (double)INFINITY)
+                                 : exponent == 0 ? ldexp(mantissa, -24)
+                                                 : ldexp(1024 + mantissa, (int)exponent - 25);
+        const float got = hb_half_value((uint16_t)h);
+        if (isnan(magnitude))
+            assert_true(isnan(got) && isnan(hb_half_value(hb_half_bits(got))));
+        else
+            assert_true((double)got == (h & 0x8000u ? -magnitude : magnitude) && hb_half_bits(got) == h);
+    }
+    for (uint64_t bits = 0; bits < 0x7f800000u; bits += 4097) {
+        const float x = hb_from_bits((uint32_t)bits), y = hb_half_value(hb_half_bits(x));
+        assert_true((double)y == nearest_half((double)x));
+        assert_true(hb_half_value(hb_half_bits(-x)) == -y);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(halves),
         cmocka_unit_test(accuracy),
         cmocka_unit_test(special_values),
         cmocka_unit_test(tanh_shape),

@@ -141,24 +141,65 @@ static void starts(void **state) {
     close_scene(s);
 }
 
-// The CPU device as one that must not be called from two threads at a time: the batched path has to keep to that,
-// with the same bits.
+// The CPU device as one that must not be called from two threads at a time and that does nothing before it is waited
+// for: the batched path has to keep to that, with the same bits.
 static hb_device_table lonely;
 static const hb_device_table *cpu;
 static atomic_int inside;
 
-static hb_status lonely_expand(hb_group *group, int32_t first, int32_t count, const hb_lane *lane, double *squares,
-                               hb_error *error) {
-    assert_int_equal(atomic_fetch_add(&inside, 1), 0);
-    const hb_status status = cpu->group_expand(group, first, count, lane, squares, error);
-    atomic_fetch_sub(&inside, 1);
-    return status;
+typedef struct {
+    hb_group *group;
+    int32_t n_fresh, n;
+    const int32_t *fresh, *lane;
+    const hb_lane *life;
+    double *squares;
+    const float *observation;
+    float *action;
+} pending;
+
+static pending waiting[2];
+static int deepest; // how many groups were under way at once
+
+static pending *pending_of(hb_group *group) {
+    for (int k = 0; k < 2; k++)
+        if (waiting[k].group == group) return &waiting[k];
+    pending *free_one = waiting[0].group ? &waiting[1] : &waiting[0];
+    assert_null(free_one->group);
+    *free_one = (pending){.group = group};
+    deepest = waiting[0].group && waiting[1].group ? 2 : deepest;
+    return free_one;
 }
 
-static hb_status lonely_step(hb_group *group, int32_t first, int32_t count, const uint8_t *active,
-                             const float *observation, float *action, hb_error *error) {
+static hb_status lonely_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+                               double *squares, hb_error *error) {
+    (void)error;
     assert_int_equal(atomic_fetch_add(&inside, 1), 0);
-    const hb_status status = cpu->group_step(group, first, count, active, observation, action, error);
+    pending *p = pending_of(group);
+    p->n_fresh = count, p->fresh = lane, p->life = life, p->squares = squares;
+    atomic_fetch_sub(&inside, 1);
+    return HB_OK;
+}
+
+static hb_status lonely_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
+                             float *action, hb_error *error) {
+    (void)error;
+    assert_int_equal(atomic_fetch_add(&inside, 1), 0);
+    pending *p = pending_of(group);
+    p->n = count, p->lane = lane, p->observation = observation, p->action = action;
+    atomic_fetch_sub(&inside, 1);
+    return HB_OK;
+}
+
+static hb_status lonely_wait(hb_group *group, hb_error *error) {
+    assert_int_equal(atomic_fetch_add(&inside, 1), 0);
+    hb_status status = HB_OK;
+    for (int k = 0; k < 2; k++) {
+        pending *p = &waiting[k];
+        if (p->group != group) continue;
+        if (p->n_fresh) status = cpu->group_expand(group, p->n_fresh, p->fresh, p->life, p->squares, error);
+        if (status == HB_OK && p->n) status = cpu->group_step(group, p->n, p->lane, p->observation, p->action, error);
+        *p = (pending){.group = NULL};
+    }
     atomic_fetch_sub(&inside, 1);
     return status;
 }
@@ -175,6 +216,7 @@ static void device_served_by_one_thread(void **state) {
         lonely.host_parallel = false;
         lonely.group_expand = lonely_expand;
         lonely.group_step = lonely_step;
+        lonely.group_wait = lonely_wait;
         if (k == 1) s->trainer.machine.table = &lonely;
         hb_generation report;
         for (int g = 0; g < 3; g++) {
@@ -186,6 +228,7 @@ static void device_served_by_one_thread(void **state) {
         close_scene(s);
     }
     assert_memory_equal(fitness[0], fitness[1], sizeof fitness[0]);
+    assert_int_equal(deepest, 2); // one group is served while the other's environments step
 }
 
 int main(void) {

@@ -24,9 +24,13 @@ extern "C" int hb_test_curand(uint32_t *out, unsigned long long seed, int32_t el
     const size_t bytes = (size_t)elements * blocks * 4 * sizeof *out;
     cudaError_t result = cudaMalloc((void **)&words, bytes);
     if (result != cudaSuccess) return result;
-    curand_kernel_bits<<<(unsigned)(elements / 32), 32, 0, 0>>>(words, seed, blocks);
-    result = cudaMemcpyAsync(out, words, bytes, cudaMemcpyDeviceToHost, 0);
-    if (result == cudaSuccess) result = cudaStreamSynchronize(0);
+    cudaStream_t stream;
+    result = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    if (result != cudaSuccess) return result;
+    curand_kernel_bits<<<(unsigned)(elements / 32), 32, 0, stream>>>(words, seed, blocks);
+    result = cudaMemcpyAsync(out, words, bytes, cudaMemcpyDeviceToHost, stream);
+    if (result == cudaSuccess) result = cudaStreamSynchronize(stream);
+    cudaStreamDestroy(stream);
     cudaFree(words);
     return result;
 }

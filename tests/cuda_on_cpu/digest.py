@@ -42,6 +42,11 @@ class Digests(unittest.TestCase):
 
     def test_search_and_starts(self):
         self.equal("policy.hidden=7", "run.generations=2", "search.optimiser=adam", "policy.init=coevolve")
+        self.equal("policy.hidden=7", "run.generations=2", "policy.planes=float16")
+        self.equal("policy.hidden=7", "run.generations=2", "search.kind=shared", "search.assignment=neuron")
+        self.equal("policy.hidden=7", "run.generations=2", "search.kind=shared", "search.noise=synapse")
+        self.equal("policy.hidden=7", "run.generations=3", "search.kind=shared", "search.assignment=merge",
+                   "search.merge_every=1", "search.merge_rules=20,9", "search.optimiser=adam", "policy.init=coevolve")
         self.equal("policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false", "run.group=3")
 
 
@@ -60,7 +65,7 @@ class Failures(unittest.TestCase):
             self.assertEqual(self.run_on_cpu(*command, "--out", folder + "/straight").returncode, 0)
             straight = self.run_on_cpu("digest", folder + "/straight").stdout
             resumed = 0
-            for fail in [*range(1, 22), 40, 100, 300, 1000]:
+            for fail in [*range(1, 46, 4), 60, 90, 130, 200, 300]:
                 run = f"{folder}/{fail}"
                 done = self.run_on_cpu(*command, "--out", run, fail=fail)
                 self.assertEqual(done.returncode, 1, f"call {fail}: {done.stderr}")

@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
-NET, SEARCH, DEVICE = "kernels/net_cuda.cu", "kernels/search_cuda.cu", "kernels/cuda.cu"
+NET, SEARCH, DEVICE, HEADER = "kernels/net_cuda.cu", "kernels/search_cuda.cu", "kernels/cuda.cu", "kernels/cuda.h"
 
 BARRIER = "        __syncthreads();\n"
 
@@ -22,22 +22,36 @@ MUTANTS = [
     ("barrier before weights' scaling dropped", NET, "    __syncthreads();\n    if (!update", "    if (!update", 0),
     ("one row too many loaded", NET, "if (i0 + k >= view.inputs) break;\n            const", "if (i0 + k > view.inputs) break;\n            const", 0),
     ("one row too many summed", NET, "if (i0 + k >= view.inputs) break;\n            if (planes)", "if (i0 + k > view.inputs) break;\n            if (planes)", 0),
-    ("rows of the wrong stride loaded", NET, "const float *at = view.rows + (int64_t)(i0 + k) * view.row + j;", "const float *at = view.rows + (int64_t)(i0 + k) * view.padded + j;", 0),
+    ("rows of the wrong stride loaded", NET, "const float *row = view.rows + (int64_t)(i0 + k) * view.row;", "const float *row = view.rows + (int64_t)(i0 + k) * view.padded;", 0),
     ("rows of the wrong stride stored", NET, "view.rows[(int64_t)(i0 + k) * view.row + j] = w[k];", "view.rows[(int64_t)(i0 + k) * view.padded + j] = w[k];", 0),
     ("weights never stored", NET, "                view.rows[(int64_t)(i0 + k) * view.row + j] = w[k];\n", "", 0),
-    ("planes b and c swapped", NET, "b[k] = planes & 2u ? at[at_b] : 0.0f;", "b[k] = planes & 2u ? at[at_c] : 0.0f;", 0),
-    ("plane d from plane c", NET, "d[k] = planes & 8u ? at[at_d] : 0.0f;", "d[k] = planes & 8u ? at[at_c] : 0.0f;", 0),
+    ("planes b and c swapped", NET, "view.padded, rank_b, j)", "view.padded, rank_c, j)", 0),
+    ("plane d from plane c", NET, "view.padded, rank_d, j)", "view.padded, rank_c, j)", 0),
     ("pre of this step", NET, "const float pre = view.pre[i0 + k];", "const float pre = view.x[i0 + k];", 0),
     ("post of this step", NET, "last[net.inputs_at[l + 1] + j], &largest)", "now[net.inputs_at[l + 1] + j], &largest)", 0),
     ("two roundings in the sum", NET, "sum = hb_fma(w[k], view.x[i0 + k], sum);", "sum = w[k] * view.x[i0 + k] + sum;", 0),
     ("two roundings in the update", NET, "w[k] = hb_fma(view.scale, w[k], hb_fma(b[k], pre, d[k]));", "w[k] = hb_fma(view.scale, w[k], b[k] * pre + d[k]);", 0),
     ("scale forgotten", NET, "w[k] = hb_fma(view.scale, w[k],", "w[k] = hb_fma(1.0f, w[k],", 0),
     ("maximum without atomic", NET, "if (measure) atomicMax(&widest, largest);", "if (measure && largest > widest) widest = largest;", 0),
-    ("maximum not reset", NET, "if (threadIdx.x == 0) widest = 0;\n        __syncthreads", "__syncthreads", 0),
+    ("maximum not reset", NET, "        if (threadIdx.x == 0) widest = 0;\n        if (l + 1", "        if (l + 1", 0),
     ("scale not kept", NET, "if (threadIdx.x == 0) lane[net.scale + l] = scale;", "if (threadIdx.x == 0) lane[net.scale + l] = 1.0f;", 0),
-    ("resting lanes step", NET, "    if (active && !active[k]) return; // the whole block\n", "    (void)active;\n", 0),
+    ("rows taken for lanes", NET, "row = blockIdx.x, k = lanes[row];", "row = blockIdx.x, k = row;", 0),
+    ("prefetch beyond the layer", NET, "at < n; at += THREADS * 32)", "at < n + (1 << 24); at += THREADS * 32)", 0),
+    ("halves of the wrong plane", NET, "plane_store(net.half, row, net.padded[l], rank++, j, plane[p])", "plane_store(net.half, row, net.padded[l], rank, j, plane[p])", 0),
+    ("halves read as floats", NET, "return half ? hb_half_value(((const uint16_t *)planes)[at]) : planes[at];", "return planes[at];", 0),
+    ("lives of the first chunk again", NET, "{group->life + k, group->fresh + k,", "{group->life, group->fresh + k,", 0),
+    ("stripes of the first chunk again", NET, "group->stripes + (size_t)k * STRIPES, error);", "group->stripes, error);", 0),
+    ("search not waited for", NET, "if (status == HB_OK) status = HB_CUDA(cudaStreamWaitEvent(stream, group->device->searched, 0));", "", 0),
+    ("event of the stream that waits", NET, "cudaEventRecord(group->device->searched, group->device->stream)", "cudaEventRecord(group->device->searched, group->stream)", 0),
+    ("lives staged over lives in flight", DEVICE, "group->n_expanding > 0 ? cuda_group_wait(group, error) : HB_OK;", "HB_OK;", 0),
+    ("lanes staged over lanes in flight", DEVICE, "group->stepping ? cuda_group_wait(group, error) : HB_OK;", "HB_OK;", 0),
+    ("wait that does not", DEVICE, "const hb_status status = HB_CUDA(cudaStreamSynchronize(group->stream));\n    if (status == HB_OK) hb_cuda_expanded(group);", "const hb_status status = HB_OK;\n    if (status == HB_OK) hb_cuda_expanded(group);", 0),
+    ("graph of another count", DEVICE, "last.count == count && last.observation", "last.observation", 0),
+    ("graph of another buffer", DEVICE, " && last.action == action;", ";", 0),
+    ("theta where the genome belongs", NET, "hb_cuda_numbers(genome, h + chunk.theta, counter,", "hb_cuda_numbers(genome, h, counter,", 0),
+    ("rules not spread", NET, "if (status == HB_OK && chunk.theta > 0) {", "if (false) {", 0),
     ("steps not counted", NET, "steps[k] = step + 1;", "steps[k] = step;", 0),
-    ("actions shifted", NET, "action[k * outputs + j] =", "action[k * outputs + j + 1] =", 0),
+    ("actions shifted", NET, "action[row * outputs + j] =", "action[row * outputs + j + 1] =", 0),
     ("shared memory too small", NET, "const size_t shared = 2 * (size_t)width * sizeof(float);", "const size_t shared = (size_t)width * sizeof(float);", 0),
     ("lanes overlap", NET, "float *lane = memory + k * net.lane;", "float *lane = memory + k * (net.lane - 8);", 0),
     ("columns counted without padding", NET, "j = (int32_t)((t - first) % net.padded[l]);", "j = (int32_t)((t - first) % net.outputs[l]);", 0),
@@ -48,14 +62,14 @@ MUTANTS = [
     ("uniform of half the width", NET, "2.0f * s, -s)", "s, -s)", 0),
     ("weights updated before the first step", NET, "const bool update = net.planes && *steps > 0;", "const bool update = net.planes && *steps >= 0;", 0),
     ("weights always scaled", NET, "if (!update || !net.normalise) return;", "if (!update) return;", 0),
-    ("noise of the wrong order", SEARCH, "part * 16 + counter % 16", "part * 8 + counter % 16", 0),
+    ("noise of the wrong order", HEADER, "part * 16 + counter % 16", "part * 8 + counter % 16", 0),
     ("gradient writes beyond its end", SEARCH, "if (d < end) g[d] = sum[part];", "if (d <= end) g[d] = sum[part];", 0),
     ("gradient of one individual", SEARCH, "        noise.individual = (uint32_t)k;\n", "", 0),
-    ("sample writes beyond its end", SEARCH, "if (d < end) h[d] =", "h[d] =", 0),
+    ("sample writes beyond its end", HEADER, "if (d >= end) continue;", "if (d > end) continue;", 0),
     ("Adam's moments swapped", SEARCH, "hb_fma(p.beta2, v[d],", "hb_fma(p.beta1, v[d],", 0),
     ("Adam without correction", SEARCH, "first * p.correction1 /", "first /", 0),
     ("SGD from the start", SEARCH, "const size_t d = begin + (size_t)blockIdx.x * THREADS + threadIdx.x;", "const size_t d = (size_t)blockIdx.x * THREADS + threadIdx.x;", 1),
-    ("actions read before they are there", DEVICE, "return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(stream)) : status;", "return status;", 0),
+    ("weights read before they are there", NET, "return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(group->stream)) : status;", "return status;", 0),
     ("download not waited for", DEVICE, "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof *to, cudaMemcpyDeviceToHost, device->stream));\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof *to, cudaMemcpyDeviceToHost, device->stream));\n    return status;", 0),
     ("scratch never grows", DEVICE, "if (bytes > device->scratch_bytes) {", "if (bytes > device->scratch_bytes && !device->scratch) {", 0),
     ("group too small", DEVICE, "HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)))", "HB_CUDA(cudaMalloc((void **)&group->memory, (n - 1) * lane * sizeof(float)))", 0),
@@ -80,33 +94,46 @@ def link_line():
     return line[line.index("&&") + 2 : line.rindex("&&")].split()
 
 
+def build(folder, path, text):
+    """The object of the mutated source; where a header is mutated, of every source with that header before ours."""
+    source = pathlib.Path(folder) / path
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(text)
+    sources = [str(source)] if path.endswith(".cu") else [NET, SEARCH, DEVICE]
+    objects = {}
+    for name in sources:
+        stem = pathlib.Path(name).stem
+        objects[stem] = f"{folder}/{stem}.o"
+        done = subprocess.run([NVCC, *FLAGS, "-I", folder, "-I", ".", "-c", name, "-o", objects[stem]],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr[:300])
+    return objects
+
+
 def caught(mutant):
     name, path, text, replacement, occurrence = mutant
     with tempfile.TemporaryDirectory() as folder:
-        source = pathlib.Path(folder) / pathlib.Path(path).name
         try:
-            source.write_text(mutated(pathlib.Path(path).read_text(), text, replacement, occurrence))
-        except AssertionError as error:
+            objects = build(folder, path, mutated(pathlib.Path(path).read_text(), text, replacement, occurrence))
+        except (AssertionError, RuntimeError) as error:
             return name, f"DOES NOT APPLY: {error}"
-        built = folder + "/mutant.o"
-        done = subprocess.run([NVCC, *FLAGS, "-I", ".", "-c", str(source), "-o", built], capture_output=True, text=True)
-        if done.returncode != 0:
-            return name, "DOES NOT COMPILE: " + done.stderr[:300]
         command = link_line()
         program = folder + "/mutant"
         command[command.index("-o") + 1] = program
-        command.insert(command.index("-o"), built)  # before the archive, whose member of that name then stays out
-        others = [f"tests/{p}_ptx.o" for p in ("cuda", "net_cuda", "search_cuda") if p + ".cu" != source.name]
+        others = [f"tests/{p}_ptx.o" for p in ("cuda", "net_cuda", "search_cuda") if p not in objects]
         command = [c for c in command if "libcuda_on_cpu" not in c]
         executor = [str(p) for p in (BUILD / "tests/CMakeFiles/cuda_on_cpu.dir").rglob("*.c.o")]
-        subprocess.run(command + others + executor + ["-lm"], cwd=BUILD, check=True, capture_output=True)
+        subprocess.run(command + [*objects.values()] + others + executor + ["-lm"], cwd=BUILD, check=True,
+                       capture_output=True)
         try:
-            run = subprocess.run([program], env={**os.environ, "HB_QUICK": "1"}, capture_output=True, text=True, timeout=120)
+            run = subprocess.run([program], env={**os.environ, "HB_QUICK": "1"}, capture_output=True, text=True,
+                                 timeout=120)
         except subprocess.TimeoutExpired:
             return name, "caught: does not end"
         if run.returncode == 0:
             return name, "SURVIVED"
-        reason = [l for l in run.stderr.splitlines() if l.startswith("ptx:")]
+        reason = [l for l in run.stderr.splitlines() if l.startswith(("ptx:", "cuda on cpu:"))]
         return name, "caught: " + (reason[-1] if reason else "results differ")
 
 

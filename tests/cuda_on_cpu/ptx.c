@@ -17,14 +17,14 @@ ptx_counts ptx_counters;
 // ---------------------------------------------------------------------------------------------------
 // Program
 
-typedef enum { U8, U16, U32, U64, S8, S16, S32, S64, F32, F64, PRED, N_TYPES } type;
+typedef enum { U8, U16, U32, U64, S8, S16, S32, S64, F32, F64, F16, PRED, N_TYPES } type;
 static const struct {
     const char *name;
     type type;
-} type_names[] = {{"u8", U8},   {"u16", U16}, {"u32", U32}, {"u64", U64}, {"s8", S8},
-                  {"s16", S16}, {"s32", S32}, {"s64", S64}, {"f32", F32}, {"f64", F64},
-                  {"b8", U8},   {"b16", U16}, {"b32", U32}, {"b64", U64}, {"pred", PRED}};
-static const unsigned type_bytes[N_TYPES] = {1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1};
+} type_names[] = {{"u8", U8},   {"u16", U16}, {"u32", U32}, {"u64", U64},  {"s8", S8},   {"s16", S16},
+                  {"s32", S32}, {"s64", S64}, {"f32", F32}, {"f64", F64},  {"f16", F16}, {"b8", U8},
+                  {"b16", U16}, {"b32", U32}, {"b64", U64}, {"pred", PRED}};
+static const unsigned type_bytes[N_TYPES] = {1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 2, 1};
 
 typedef enum {
     OP_ADD,
@@ -54,6 +54,7 @@ typedef enum {
     OP_CVT,
     OP_CVTA,
     OP_LD,
+    OP_PREFETCH,
     OP_ST,
     OP_ATOM_MAX,
     OP_ATOM_ADD,
@@ -220,13 +221,13 @@ static int parse_vector(ptx_kernel *k, const char *text, operand *out) {
 static const struct {
     const char *name;
     op op;
-} ops[] = {{"add", OP_ADD},      {"sub", OP_SUB}, {"mul", OP_MUL}, {"mad", OP_MAD},   {"fma", OP_FMA},
-           {"div", OP_DIV},      {"rem", OP_REM}, {"rcp", OP_RCP}, {"sqrt", OP_SQRT}, {"neg", OP_NEG},
-           {"abs", OP_ABS},      {"not", OP_NOT}, {"and", OP_AND}, {"or", OP_OR},     {"xor", OP_XOR},
-           {"shl", OP_SHL},      {"shr", OP_SHR}, {"min", OP_MIN}, {"max", OP_MAX},   {"setp", OP_SETP},
-           {"selp", OP_SELP},    {"mov", OP_MOV}, {"cvt", OP_CVT}, {"cvta", OP_CVTA}, {"ld", OP_LD},
-           {"st", OP_ST},        {"bfi", OP_BFI}, {"bra", OP_BRA}, {"ret", OP_RET},   {"bar", OP_BAR},
-           {"atom", OP_ATOM_MAX}};
+} ops[] = {{"add", OP_ADD},       {"sub", OP_SUB},          {"mul", OP_MUL}, {"mad", OP_MAD},   {"fma", OP_FMA},
+           {"div", OP_DIV},       {"rem", OP_REM},          {"rcp", OP_RCP}, {"sqrt", OP_SQRT}, {"neg", OP_NEG},
+           {"abs", OP_ABS},       {"not", OP_NOT},          {"and", OP_AND}, {"or", OP_OR},     {"xor", OP_XOR},
+           {"shl", OP_SHL},       {"shr", OP_SHR},          {"min", OP_MIN}, {"max", OP_MAX},   {"setp", OP_SETP},
+           {"selp", OP_SELP},     {"mov", OP_MOV},          {"cvt", OP_CVT}, {"cvta", OP_CVTA}, {"ld", OP_LD},
+           {"st", OP_ST},         {"bfi", OP_BFI},          {"bra", OP_BRA}, {"ret", OP_RET},   {"bar", OP_BAR},
+           {"atom", OP_ATOM_MAX}, {"prefetch", OP_PREFETCH}};
 
 // The modifiers behind the opcode's name, checked one by one: what is not known stops.
 static void parse_modifiers(instruction *in, char *text, const char *whole) {
@@ -257,6 +258,7 @@ static void parse_modifiers(instruction *in, char *text, const char *whole) {
         if (strcmp(m, "uni") == 0 && (in->op == OP_BRA || in->op == OP_RET)) known = true;
         if (strcmp(m, "sync") == 0 && in->op == OP_BAR) known = true;
         if (strcmp(m, "nc") == 0 && in->op == OP_LD) known = true;
+        if (strcmp(m, "L2") == 0 && in->op == OP_PREFETCH) known = true;
         if (!known) stop("modifier .%s of '%s' is not known", m, whole);
     }
     const bool is_float = in->type == F32 || in->type == F64;
@@ -298,6 +300,9 @@ static void parse_statement(ptx_kernel *k, char *text, int line) {
         parts[1][strlen(parts[1]) - 1] = '\0';
         in.src[0] = parse_address(k, parts[1] + 1);
         if (n > 2) in.src[1] = parse_operand(k, parts[2]);
+    } else if (in.op == OP_PREFETCH) {
+        parts[0][strlen(parts[0]) - 1] = '\0';
+        in.src[0] = parse_address(k, parts[0] + 1);
     } else if (in.op == OP_ST) {
         parts[0][strlen(parts[0]) - 1] = '\0';
         in.dst[0] = parse_address(k, parts[0] + 1);
@@ -531,8 +536,9 @@ static shadow *shadow_of(uint64_t word) {
 
 static void check_race(const grid *g, const instruction *in, uint64_t address, int32_t t, way now, bool shared) {
     static const char *const words[] = {"reads", "writes", "changes atomically"};
-    // Shared memory of different blocks is different memory.
-    shadow *s = shadow_of(shared ? (uint64_t)1 << 62 | (uint64_t)g->block << 40 | address >> 2 : address >> 2);
+    // Shared memory of different blocks is different memory. Halves of a word are told apart, but not from the whole.
+    const uint64_t word = type_bytes[in->type] == 2 ? (uint64_t)1 << 61 | address >> 1 : address >> 2;
+    shadow *s = shadow_of(shared ? (uint64_t)1 << 62 | (uint64_t)g->block << 40 | word : word);
     const int32_t block = (int32_t)g->block;
     for (int before = READ; before < N_WAYS; before++) {
         const touch *other = &s->last[before];
@@ -572,6 +578,13 @@ static void count_sector(const grid *g, const instruction *in, uint64_t address,
 }
 
 static uint8_t nowhere[64];
+
+static bool in_region(uint64_t address) {
+    const uint8_t *at = (uint8_t *)(uintptr_t)address;
+    for (int k = 0; k < n_regions; k++)
+        if (at >= regions[k].start && at < regions[k].start + regions[k].bytes) return true;
+    return false;
+}
 
 // The host address of `bytes` at a kernel's address, or a harmless place and a fault.
 static uint8_t *resolve(const grid *g, const instruction *in, uint64_t address, size_t bytes, int32_t t, way now) {
@@ -736,8 +749,19 @@ static bool compare(const instruction *in, uint64_t x, uint64_t y) {
     return results[in->comparison];
 }
 
+// By the format's definition.
+static float half_value(uint16_t half) {
+    const int exponent = half >> 10 & 31, mantissa = half & 1023;
+    const double magnitude = exponent == 31  ? (mantissa ? (double)NAN : (double)INFINITY)
+                             : exponent == 0 ? ldexp(mantissa, -24)
+                                             : ldexp(1024 + mantissa, exponent - 25);
+    return (float)copysign(magnitude, half & 0x8000 ? -1.0 : 1.0);
+}
+
 static uint64_t convert(const instruction *in, uint64_t v) {
     if (in->type == F32 && in->from == F32) return v;
+    if (in->type == F32 && in->from == F16) return from_f32(half_value((uint16_t)v));
+    if (in->type == F16 || in->from == F16) stop("cvt of line %d is not known", in->line);
     if (in->type == F32)
         return from_f32(is_signed(in->from) ? (float)as_signed(v, in->from) : (float)trimmed(v, in->from));
     if (in->from == F32 || in->from == F64 || in->type == F64) stop("cvt of line %d is not known", in->line);
@@ -816,6 +840,9 @@ static bool execute(grid *g, uint32_t t) {
     case OP_ATOM_MAX:
     case OP_ATOM_ADD:
         access_memory(g, t, in);
+        return true;
+    case OP_PREFETCH: // changes nothing; outside allocations it would do nothing either, but nobody means that
+        if (!in_region(x)) fault(g, in, "thread %u prefetches what is in no allocation", t);
         return true;
     case OP_MOV:
     case OP_CVTA:

@@ -1,8 +1,10 @@
 // The part of the CUDA runtime that our device uses, over the interpreter. nvcc's own host code registers the kernels
 // and launches them here; link this in place of libcudart.
 //
-// Streams are lazy: copies, fills and launches wait in a queue until something synchronises, so a result that is read
-// too early is not there yet. Device memory starts as NaN and has guard zones that must stay as they are.
+// Streams are lazy: copies, fills and launches wait in their stream's queue until something synchronises with it, so a
+// result that is read too early is not there yet. What runs first where several streams have work follows ptx_order: 0
+// nothing but what is waited for, 1 everything else before it, else at random; so an event that is missing shows. Device
+// memory starts as NaN and has guard zones that must stay as they are; so does pinned memory.
 #include "tests/cuda_on_cpu/ptx.h"
 
 #include <cuda_runtime_api.h>
@@ -99,11 +101,11 @@ void __cudaRegisterVar(void **handle, char *host, char *device, const char *name
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Streams
+// Streams, events, graphs
 
 typedef struct work {
     struct work *next;
-    enum { NOTHING, COPY, FILL, LAUNCH } what;
+    enum { NOTHING, COPY, FILL, LAUNCH, RECORD, WAIT } what;
     void *to;
     const void *from;
     size_t bytes;
@@ -111,28 +113,90 @@ typedef struct work {
     ptx_kernel *kernel;
     uint32_t blocks, threads;
     void *argument[32];
+    struct CUevent_st *event;
+    uint64_t turn; // of the event
 } work;
 
-static work *first_work, **last_work = &first_work;
+typedef struct {
+    work *first, **last;
+} list;
 
-static work *queue(void) {
+struct CUevent_st {
+    uint64_t recorded, done;
+};
+
+struct CUstream_st {
+    list queue, captured;
+    bool capturing;
+};
+
+struct CUgraph_st {
+    list works;
+};
+
+static struct CUstream_st *streams[64];
+static int n_streams;
+
+static work *append(list *to) {
     work *w = calloc(1, sizeof *w);
     if (!w) stop("out of memory");
-    *last_work = w;
-    last_work = &w->next;
+    if (!to->last) to->last = &to->first;
+    *to->last = w;
+    to->last = &w->next;
     return w;
 }
 
-static void drain(void) {
-    while (first_work) {
-        work *w = first_work;
-        first_work = w->next;
-        if (!first_work) last_work = &first_work;
-        if (w->what == COPY) memcpy(w->to, w->from, w->bytes);
-        if (w->what == FILL) memset(w->to, w->value, w->bytes);
-        if (w->what == LAUNCH) ptx_run(w->kernel, w->blocks, w->threads, w->bytes, w->argument);
-        for (int k = 0; k < 32; k++) free(w->argument[k]);
-        free(w);
+static work *queue(cudaStream_t stream) {
+    if (!stream) stop("the default stream is used");
+    return append(stream->capturing ? &stream->captured : &stream->queue);
+}
+
+static work *take(list *from) {
+    work *w = from->first;
+    from->first = w->next;
+    if (!from->first) from->last = &from->first;
+    return w;
+}
+
+static void release(work *w) {
+    for (int k = 0; k < 32; k++) free(w->argument[k]);
+    free(w);
+}
+
+static void drop(list *works) {
+    while (works->first) release(take(works));
+}
+
+static bool ready(const struct CUstream_st *stream) {
+    const work *w = stream->queue.first;
+    return w && (w->what != WAIT || w->event->done >= w->turn);
+}
+
+static void run_next(struct CUstream_st *stream) {
+    work *w = take(&stream->queue);
+    if (w->what == COPY) memcpy(w->to, w->from, w->bytes);
+    if (w->what == FILL) memset(w->to, w->value, w->bytes);
+    if (w->what == LAUNCH) ptx_run(w->kernel, w->blocks, w->threads, w->bytes, w->argument);
+    if (w->what == RECORD) w->event->done = w->turn;
+    release(w);
+}
+
+// Runs until `stream` has nothing left (NULL: until none has).
+static void drain(struct CUstream_st *stream) {
+    static uint64_t random = 1;
+    for (;;) {
+        int able[64], n = 0, rest = 0;
+        for (int k = 0; k < n_streams; k++) {
+            rest += streams[k]->queue.first != NULL;
+            if (ready(streams[k])) able[n++] = k;
+        }
+        if (stream ? !stream->queue.first : rest == 0) return;
+        if (n == 0) stop("all streams wait for events that nobody records");
+        random = random * 6364136223846793005u + ptx_order;
+        struct CUstream_st *chosen = streams[able[(random >> 33) % (uint64_t)n]];
+        if (ptx_order == 0 && stream && ready(stream)) chosen = stream;
+        for (int k = 0; ptx_order == 1 && chosen == stream && k < n; k++) chosen = streams[able[k]];
+        run_next(chosen);
     }
 }
 
@@ -147,7 +211,9 @@ static int fails_now(cudaError_t error) {
     last_error = error;
     if (error == cudaErrorMemoryAllocation) return 1;
     lost = 1;
-    for (work *w = first_work; w; w = w->next) w->what = NOTHING;
+    for (int k = 0; k < n_streams; k++)
+        for (work *w = streams[k]->queue.first; w; w = w->next)
+            w->what = w->what == RECORD || w->what == WAIT ? w->what : NOTHING;
     return 1;
 }
 
@@ -177,14 +243,13 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host) {
 // Arguments are copied now, as the runtime does.
 cudaError_t __cudaLaunchKernel(cudaKernel_t handle, dim3 grid, dim3 block, void **arguments, size_t shared,
                                cudaStream_t stream) {
-    (void)stream;
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     const void *host = (const void *)(uintptr_t)handle;
     for (int k = 0; k < n_entries; k++) {
         if (entries[k].host != host) continue;
         if (grid.x == 0 || block.x == 0 || block.x > 1024 || shared > 48 * 1024)
             return last_error = cudaErrorInvalidConfiguration;
-        work *w = queue();
+        work *w = queue(stream);
         w->what = LAUNCH, w->kernel = entries[k].kernel;
         w->blocks = grid.x, w->threads = block.x, w->bytes = shared;
         ptx_copy_arguments(w->kernel, arguments, w->argument);
@@ -201,52 +266,69 @@ enum { GUARD = 256 };
 typedef struct {
     uint8_t *block;
     size_t bytes;
+    bool device; // or pinned host memory
 } allocation;
 
 static allocation allocations[4096];
 static int n_allocations;
 
-cudaError_t cudaMalloc(void **out, size_t bytes) {
+static cudaError_t allocate(void **out, size_t bytes, bool device) {
     if (fails_now(cudaErrorMemoryAllocation)) return cudaErrorMemoryAllocation;
     uint8_t *block = aligned_alloc(256, (bytes + 2 * GUARD + 255) / 256 * 256);
     if (!block || n_allocations == 4096) return last_error = cudaErrorMemoryAllocation;
     memset(block, 0xab, GUARD);
     memset(block + GUARD, 0xff, bytes);
     memset(block + GUARD + bytes, 0xab, GUARD);
-    allocations[n_allocations++] = (allocation){block, bytes};
-    ptx_memory_add(block + GUARD, bytes);
+    allocations[n_allocations++] = (allocation){block, bytes, device};
+    if (device) ptx_memory_add(block + GUARD, bytes);
     *out = block + GUARD;
     return cudaSuccess;
 }
 
-cudaError_t cudaFree(void *memory) {
-    drain();
-    for (int k = 0; memory && k < n_allocations; k++) {
+static cudaError_t release_memory(void *memory, bool device) {
+    if (!memory) return cudaSuccess;
+    drain(NULL);
+    for (int k = 0; k < n_allocations; k++) {
         allocation *a = &allocations[k];
-        if (a->block + GUARD != memory) continue;
+        if (a->block + GUARD != memory || a->device != device) continue;
         for (int g = 0; g < GUARD; g++)
             if (a->block[g] != 0xab || a->block[GUARD + a->bytes + (size_t)g] != 0xab)
                 stop("a guard zone was written");
-        ptx_memory_remove(memory);
+        if (device) ptx_memory_remove(memory);
         free(a->block);
         *a = allocations[--n_allocations];
         return cudaSuccess;
     }
-    return memory ? (last_error = cudaErrorInvalidValue) : cudaSuccess;
+    return last_error = cudaErrorInvalidValue;
+}
+
+cudaError_t cudaMalloc(void **out, size_t bytes) {
+    return allocate(out, bytes, true);
+}
+
+cudaError_t cudaMallocHost(void **out, size_t bytes) {
+    return allocate(out, bytes, false);
+}
+
+cudaError_t cudaFree(void *memory) {
+    return release_memory(memory, true);
+}
+
+cudaError_t cudaFreeHost(void *memory) {
+    return release_memory(memory, false);
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream) {
-    (void)kind, (void)stream;
+    (void)kind;
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
-    work *w = queue();
+    work *w = queue(stream);
     w->what = COPY, w->to = to, w->from = from, w->bytes = bytes;
     return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
-    (void)stream;
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
-    work *w = queue();
+    work *w = queue(stream);
     w->what = FILL, w->to = to, w->value = value, w->bytes = bytes;
     return cudaSuccess;
 }
@@ -261,21 +343,109 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
     (void)flags;
-    *stream = NULL;
+    if (n_streams == 64) stop("more than 64 streams");
+    *stream = calloc(1, sizeof **stream);
+    if (!*stream) stop("out of memory");
+    streams[n_streams++] = *stream;
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-    (void)stream;
-    drain();
+    drain(stream);
+    for (int k = 0; k < n_streams; k++)
+        if (streams[k] == stream) streams[k] = streams[--n_streams];
+    drop(&stream->captured);
+    free(stream);
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-    (void)stream;
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
-    drain();
+    if (stream->capturing) stop("a capturing stream is synchronised");
+    drain(stream);
     return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
+    (void)flags;
+    *event = calloc(1, sizeof **event);
+    if (!*event) stop("out of memory");
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    drain(NULL);
+    free(event);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
+    work *w = queue(stream);
+    w->what = RECORD, w->event = event, w->turn = ++event->recorded;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
+    (void)flags;
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
+    work *w = queue(stream);
+    w->what = WAIT, w->event = event, w->turn = event->recorded;
+    return cudaSuccess;
+}
+
+// Graphs: what a stream records, one work after the other.
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode) {
+    (void)mode;
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
+    stream->capturing = true;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
+    if (!stream->capturing) stop("a capture ends that never began");
+    stream->capturing = false;
+    *graph = calloc(1, sizeof **graph);
+    if (!*graph) stop("out of memory");
+    (*graph)->works = stream->captured;
+    stream->captured = (list){NULL, NULL};
+    return fails_now(cudaErrorLaunchFailure) ? cudaErrorLaunchFailure : cudaSuccess;
+}
+
+static void replay(const list *from, list *to) {
+    for (const work *w = from->first; w; w = w->next) {
+        work *copy = append(to), *next = copy->next;
+        *copy = *w;
+        copy->next = next;
+        memset(copy->argument, 0, sizeof copy->argument);
+        if (w->what == LAUNCH) ptx_copy_arguments(w->kernel, (void **)w->argument, copy->argument);
+    }
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags) {
+    (void)flags;
+    if (fails_now(cudaErrorMemoryAllocation)) return cudaErrorMemoryAllocation;
+    cudaGraph_t own = calloc(1, sizeof *own);
+    if (!own) stop("out of memory");
+    replay(&graph->works, &own->works);
+    *exec = (cudaGraphExec_t)(void *)own;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
+    replay(&((cudaGraph_t)(void *)exec)->works, &stream->queue);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    drop(&graph->works);
+    free(graph);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+    return cudaGraphDestroy((cudaGraph_t)(void *)exec);
 }
 
 cudaError_t cudaGetLastError(void) {

@@ -1,0 +1,36 @@
+// The papers' estimator (learning.md section 4) for a search whose numbers are its first array, "mean":
+//     mean <- mean + lr / (n sigma) sum_s z_s eps_s
+// by SGD or Adam. Antithetic pairs (2p, 2p+1) share eps_p with opposite signs, so the sum runs over pairs with
+// z_2p - z_2p+1.
+#ifndef HB_ESTIMATOR_H
+#define HB_ESTIMATOR_H
+
+#include "host/search.h"
+
+// The arrays of the state. What a search adds itself comes after them: at hb_estimator_arrays.
+enum { HB_MEAN, HB_ADAM_M, HB_ADAM_V };
+
+// How many arrays the estimator has: 1 with SGD, 3 with Adam.
+int32_t hb_estimator_arrays(const hb_search *search);
+
+// Adds them, n numbers each.
+hb_status hb_estimator_create(hb_search *search, size_t n, hb_error *error);
+
+// Draws the start of the mean: n_coefficients rule numbers by search.start, what follows from N(0, 1).
+// fan_in(net, d) is the bound of number d where search.start is fan_in.
+hb_status hb_estimator_start(hb_search *search, size_t n_coefficients, float (*fan_in)(const hb_net *net, int64_t d),
+                             hb_error *error);
+
+// sigma and noise of individual s: +-sigma eps of a pair, or eps of its own.
+void hb_estimator_sample(const hb_search *search, int64_t s, hb_genome *genome);
+
+// One step from the fitness of all individuals, on the first n numbers of the mean, whose noise is eps[0..n).
+hb_status hb_estimator_step(hb_search *search, const double *fitness, size_t n, hb_error *error);
+
+// The same where n_noise numbers of noise make the n of the mean: fold(context, gradient, mean_gradient) sums the
+// gradient by the noise into the one by the mean, both in host memory.
+hb_status hb_estimator_step_folded(hb_search *search, const double *fitness, size_t n_noise, size_t n,
+                                   void (*fold)(const void *context, const float *gradient, float *mean_gradient),
+                                   const void *context, hb_error *error);
+
+#endif
