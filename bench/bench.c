@@ -8,8 +8,11 @@ typedef struct {
     hb_status (*run)(const hb_config *config, const hb_bench_out *out, hb_error *error);
 } benchmark;
 
-static const benchmark benchmarks[] = {
-    {"step", hb_bench_step}, {"es", hb_bench_es}, {"env", hb_bench_env}, {"generation", hb_bench_generation}};
+static const benchmark benchmarks[] = {{"step", hb_bench_step},
+                                       {"es", hb_bench_es},
+                                       {"gmm", hb_bench_gmm},
+                                       {"env", hb_bench_env},
+                                       {"generation", hb_bench_generation}};
 
 void hb_bench_row_out(const hb_bench_out *out, const char *name, double value, const char *unit, double limit,
                       const char *limit_is, int64_t repeats) {
@@ -42,5 +45,5 @@ hb_status hb_bench(const char *what, const hb_config *config, void (*row)(void *
         if (status != HB_OK) return status;
     }
     if (found) return HB_OK;
-    return hb_fail(error, HB_BAD_INPUT, "bench: expected step, es, env, generation or all, found '%s'", what);
+    return hb_fail(error, HB_BAD_INPUT, "bench: expected step, es, gmm, env, generation or all, found '%s'", what);
 }

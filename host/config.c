@@ -387,6 +387,7 @@ static int changes_bits(const hb_key *key) {
     if (strcmp(key->section, "eval") == 0) return 0;
     if (strcmp(key->section, "env") == 0 && strcmp(key->name, "held_out") == 0) return 0;
     if (strcmp(key->section, "search") == 0 && strcmp(key->name, "stop_mean") == 0) return 0;
+    if (strcmp(key->section, "search") == 0 && strcmp(key->name, "gradient") == 0) return 0;
     for (size_t k = 0; strcmp(key->section, "run") == 0 && k < sizeof names / sizeof *names; k++)
         if (strcmp(key->name, names[k]) == 0) return 0;
     return 1;

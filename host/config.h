@@ -60,10 +60,11 @@ typedef struct {
     bool normalise;
 
     char search[HB_TEXT], optimiser[HB_TEXT], shaping[HB_TEXT], start[HB_TEXT];
-    char assignment[HB_TEXT], noise[HB_TEXT], m_formula[HB_TEXT];
-    int64_t population, rules, merge_every;
+    char assignment[HB_TEXT], noise[HB_TEXT], m_formula[HB_TEXT], gradient[HB_TEXT];
+    char responsibility[HB_TEXT], lambda_step[HB_TEXT];
+    int64_t population, rules, merge_every, alternate;
     hb_ints merge_rules;
-    double rho, start_scale;
+    double rho, start_scale, lr_lambda;
     double sigma, sigma_decay, sigma_floor, lr, lr_decay, lr_floor, beta1, beta2, epsilon, l2, stop_mean;
     bool antithetic, clip_negative;
 

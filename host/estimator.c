@@ -78,10 +78,10 @@ static double power(double base, int64_t n) {
     return result;
 }
 
-static hb_adam adam_parameters(const hb_search *search, double scale) {
+hb_adam hb_estimator_adam(const hb_search *search, double rate, double scale) {
     const hb_settings *settings = search->settings;
     const int64_t t = search->generation + 1;
-    return (hb_adam){.rate = (float)search->lr,
+    return (hb_adam){.rate = (float)rate,
                      .scale = (float)scale,
                      .beta1 = (float)settings->beta1,
                      .beta2 = (float)settings->beta2,
@@ -90,14 +90,30 @@ static hb_adam adam_parameters(const hb_search *search, double scale) {
                      .correction2 = (float)(1.0 / (1.0 - power(settings->beta2, t)))};
 }
 
-static hb_status move(hb_search *search, const float *gradient, size_t begin, size_t end, hb_error *error) {
+// 1 / (n sigma): the gradient by the noise, as the kernels sum it, to the one by the mean.
+static double noise_scale(const hb_search *search) {
+    return 1.0 / ((double)search->settings->population * search->sigma);
+}
+
+static hb_status move(hb_search *search, const float *gradient, double scale, size_t begin, size_t end,
+                      hb_error *error) {
     const hb_device_table *table = search->machine->table;
     hb_device *device = search->machine->device;
     float *mean = search->array[HB_MEAN].data;
-    const double scale = 1.0 / ((double)search->settings->population * search->sigma);
     if (!uses_adam(search)) return table->sgd(device, mean, gradient, (float)(search->lr * scale), begin, end, error);
     return table->adam(device, mean, search->array[HB_ADAM_M].data, search->array[HB_ADAM_V].data, gradient,
-                       adam_parameters(search, scale), begin, end, error);
+                       hb_estimator_adam(search, search->lr, scale), begin, end, error);
+}
+
+hb_status hb_estimator_move(hb_search *search, const float *gradient, double scale, hb_error *error) {
+    const hb_machine *machine = search->machine;
+    const size_t n = search->array[HB_MEAN].n;
+    float *on_device = NULL;
+    hb_status status = machine->table->alloc(machine->device, n, &on_device, error);
+    if (status == HB_OK) status = machine->table->upload(machine->device, on_device, gradient, n, error);
+    if (status == HB_OK) status = move(search, on_device, scale, 0, n, error);
+    machine->table->free(machine->device, on_device);
+    return status;
 }
 
 // Elements [begin, end): their gradient from regenerated noise, then the optimiser's step.
@@ -108,7 +124,7 @@ static void step_range(void *context, size_t begin, size_t end) {
     hb_status status =
         search->machine->table->gradient(search->machine->device, s->gradient, s->z, s->n_terms,
                                          hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), begin, end, &error);
-    if (status == HB_OK && s->moves) status = move(search, s->gradient, begin, end, &error);
+    if (status == HB_OK && s->moves) status = move(search, s->gradient, noise_scale(search), begin, end, &error);
     int none = HB_OK;
     if (status != HB_OK && atomic_compare_exchange_strong(&s->failed, &none, (int)status) && s->error)
         *s->error = error;
@@ -165,7 +181,7 @@ hb_status hb_estimator_step_folded(hb_search *search, const double *fitness, siz
         fold(context, by_noise, by_mean);
         status = machine->table->upload(machine->device, s.gradient, by_mean, n, error);
     }
-    if (status == HB_OK) status = move(search, s.gradient, 0, n, error);
+    if (status == HB_OK) status = move(search, s.gradient, noise_scale(search), 0, n, error);
     end_step(&s);
     free(by_noise);
     free(by_mean);

@@ -33,4 +33,9 @@ hb_status hb_estimator_step_folded(hb_search *search, const double *fitness, siz
                                    void (*fold)(const void *context, const float *gradient, float *mean_gradient),
                                    const void *context, hb_error *error);
 
+// The parts of a step: Adam's parameters for a gradient to be scaled, and the optimiser's step of the whole mean by
+// `scale` times a gradient in host memory.
+hb_adam hb_estimator_adam(const hb_search *search, double rate, double scale);
+hb_status hb_estimator_move(hb_search *search, const float *gradient, double scale, hb_error *error);
+
 #endif

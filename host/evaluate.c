@@ -68,7 +68,7 @@ static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool 
 static hb_status evaluate_all(hb_trainer *trainer, void (*row)(void *context, const hb_evaluation *evaluation),
                               void *context, hb_error *error) {
     const hb_settings *s = trainer->settings;
-    hb_status status = HB_OK;
+    hb_status status = hb_search_prepare(&trainer->search, s->rollouts, HB_EPISODE_EVAL, error);
     for (int sample = 0; sample < 2; sample++) {
         if (strcmp(s->protocol, sample ? "mean" : "sample") == 0) continue;
         for (int32_t v = 0; v < s->variations.n && status == HB_OK; v++)

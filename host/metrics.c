@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_COLUMNS (20 + 2 * HB_MAX_LIST)
+#define MAX_COLUMNS (21 + 2 * HB_MAX_LIST + HB_MAX_NUMBERS)
 
 struct hb_metrics {
     const hb_trainer *trainer;
@@ -38,6 +38,8 @@ static void fill(row *r, const hb_trainer *trainer, const hb_generation *g, doub
         add(r, "mean_", trainer->settings->variations.item[v], g->variation_mean[v]);
         add(r, "max_", trainer->settings->variations.item[v], g->variation_max[v]);
     }
+    for (int32_t k = 0; k < trainer->search.n_numbers; k++)
+        add(r, trainer->search.number[k].name, "", trainer->search.number[k].value);
     add(r, "lr", "", g->lr);
     add(r, "sigma", "", g->sigma);
     add(r, "env_steps", "", (double)g->env_steps);
@@ -48,6 +50,7 @@ static void fill(row *r, const hb_trainer *trainer, const hb_generation *g, doub
     add(r, "env_s", "", g->env);
     add(r, "policy_s", "", g->policy);
     add(r, "expand_s", "", g->expand);
+    add(r, "ask_s", "", g->ask);
     add(r, "update_s", "", g->update);
     add(r, "save_s", "", save);
     add(r, "other_s", "", g->other);

@@ -57,8 +57,10 @@ static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
     hb_life_result *results = calloc((size_t)n, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory");
     hb_rollout_times times = {.physics = 0};
+    hb_status status = hb_search_prepare(&trainer->search, s->population, 0, error);
     const double begun = hb_now();
-    const hb_status status = hb_rollout_run(trainer->rollout, n, sample_life, &lives, results, &times, NULL, error);
+    if (status == HB_OK)
+        status = hb_rollout_run(trainer->rollout, n, sample_life, &lives, results, &times, NULL, error);
     const double seconds = hb_now() - begun;
     double steps = 0;
     for (int32_t k = 0; k < n; k++) steps += results[k].steps;

@@ -39,6 +39,9 @@ static const char *const shapings[] = {"ranks", "ranks_unbiased", "none", NULL};
 static const char *const starts[] = {"normal", "u01", "u11", "fan_in", NULL};
 static const char *const assignments[] = {"random", "layer", "pre", "post", "sides", "neuron", "merge", NULL};
 static const char *const noises[] = {"rule", "synapse", NULL};
+static const char *const gradients[] = {"auto", "dense", NULL};
+static const char *const responsibilities[] = {"soft", "hard", NULL};
+static const char *const lambda_steps[] = {"plain", "natural", NULL};
 static const char *const formulas[] = {"text", "code", NULL};
 static const char *const protocols[] = {"both", "mean", "sample", NULL};
 static const char *const checkpoints[] = {"best", "last", NULL};
@@ -112,6 +115,16 @@ static const hb_key schema[] = {
      "generations between merges of rules"},
     {"search", "merge_rules", HB_KEY_INTS, "3072,1536,768,384", 1, 1e7, NULL, NULL, AT(merge_rules),
      "how many rules each merge leaves"},
+    {"search", "lr_lambda", HB_KEY_REAL, "0", 0, 1e6, NULL, NULL, AT(lr_lambda),
+     "gmm: lambda's learning rate at the start, decaying like lr; 0: the same as lr"},
+    {"search", "lambda_step", HB_KEY_WORD, "plain", 0, 0, NULL, lambda_steps, AT(lambda_step),
+     "gmm: natural divides lambda's gradient by each rule's probability"},
+    {"search", "responsibility", HB_KEY_WORD, "soft", 0, 0, NULL, responsibilities, AT(responsibility),
+     "gmm: soft marginalises the rule (PNR); hard takes the one that was drawn"},
+    {"search", "alternate", HB_KEY_INT, "0", 0, 1e6, NULL, NULL, AT(alternate),
+     "gmm: lambda and the rules move in turns of so many generations; 0: both always"},
+    {"search", "gradient", HB_KEY_WORD, "auto", 0, 0, NULL, gradients, AT(gradient),
+     "gmm: dense looks at every rule for every sample; the same bits, slower"},
     {"search", "stop_mean", HB_KEY_REAL, "1e300", -1e300, 1e300, NULL, NULL, AT(stop_mean),
      "stop when the population mean exceeds this"},
 

@@ -1,8 +1,9 @@
 #include "host/search.h"
 
+#include <stdio.h>
 #include <string.h>
 
-const hb_search_method *const hb_searches[] = {&hb_search_normal, &hb_search_shared, NULL};
+const hb_search_method *const hb_searches[] = {&hb_search_normal, &hb_search_shared, &hb_search_gmm, NULL};
 
 hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings, const hb_net *net,
                            hb_error *error) {
@@ -18,6 +19,8 @@ hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_sett
 }
 
 void hb_search_destroy(hb_search *search) {
+    if (search->method && search->method->destroy) search->method->destroy(search);
+    search->own = NULL;
     for (int32_t k = 0; k < search->n_arrays; k++)
         search->machine->table->free(search->machine->device, search->array[k].data);
     search->n_arrays = 0;
@@ -46,6 +49,14 @@ hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *err
     return HB_OK;
 }
 
+void hb_search_add_number(hb_search *search, const char *name) {
+    snprintf(search->number[search->n_numbers++].name, sizeof search->number->name, "%s", name);
+}
+
+hb_status hb_search_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error) {
+    return search->method->prepare ? search->method->prepare(search, n, episode, error) : HB_OK;
+}
+
 int64_t hb_search_rules(const hb_search *search) {
     const hb_settings *s = search->settings;
     if (s->rules > 0) return s->rules;
@@ -64,12 +75,12 @@ hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t indiv
 }
 
 void hb_search_mean_genome(const hb_search *search, hb_genome *genome) {
-    search->method->genome(search, 0, genome);
+    search->method->genome(search, -1, genome);
     genome->sigma = 0.0f;
 }
 
 void hb_search_eval_genome(const hb_search *search, int64_t r, hb_genome *genome) {
-    search->method->genome(search, 0, genome);
+    search->method->genome(search, r, genome);
     genome->sigma = (float)search->sigma;
     genome->noise = hb_search_noise(search, HB_STREAM_SEARCH, r, HB_EPISODE_EVAL);
 }

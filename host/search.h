@@ -24,14 +24,27 @@ typedef struct {
     const char *summary;
     // Allocates the arrays and draws the start. The machine must outlive the search.
     hb_status (*create)(hb_search *search, hb_error *error);
-    // The genome of individual s of the generation under way.
+    // Nullable: frees `own`.
+    void (*destroy)(hb_search *search);
+    // Nullable: makes the genomes of individuals [0, n) ready, of the generation under way (episode 0) or of an
+    // evaluation, where the mean's, too (HB_EPISODE_EVAL).
+    hb_status (*prepare)(hb_search *search, int64_t n, uint32_t episode, hb_error *error);
+    // The genome of individual s of the generation under way; s = -1: what stands for the mean, without noise.
     void (*genome)(const hb_search *search, int64_t s, hb_genome *genome);
     // Takes the fitness of all individuals and moves the distribution by one generation's step.
     hb_status (*update)(hb_search *search, const double *fitness, hb_error *error);
 } hb_search_method;
 
 extern const hb_search_method *const hb_searches[]; // ends with NULL
-extern const hb_search_method hb_search_normal, hb_search_shared;
+extern const hb_search_method hb_search_normal, hb_search_shared, hb_search_gmm;
+
+// A number that a search reports of its last update, for metrics.csv.
+typedef struct {
+    char name[32];
+    double value;
+} hb_search_number;
+
+#define HB_MAX_NUMBERS 24
 
 // The whole state of a search: these fields and the arrays.
 struct hb_search {
@@ -43,6 +56,9 @@ struct hb_search {
     double lr, sigma;   // of the generation under way
     int32_t n_arrays;
     hb_search_array array[HB_MAX_ARRAYS];
+    int32_t n_numbers;
+    hb_search_number number[HB_MAX_NUMBERS];
+    void *own; // what a method keeps beside its state
 };
 
 // Starts the configured search; the caller destroys it. machine, settings and net must outlive it.
@@ -59,6 +75,12 @@ int64_t hb_search_rules(const hb_search *search);
 // Adds a zeroed array to the state, of floats or of integers; for `create` of a method.
 hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, float **data, hb_error *error);
 hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error);
+
+// Adds a number to those reported; for `create` of a method.
+void hb_search_add_number(hb_search *search, const char *name);
+
+// Makes genomes ready, as the method's `prepare` says: before any is asked for.
+hb_status hb_search_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error);
 
 // The mean of the search as a genome without noise, and individual r of an evaluation drawn around it.
 void hb_search_mean_genome(const hb_search *search, hb_genome *genome);

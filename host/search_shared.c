@@ -121,6 +121,8 @@ static hb_status shared_create(hb_search *search, hb_error *error) {
                                         (uint32_t)m, error);
         if (status == HB_OK) status = draw_map(search, which, error);
     }
+    hb_search_add_number(search, "rules");
+    search->number[0].value = (double)m;
     return status == HB_OK ? hb_estimator_start(search, numbers, NULL, error) : status;
 }
 
@@ -139,7 +141,7 @@ static void shared_genome(const hb_search *search, int64_t s, hb_genome *genome)
                     .n_rules = m,
                     .n_coefficients = c,
                     .noise_per_synapse = strcmp(search->settings->noise, "synapse") == 0}};
-    hb_estimator_sample(search, s, genome);
+    hb_estimator_sample(search, s < 0 ? 0 : s, genome);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -219,6 +221,7 @@ static hb_status shared_update(hb_search *search, const double *fitness, hb_erro
                                               error);
         free(f.rule);
     }
+    search->number[0].value = m;
     return status == HB_OK && next < m ? merge(search, m, next, error) : status;
 }
 

@@ -196,18 +196,20 @@ static hb_status prepare(trace *t, hb_error *error) {
                        (long long)trainer->settings->population - 1, (long long)t->def->individual);
     // Individual K is the one that the next generation would hold; the mean is its own.
     const int64_t k = t->def->individual < 0 ? 0 : t->def->individual;
+    const uint32_t episode = t->def->individual < 0 ? HB_EPISODE_EVAL : 0;
+    hb_status status = hb_search_prepare(&trainer->search, k + 1, episode, error);
+    if (status != HB_OK) return status;
     if (t->def->individual < 0)
         hb_search_mean_genome(&trainer->search, &t->lane.genome);
     else
         trainer->search.method->genome(&trainer->search, k, &t->lane.genome);
-    const uint32_t episode = t->def->individual < 0 ? HB_EPISODE_EVAL : 0;
     t->lane.weights = hb_search_noise(&trainer->search, HB_STREAM_WEIGHTS, k, episode + (uint32_t)t->variation);
     t->reset = hb_search_noise(&trainer->search, HB_STREAM_RESET, k, episode + (uint32_t)t->variation);
     char message[512];
     if (env->body_create(trainer->world, &t->body, message, sizeof message) != 0)
         return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
     const hb_machine *machine = &trainer->machine;
-    const hb_status status = machine->table->group_create(machine->device, &trainer->net, 1, &t->group, error);
+    status = machine->table->group_create(machine->device, &trainer->net, 1, &t->group, error);
     return status == HB_OK ? allocate(t, error) : status;
 }
 

@@ -164,8 +164,10 @@ hb_status hb_trainer_live(hb_trainer *trainer, hb_generation *report, const atom
         .generation = trainer->search.generation + 1, .lr = trainer->search.lr, .sigma = trainer->search.sigma};
     hb_rollout_times times = {.physics = 0};
     const int64_t lives = trainer->settings->population * trainer->n_variations;
-    hb_status status =
-        hb_rollout_run(trainer->rollout, lives, training_life, trainer, trainer->results, &times, stop, error);
+    hb_status status = hb_search_prepare(&trainer->search, trainer->settings->population, 0, error);
+    if (status != HB_OK) return status;
+    report->ask = hb_now() - begun;
+    status = hb_rollout_run(trainer->rollout, lives, training_life, trainer, trainer->results, &times, stop, error);
     if (status == HB_OK) status = gather(trainer, report, error);
     if (status != HB_OK) return status;
     const double threads = hb_pool_threads(trainer->machine.pool);
@@ -183,7 +185,7 @@ hb_status hb_trainer_update(hb_trainer *trainer, hb_generation *report, hb_error
     if (status != HB_OK) return status;
     report->update = hb_now() - begun;
     report->seconds += report->update;
-    report->other =
-        report->seconds - report->physics - report->env - report->policy - report->expand - report->update;
+    report->other = report->seconds - report->physics - report->env - report->policy - report->expand -
+                    report->update - report->ask;
     return HB_OK;
 }

@@ -34,7 +34,7 @@ typedef struct {
     int64_t diverged;  // lives
     double seconds;    // wall
     // Wall seconds by phase: thread seconds divided by threads; other is what remains.
-    double physics, env, policy, expand, update, other;
+    double ask, physics, env, policy, expand, update, other;
 } hb_generation;
 
 // Opens all of it; config must outlive the trainer. The caller closes it.

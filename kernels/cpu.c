@@ -1,4 +1,4 @@
-#include "kernels/cpu.h"
+#include "kernels/cpu_mixture.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,12 +132,104 @@ static hb_status cpu_adam(hb_device *device, float *mean, float *m, float *v, co
     return HB_OK;
 }
 
-// ---------------------------------------------------------------------------------------------------
-// Groups of lanes
-
 static size_t padded(int32_t n) {
     return ((size_t)n + HB_CPU_PAD - 1) / HB_CPU_PAD * HB_CPU_PAD;
 }
+
+// ---------------------------------------------------------------------------------------------------
+// Mixtures
+
+static hb_status cpu_mixture_choose(hb_device *device, const hb_mixture *mixture, int32_t n_individuals,
+                                    hb_noise noise, uint32_t *choice, float *entropy, int64_t begin, int64_t end,
+                                    hb_error *error) {
+    return device->body->mixture->choose(mixture, n_individuals, noise, choice, entropy, begin, end, error);
+}
+
+static void free_work(hb_mixture_work *work) {
+    for (int32_t k = 0; work->list && k < work->mixture.n_rules; k++) free(work->list[k].data);
+    free(work->list);
+    free(work->transposed);
+    free(work->wide);
+    free(work->sums);
+    free(work);
+}
+
+// Lists reach as far as a sample needs whose offset is 5 sigma and whose rule's lambda is 6 below the row's largest.
+static float list_radius2(const hb_mixture_work *work) {
+    const float sigma = work->mixture.sigma;
+    const float reach = 5.0f * sigma + hb_sqrt(25.0f * sigma * sigma + work->two_variances * (work->cut + 6.0f));
+    return reach * reach;
+}
+
+static hb_status cpu_mixture_begin(hb_device *device, const hb_mixture *mixture, const hb_mixture_step *step,
+                                   hb_mixture_work **out, hb_error *error) {
+    const size_t m = (size_t)mixture->n_rules, c_all = (size_t)mixture->n_coefficients;
+    const float variance = mixture->sigma * mixture->sigma;
+    hb_mixture_work *work = calloc(1, sizeof *work);
+    if (!work) return hb_fail(error, HB_FAILED, "out of memory for the mixture's gradient");
+    *work = (hb_mixture_work){.body = device->body->mixture,
+                              .mixture = *mixture,
+                              .step = *step,
+                              .padded_rules = padded(mixture->n_rules),
+                              .cut = hb_mixture_cut(mixture->n_rules),
+                              .minus_half_precision = -(0.5f / variance),
+                              .two_variances = 2.0f * variance,
+                              .sums_scale = hb_mixture_sums_scale(step->z, step->n_individuals),
+                              .mutex = PTHREAD_MUTEX_INITIALIZER};
+    work->list = calloc(m, sizeof *work->list);
+    work->transposed = aligned_alloc(64, c_all * work->padded_rules * sizeof *work->transposed);
+    work->wide = aligned_alloc(64, (m * HB_MIXTURE_WIDE * sizeof *work->wide + 63) / 64 * 64);
+    work->sums = calloc(m * HB_MIXTURE_WIDE, sizeof *work->sums);
+    if (!work->list || !work->transposed || !work->wide || !work->sums) {
+        free_work(work);
+        return hb_fail(error, HB_FAILED, "out of memory for the mixture's gradient");
+    }
+    for (size_t c = 0; c < c_all; c++)
+        for (size_t k = 0; k < work->padded_rules; k++)
+            work->transposed[c * work->padded_rules + k] = k < m ? mixture->mu[k * c_all + c] : 1e18f;
+    for (size_t k = 0; k < m; k++)
+        for (size_t c = 0; c < HB_MIXTURE_WIDE; c++)
+            work->wide[k * HB_MIXTURE_WIDE + c] = c < c_all ? mixture->mu[k * c_all + c] : 0.0f;
+    // A few rules are looked through faster than lists are made.
+    if (!step->dense && !step->hard && m >= 64) work->list_radius2 = list_radius2(work);
+    *out = work;
+    return HB_OK;
+}
+
+static hb_status cpu_mixture_prepare(hb_mixture_work *work, int32_t begin, int32_t end, hb_error *error) {
+    return work->list_radius2 > 0.0f ? work->body->neighbours(work, begin, end, error) : HB_OK;
+}
+
+static hb_status cpu_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t end, hb_error *error) {
+    const size_t n = (size_t)work->mixture.n_rules * HB_MIXTURE_WIDE;
+    int64_t *sums = aligned_alloc(64, n * sizeof *sums);
+    if (sums) memset(sums, 0, n * sizeof *sums);
+    if (!sums) return hb_fail(error, HB_FAILED, "out of memory for the mixture's sums");
+    int32_t largest = 0;
+    hb_mixture_counts counts = {0, 0};
+    const hb_status status = work->body->gradient(work, &work->step, sums, &largest, &counts, begin, end, error);
+    pthread_mutex_lock(&work->mutex); // integers: any order
+    for (size_t e = 0; e < n; e++) work->sums[e] += sums[e];
+    work->largest = largest > work->largest ? largest : work->largest;
+    work->counts.live += counts.live;
+    work->counts.dense += counts.dense;
+    pthread_mutex_unlock(&work->mutex);
+    free(sums);
+    return status;
+}
+
+static hb_status cpu_mixture_end(hb_mixture_work *work, float *g, hb_mixture_counts *counts, hb_error *error) {
+    const float largest = hb_from_bits((uint32_t)work->largest);
+    const hb_status status =
+        hb_mixture_finish(&work->mixture, work->sums, HB_MIXTURE_WIDE, largest, work->sums_scale, g, error);
+    *counts = work->counts;
+    pthread_mutex_destroy(&work->mutex);
+    free_work(work);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Groups of lanes
 
 static hb_cpu_layout layout_of(const hb_net *net) {
     hb_cpu_layout layout = {.arrays = 1 + (size_t)__builtin_popcount(net->planes)};
@@ -251,6 +343,11 @@ const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .gradient = cpu_gradient,
                                        .sgd = cpu_sgd,
                                        .adam = cpu_adam,
+                                       .mixture_choose = cpu_mixture_choose,
+                                       .mixture_begin = cpu_mixture_begin,
+                                       .mixture_prepare = cpu_mixture_prepare,
+                                       .mixture_rows = cpu_mixture_rows,
+                                       .mixture_end = cpu_mixture_end,
                                        .group_create = cpu_group_create,
                                        .group_destroy = cpu_group_destroy,
                                        .group_expand = cpu_group_expand,

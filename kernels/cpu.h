@@ -47,11 +47,16 @@ typedef struct hb_cpu_body {
     void (*expand)(hb_group *group, int32_t lane, const hb_lane *life, float *scratch, double *sum_of_squares);
     void (*step)(hb_group *group, int32_t lane, const float *observation, float *action);
     void (*weights)(const hb_group *group, int32_t lane, int32_t layer, float *w);
+    const struct hb_cpu_mixture *mixture; // kernels/cpu_mixture.h
 } hb_cpu_body;
 
+typedef struct hb_cpu_mixture hb_cpu_mixture;
+
 extern const hb_cpu_body hb_cpu_generic;
+extern const hb_cpu_mixture hb_cpu_mixture_generic;
 #ifdef __x86_64__
 extern const hb_cpu_body hb_cpu_avx2, hb_cpu_avx512;
+extern const hb_cpu_mixture hb_cpu_mixture_avx2, hb_cpu_mixture_avx512;
 #endif
 
 #endif

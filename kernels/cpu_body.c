@@ -1,31 +1,10 @@
 // The CPU device's arithmetic, compiled once per instruction set (HB_CPU_BODY names the result). ops.h defines every
 // equation; the loops over fixed blocks of 16 or 64 elements below are written for the vectoriser.
 #include "kernels/cpu.h"
+#include "kernels/cpu_noise.h"
 #include "kernels/cpu_vector.h"
 
 #include <string.h>
-
-// ---------------------------------------------------------------------------------------------------
-// Noise
-
-// The 64 words, and the 64 normals, of block `block` of a sequence.
-static void words_block(hb_noise id, uint32_t block, uint32_t *out) {
-    for (uint32_t k = 0; k < 16; k++) {
-        const hb_philox_block b = hb_noise_words(id, block * 16 + k);
-        out[k] = b.word[0];
-        out[16 + k] = b.word[1];
-        out[32 + k] = b.word[2];
-        out[48 + k] = b.word[3];
-    }
-}
-
-static inline void normals_block(hb_noise id, uint32_t block, float *restrict out) {
-    for (uint32_t k = 0; k < 16; k++) {
-        const hb_philox_block b = hb_noise_words(id, block * 16 + k);
-        hb_normal_pair(b.word[0], b.word[1], &out[k], &out[16 + k]);
-        hb_normal_pair(b.word[2], b.word[3], &out[32 + k], &out[48 + k]);
-    }
-}
 
 // ---------------------------------------------------------------------------------------------------
 // Search
@@ -36,7 +15,7 @@ static void sample_numbers(const hb_genome *genome, float *h, size_t begin, size
     for (size_t d = begin; d < end; d += HB_NOISE_BLOCK) {
         const size_t n = end - d < HB_NOISE_BLOCK ? end - d : HB_NOISE_BLOCK;
         float noise[HB_NOISE_BLOCK];
-        normals_block(genome->noise, (uint32_t)(d / HB_NOISE_BLOCK), noise);
+        hb_normals_block(genome->noise, (uint32_t)(d / HB_NOISE_BLOCK), noise);
         for (size_t r = 0; r < n; r++) h[d + r] = hb_fma(genome->sigma, noise[r], mean[d + r]);
     }
 }
@@ -46,7 +25,7 @@ static void sample_around_rules(const hb_genome *genome, float *h, size_t begin,
     for (size_t d = begin; d < end; d += HB_NOISE_BLOCK) {
         const size_t n = end - d < HB_NOISE_BLOCK ? end - d : HB_NOISE_BLOCK;
         float noise[HB_NOISE_BLOCK];
-        normals_block(genome->noise, (uint32_t)(d / HB_NOISE_BLOCK), noise);
+        hb_normals_block(genome->noise, (uint32_t)(d / HB_NOISE_BLOCK), noise);
         for (size_t r = 0; r < n; r++) {
             const int64_t at = hb_sharing_index(&genome->sharing, genome->sharing.rule, (int64_t)(d + r));
             h[d + r] = hb_fma(genome->sigma, noise[r], genome->mean[at]);
@@ -87,7 +66,7 @@ static void body_gradient(float *g, const float *z, int32_t n_terms, hb_noise no
         for (int32_t k = 0; k < n_terms; k++) {
             float normal[HB_NOISE_BLOCK];
             noise.individual = (uint32_t)k;
-            normals_block(noise, (uint32_t)(d / HB_NOISE_BLOCK), normal);
+            hb_normals_block(noise, (uint32_t)(d / HB_NOISE_BLOCK), normal);
             for (int r = 0; r < HB_NOISE_BLOCK; r++) sum[r] = hb_fma(z[k], normal[r], sum[r]);
         }
         const size_t n = end - d < HB_NOISE_BLOCK ? end - d : HB_NOISE_BLOCK;
@@ -130,10 +109,10 @@ static void draw_weights(const hb_initialiser *init, hb_noise id, float *w, size
     for (size_t e = 0; e < n; e += HB_NOISE_BLOCK) {
         if (init->draw == HB_DRAW_UNIFORM) {
             uint32_t word[HB_NOISE_BLOCK];
-            words_block(id, (uint32_t)(e / HB_NOISE_BLOCK), word);
+            hb_words_block(id, (uint32_t)(e / HB_NOISE_BLOCK), word);
             for (int r = 0; r < HB_NOISE_BLOCK; r++) w[e + r] = hb_uniform(word[r]);
         } else {
-            normals_block(id, (uint32_t)(e / HB_NOISE_BLOCK), w + e);
+            hb_normals_block(id, (uint32_t)(e / HB_NOISE_BLOCK), w + e);
         }
     }
 }
@@ -388,11 +367,6 @@ static void body_weights(const hb_group *group, int32_t lane, int32_t l, float *
     for (size_t e = 0; e < inputs * outputs; e++) w[e] = scale * w[e];
 }
 
-#define HB_STRING_(x)  #x
-#define HB_STRING(x)   HB_STRING_(x)
-#define HB_JOIN_(a, b) a##b
-#define HB_JOIN(a, b)  HB_JOIN_(a, b)
-
 const hb_cpu_body HB_JOIN(hb_cpu_, HB_CPU_BODY) = {.variant = HB_STRING(HB_CPU_BODY),
                                                    .sample = body_sample,
                                                    .gradient = body_gradient,
@@ -400,4 +374,5 @@ const hb_cpu_body HB_JOIN(hb_cpu_, HB_CPU_BODY) = {.variant = HB_STRING(HB_CPU_B
                                                    .adam = body_adam,
                                                    .expand = body_expand,
                                                    .step = body_step,
-                                                   .weights = body_weights};
+                                                   .weights = body_weights,
+                                                   .mixture = &HB_JOIN(hb_cpu_mixture_, HB_CPU_BODY)};

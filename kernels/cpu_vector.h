@@ -1,5 +1,6 @@
 // The few vector operations that the step needs, for the instruction set this file is compiled for.
-// hb_vf holds HB_LANES floats; every operation is the IEEE one in each lane, so the width changes no bit.
+// hb_vf holds HB_LANES floats; every operation is the IEEE one in each lane, so the width changes no bit. gather reads
+// base[i] for integers i that stand in floats' bits; at_least gives a bit for each lane where a >= b.
 #ifndef HB_CPU_VECTOR_H
 #define HB_CPU_VECTOR_H
 
@@ -22,6 +23,18 @@ HB_HD hb_vf hb_vf_all(float a) {
 }
 HB_HD hb_vf hb_vf_fma(hb_vf a, hb_vf b, hb_vf c) {
     return _mm512_fmadd_ps(a, b, c);
+}
+HB_HD hb_vf hb_vf_sub(hb_vf a, hb_vf b) {
+    return _mm512_sub_ps(a, b);
+}
+HB_HD hb_vf hb_vf_max(hb_vf a, hb_vf b) {
+    return _mm512_max_ps(a, b);
+}
+HB_HD hb_vf hb_vf_gather(const float *base, const float *index) {
+    return _mm512_i32gather_ps(_mm512_castps_si512(_mm512_load_ps(index)), base, 4);
+}
+HB_HD uint32_t hb_vf_at_least(hb_vf a, hb_vf b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
 }
 HB_HD hb_vi hb_vi_zero(void) {
     return _mm512_setzero_si512();
@@ -48,6 +61,18 @@ HB_HD hb_vf hb_vf_all(float a) {
 HB_HD hb_vf hb_vf_fma(hb_vf a, hb_vf b, hb_vf c) {
     return _mm256_fmadd_ps(a, b, c);
 }
+HB_HD hb_vf hb_vf_sub(hb_vf a, hb_vf b) {
+    return _mm256_sub_ps(a, b);
+}
+HB_HD hb_vf hb_vf_max(hb_vf a, hb_vf b) {
+    return _mm256_max_ps(a, b);
+}
+HB_HD hb_vf hb_vf_gather(const float *base, const float *index) {
+    return _mm256_i32gather_ps(base, _mm256_castps_si256(_mm256_load_ps(index)), 4);
+}
+HB_HD uint32_t hb_vf_at_least(hb_vf a, hb_vf b) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
+}
 HB_HD hb_vi hb_vi_zero(void) {
     return _mm256_setzero_si256();
 }
@@ -71,6 +96,18 @@ HB_HD hb_vf hb_vf_all(float a) {
 HB_HD hb_vf hb_vf_fma(hb_vf a, hb_vf b, hb_vf c) {
     return hb_fma(a, b, c);
 }
+HB_HD hb_vf hb_vf_sub(hb_vf a, hb_vf b) {
+    return a - b;
+}
+HB_HD hb_vf hb_vf_max(hb_vf a, hb_vf b) {
+    return a > b ? a : b;
+}
+HB_HD hb_vf hb_vf_gather(const float *base, const float *index) {
+    return base[hb_bits(*index)];
+}
+HB_HD uint32_t hb_vf_at_least(hb_vf a, hb_vf b) {
+    return a >= b;
+}
 HB_HD hb_vi hb_vi_zero(void) {
     return 0;
 }
@@ -79,6 +116,15 @@ HB_HD hb_vi hb_vi_max_magnitude(hb_vi m, hb_vf a) {
     return magnitude > m ? magnitude : m;
 }
 #endif
+
+// The largest of the lanes, none of which is NaN.
+HB_HD float hb_vf_largest(hb_vf m) {
+    float lane[HB_LANES];
+    __builtin_memcpy(lane, &m, sizeof m);
+    float largest = lane[0];
+    for (int k = 1; k < HB_LANES; k++) largest = lane[k] > largest ? lane[k] : largest;
+    return largest;
+}
 
 // The largest of the lanes.
 HB_HD int32_t hb_vi_largest(hb_vi m) {

@@ -58,6 +58,19 @@ typedef struct {
     hb_status (*adam)(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam parameters,
                       size_t begin, size_t end, hb_error *error);
 
+    // Draws the rules of synapses [begin, end) for P individuals: choice (P, N), whole, in the device's memory.
+    // Nullable: entropy (N), host memory.
+    hb_status (*mixture_choose)(hb_device *device, const hb_mixture *mixture, int32_t n_individuals, hb_noise noise,
+                                uint32_t *choice, float *entropy, int64_t begin, int64_t end, hb_error *error);
+    // A gradient: begin, prepare all rules, then all synapses (begin a multiple of 64), then end, which writes g (M, C),
+    // host memory, the gradient by mu, frees the work, and fails where a sum could have overflowed. begin, end and the
+    // step's numbers are of one thread; the two in between may be split.
+    hb_status (*mixture_begin)(hb_device *device, const hb_mixture *mixture, const hb_mixture_step *step,
+                               hb_mixture_work **work, hb_error *error);
+    hb_status (*mixture_prepare)(hb_mixture_work *work, int32_t begin, int32_t end, hb_error *error);
+    hb_status (*mixture_rows)(hb_mixture_work *work, int64_t begin, int64_t end, hb_error *error);
+    hb_status (*mixture_end)(hb_mixture_work *work, float *g, hb_mixture_counts *counts, hb_error *error);
+
     // A group of `lanes` lanes of the network; the caller destroys it. *net is copied.
     hb_status (*group_create)(hb_device *device, const hb_net *net, int32_t lanes, hb_group **group, hb_error *error);
     void (*group_destroy)(hb_group *group);

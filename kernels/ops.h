@@ -41,10 +41,25 @@
 // Adam (Kingma & Ba 2015), ascending the gradient G = scale g, with c1, c2 = 1 / (1 - beta^t) from the host:
 //     m    <- fma(beta1, m, (1 - beta1) G);        v <- fma(beta2, v, ((1 - beta2) G) G)
 //     mean <- fma(rate, (m c1) / (sqrt(v c2) + epsilon), mean)
+//
+// Mixture (learning.md section 6; kernels/mixture.h has the scalar steps). Choose, for synapse i and individual s:
+//     q_k = trunc(2^30 exp(lambda_ik - max_j lambda_ij)),  Q = sum_k q_k,  t = floor(word_s Q / 2^32)
+//     k_si = the smallest k with q_0 + .. + q_k > t    all integers; word_s = number s of `noise` whose individual is i
+// and the entropy, for people:  ln S - sum_k e_k (lambda_ik - max) / S,  S = sum e_k,  in 16 stripes k % 16
+// Mixture gradient. For synapse i and individual s, with x_c = fma(sigma, eps_c, mu_{k_si c}), eps of the genome's noise:
+//     d_k = fma(x_c - mu_kc, x_c - mu_kc, d_k)         for ascending c, from +0
+//     e_k = fma(-1 / (2 sigma^2), d_k, lambda_ik)      as a float: -(0.5 / (sigma sigma))
+//     w_k = exp(e_k - max_j e_j), but 0 where e_k - max e < -(17.33 + ln M): together these are below 2^-25
+//     r_k = w_k (1 / (2^-40 sum_k trunc(2^40 w_k)))    exactly 1 where only one counts
+//     G_ik = fma(z_s, r_k, G_ik)                       for ascending s, from +0
+//     A_kc += trunc(((z_s r_k) (x_c - mu_kc)) 2^F)     64-bit integers, in any order
+// then G_ik <- fma(-sum z, pi_ik, G_ik) where the z do not sum to 0, pi = (float)q (1 / (float)Q);  / max(pi, 1e-3) where
+// natural;  lambda_ik <- fma(rate, G_ik, lambda_ik) where G is not 0;  g_kc = (float)A_kc (1 / (2^F sigma^2)).
 // clang-format on
 #ifndef HB_OPS_H
 #define HB_OPS_H
 
+#include "kernels/mixture.h"
 #include "kernels/net.h"
 #include "kernels/scalar.h"
 

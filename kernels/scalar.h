@@ -253,7 +253,8 @@ enum {
     HB_STREAM_WEIGHTS = 3,      // initial weights of an episode
     HB_STREAM_WEIGHTS_MASK = 4, // which of them are zero (initialiser "sparse")
     HB_STREAM_RESET = 5,        // resets of the environment
-    HB_STREAM_ASSIGNMENT = 6    // which synapse has which shared rule
+    HB_STREAM_ASSIGNMENT = 6,   // which synapse has which shared rule
+    HB_STREAM_CHOICE = 7        // which rule a mixture draws
 };
 
 // Elements come in blocks of 64: element i is word (i % 64) / 16 of the Philox block number

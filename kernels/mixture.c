@@ -1,0 +1,33 @@
+#include "kernels/mixture.h"
+
+#include <math.h>
+
+float hb_mixture_cut(int32_t n_rules) {
+    return 17.33f + hb_log((float)n_rules);
+}
+
+float hb_mixture_sums_scale(const float *z, int32_t n) {
+    float largest = 0.0f;
+    for (int32_t s = 0; s < n; s++) {
+        const float magnitude = hb_from_bits(hb_bits(z[s]) & 0x7fffffffu);
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    // The power of two at or above the largest, as its exponent: exact.
+    int exponent = 0;
+    if (largest > 0.0f) frexpf(largest, &exponent);
+    return ldexpf(1.0f, HB_MIXTURE_BITS - exponent);
+}
+
+hb_status hb_mixture_finish(const hb_mixture *mixture, const int64_t *sums, size_t stride, float largest,
+                            float sums_scale, float *g, hb_error *error) {
+    if (!(largest < HB_MIXTURE_LARGEST))
+        return hb_fail(error, HB_FAILED,
+                       "the mixture's gradient overflows its 64-bit sums: a rule is %g away from a sample that it "
+                       "explains; lower search.lr",
+                       (double)(largest / ldexpf(1.0f, HB_MIXTURE_BITS)));
+    const float scale = 1.0f / (sums_scale * (mixture->sigma * mixture->sigma));
+    const size_t c_all = (size_t)mixture->n_coefficients;
+    for (size_t k = 0; k < (size_t)mixture->n_rules; k++)
+        for (size_t c = 0; c < c_all; c++) g[k * c_all + c] = (float)sums[k * stride + c] * scale;
+    return HB_OK;
+}

@@ -1,0 +1,100 @@
+// Mixtures of shared rules (learning.md section 6): h_i ~ sum_k softmax(lambda_i)_k N(mu_k, sigma^2 I) for synapse i.
+// The equations and their orders stand in ops.h; here are the shapes, and the scalar steps that every device shares.
+#ifndef HB_MIXTURE_H
+#define HB_MIXTURE_H
+
+#include "kernels/scalar.h"
+#include "kernels/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// The distribution. lambda and mu are in the device's memory.
+typedef struct {
+    float *lambda;   // (N, M)
+    const float *mu; // (M, C)
+    float sigma;
+    int64_t n_synapses; // N
+    int32_t n_rules, n_coefficients;
+} hb_mixture;
+
+// One generation's step. Pointers are to host memory but for `choice` and `gradient`.
+typedef struct {
+    const uint32_t *choice; // (P, N): the rule that each individual's synapse was drawn from
+    const float *z;         // (P)
+    int32_t n_individuals;  // P
+    hb_noise noise;         // of the individuals' genomes; .individual is filled in
+    float z_sum;            // the sum of z, 0 where it is meant to vanish: then pi takes no part
+    bool dense;             // run through all rules for every sample: the same bits, slowly
+    bool hard;              // r is 1 for the chosen rule, 0 for the others
+    bool natural;           // lambda's gradient is divided by pi (and at most 1 / 1e-3)
+    float rate;             // lambda <- lambda + rate G, or, where `gradient` is not NULL, only
+    float *gradient;        // (N, M): G goes there
+    double *row_norm;       // (N), nullable: sum_k G_ik^2
+} hb_mixture_step;
+
+// What happened: samples, rules that counted in them, samples that ran dense for want of a complete list.
+typedef struct {
+    int64_t live, dense;
+} hb_mixture_counts;
+
+typedef struct hb_mixture_work hb_mixture_work; // private to each device
+
+// ---------------------------------------------------------------------------------------------------
+// Scalar steps
+
+// floor(word total / 2^32): uniform below total.
+HB_HD uint64_t hb_mixture_threshold(uint32_t word, uint64_t total) {
+    return (total >> 32) * word + ((total & 0xffffffffu) * word >> 32);
+}
+
+// w in [0, 1] as an integer multiple of 2^-40.
+HB_HD int64_t hb_mixture_weight(float w) {
+    return (int64_t)(w * 0x1p40f);
+}
+
+// 2^40 / W for a sum of such weights.
+HB_HD float hb_mixture_inverse(int64_t sum) {
+    return 1.0f / ((float)sum * 0x1p-40f);
+}
+
+// A term of mu's sum, scaled: z r (x - mu) 2^F. The sums are of 64 bits, their terms below 2^39 (HB_MIXTURE_LARGEST), so
+// that 2^24 of them cannot overflow; F is chosen so that |z| 2^F <= 2^30, which leaves |x - mu| up to 512.
+HB_HD float hb_mixture_term(float z, float r, float difference, float scale) {
+    return z * r * difference * scale;
+}
+
+#define HB_MIXTURE_BITS    30
+#define HB_MIXTURE_LARGEST 0x1p39f
+
+// The term as an integer, towards 0; one that is too large, or NaN, counts 0 here and is an error at the end.
+HB_HD int64_t hb_mixture_integer(float term) {
+    const float magnitude = hb_from_bits(hb_bits(term) & 0x7fffffffu);
+    return magnitude < HB_MIXTURE_LARGEST ? (int64_t)term : 0;
+}
+
+// G_ik from its sum of z r, pi_ik, and sum z.
+HB_HD float hb_mixture_lambda_gradient(float sum, float pi, float z_sum, bool natural) {
+    const float plain = hb_fma(-z_sum, pi, sum);
+    return natural ? plain / (pi > 1e-3f ? pi : 1e-3f) : plain;
+}
+
+// Below the largest exponent by more than this a rule contributes exactly 0: 17.33 + ln M.
+float hb_mixture_cut(int32_t n_rules);
+
+// g (M, C) = A (1 / (2^F sigma^2)) from the sums A, `stride` of them a rule; fails where `largest`, the largest |term|, has reached HB_MIXTURE_LARGEST.
+hb_status hb_mixture_finish(const hb_mixture *mixture, const int64_t *sums, size_t stride, float largest,
+                            float sums_scale, float *g, hb_error *error);
+
+// 2^F for these z: the largest power of two with |z| 2^F <= 2^30.
+float hb_mixture_sums_scale(const float *z, int32_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
