@@ -1,5 +1,5 @@
-// The CUDA device, inside: what its files share. cuda.cu has the table, memory and errors, search_cuda.cu and
-// net_cuda.cu the kernels with their launchers.
+// The CUDA device, inside: what its files share. cuda.cu has the table, memory and errors, search_cuda.cu,
+// mixture_cuda.cu and net_cuda.cu the kernels with their launchers.
 #ifndef HB_CUDA_H
 #define HB_CUDA_H
 
@@ -109,6 +109,13 @@ hb_status hb_cuda_sgd(hb_device *device, float *mean, const float *g, float rate
                       hb_error *error);
 hb_status hb_cuda_adam(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin,
                        size_t end, hb_error *error);
+hb_status hb_cuda_mixture_choose(hb_device *device, const hb_mixture *mixture, int32_t n_individuals, hb_noise noise,
+                                 uint32_t *choice, float *entropy, int64_t begin, int64_t end, hb_error *error);
+hb_status hb_cuda_mixture_begin(hb_device *device, const hb_mixture *mixture, const hb_mixture_step *step,
+                                hb_mixture_work **work, hb_error *error);
+hb_status hb_cuda_mixture_prepare(hb_mixture_work *work, int32_t begin, int32_t end, hb_error *error);
+hb_status hb_cuda_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t end, hb_error *error);
+hb_status hb_cuda_mixture_end(hb_mixture_work *work, float *g, hb_mixture_counts *counts, hb_error *error);
 hb_cuda_net hb_cuda_layout(const hb_net *net);
 hb_status hb_cuda_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
                          double *sum_of_squares, hb_error *error);

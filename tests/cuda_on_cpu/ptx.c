@@ -247,6 +247,7 @@ static void parse_modifiers(instruction *in, char *text, const char *whole) {
         for (int s = 0; s < 4 && !known; s++)
             if (strcmp(m, spaces[s]) == 0) in->space = (space)s, known = true;
         if (strcmp(m, "rn") == 0) rounded = known = true;
+        if (strcmp(m, "rzi") == 0 && in->op == OP_CVT) known = true; // float to integer: the only way that is known
         if (strcmp(m, "lo") == 0) lo = known = true;
         if (strcmp(m, "wide") == 0 && in->op == OP_MUL) in->op = OP_MUL_WIDE, lo = known = true;
         if (strcmp(m, "hi") == 0 && in->op == OP_MUL) in->op = OP_MUL_HI, lo = known = true;
@@ -673,6 +674,10 @@ static uint64_t float_op(const instruction *in, uint64_t x, uint64_t y, uint64_t
         return x ^ 0x80000000u;
     case OP_ABS:
         return x & 0x7fffffffu;
+    case OP_MAX: // a NaN gives way to the other
+        return from_f32(fmaxf(a, b));
+    case OP_MIN:
+        return from_f32(fminf(a, b));
     default:
         stop("no float32 form of operation %d, line %d", in->op, in->line);
     }
@@ -764,6 +769,14 @@ static uint64_t convert(const instruction *in, uint64_t v) {
     if (in->type == F16 || in->from == F16) stop("cvt of line %d is not known", in->line);
     if (in->type == F32)
         return from_f32(is_signed(in->from) ? (float)as_signed(v, in->from) : (float)trimmed(v, in->from));
+    if (in->from == F32 && (in->type == S32 || in->type == S64)) {
+        // Towards 0, clamped; NaN gives 0 (32 bits) or the smallest number (64 bits).
+        const float x = as_f32(v), most = in->type == S32 ? 0x1p31f : 0x1p63f;
+        const int64_t least = in->type == S32 ? INT32_MIN : INT64_MIN;
+        if (isnan(x)) return in->type == S32 ? 0 : (uint64_t)INT64_MIN;
+        if (x >= most) return in->type == S32 ? INT32_MAX : INT64_MAX;
+        return trimmed(x < -most ? (uint64_t)least : (uint64_t)(int64_t)x, in->type);
+    }
     if (in->from == F32 || in->from == F64 || in->type == F64) stop("cvt of line %d is not known", in->line);
     return trimmed(is_signed(in->from) ? (uint64_t)as_signed(v, in->from) : trimmed(v, in->from), in->type);
 }
