@@ -3,6 +3,7 @@
 #include "host/trainer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     const hb_trainer *trainer;
@@ -17,20 +18,42 @@ static void print_bytes(FILE *file, const char *what, double bytes, double naive
     fprintf(file, "  %-22s %8.1f %s %8.1f %s   %s\n", what, bytes, unit[a], naive, unit[b], why);
 }
 
+// What the search keeps, array by array, and what the papers' code would keep beside it for these individuals: the
+// noise and the genomes of all, and, for a mixture, a gradient by lambda of each.
+static void print_search(FILE *file, const hb_trainer *trainer) {
+    const hb_settings *s = trainer->settings;
+    const hb_search *search = &trainer->search;
+    const double genome = 4.0 * (double)trainer->net.genome_size, population = (double)s->population;
+    const int32_t threads = hb_pool_threads(trainer->machine.pool);
+    double largest = 0;
+    for (int32_t k = 0; k < search->n_arrays; k++) {
+        const double bytes = 4.0 * (double)search->array[k].n;
+        largest = bytes > largest ? bytes : largest;
+        print_bytes(file, search->array[k].name, bytes, bytes, "state");
+    }
+    if (strcmp(search->method->name, "gmm") == 0) {
+        const double weights = 4.0 * (double)trainer->net.n_weights;
+        const double mixed = strcmp(s->optimiser, "adam") == 0 ? largest : 0;
+        print_bytes(file, "gradient by lambda", mixed, largest * population,
+                    mixed > 0 ? "one for all; P x N x M" : "row by row, in lambda itself; P x N x M");
+        print_bytes(file, "choices", weights * population, 2 * weights * population, "rule of every synapse; P x N");
+    } else {
+        print_bytes(file, "gradient", 4.0 * (double)search->array[0].n, 4.0 * (double)search->array[0].n,
+                    "one at a time");
+    }
+    print_bytes(file, "noise", 256.0 * threads, genome * population, "regenerated 64 numbers at a time; P x D");
+    print_bytes(file, "genomes", genome * threads, genome * population, "one a thread while it is expanded; P x D");
+}
+
 static void print_memory(FILE *file, const hb_trainer *trainer) {
     const hb_settings *s = trainer->settings;
     const hb_machine *machine = &trainer->machine;
     const double genome = 4.0 * (double)trainer->net.genome_size;
     const double population = (double)s->population;
     const double weights = 4.0 * (double)trainer->net.n_weights;
-    const int32_t threads = hb_pool_threads(machine->pool);
     const int32_t lanes = hb_rollout_lanes(trainer->rollout);
     fprintf(file, "memory                       here          naive: everything of all individuals at once\n");
-    print_bytes(file, "search state", genome * trainer->search.n_arrays, genome * trainer->search.n_arrays,
-                "mean and optimiser");
-    print_bytes(file, "gradient", genome, genome, "one at a time");
-    print_bytes(file, "noise", 256.0 * threads, genome * population, "regenerated 64 numbers at a time; P x D");
-    print_bytes(file, "genomes", genome * threads, genome * population, "one a thread while it is expanded; P x D");
+    print_search(file, trainer);
     print_bytes(file, "lanes", (double)machine->table->group_bytes(machine->device, &trainer->net, lanes),
                 (genome + weights) * population * trainer->n_variations, "weights and planes; all lives at once");
     print_bytes(file, "results", (double)sizeof(hb_life_result) * population * trainer->n_variations,
@@ -47,6 +70,15 @@ static void print_time(FILE *file, const char *what, double seconds, double gene
     fprintf(file, "  %-42s %8.2f s a generation, %6.2f h for %.0f\n", what, seconds, total / 3600, generations);
 }
 
+// Seconds of asking and telling in a generation, with made-up fitness; the search has moved then.
+static hb_status time_search(hb_trainer *trainer, double asked, double *seconds, hb_error *error) {
+    for (int64_t k = 0; k < trainer->settings->population; k++) trainer->fitness[k] = (double)k;
+    const double begun = hb_now();
+    const hb_status status = hb_search_tell(&trainer->search, trainer->fitness, error);
+    *seconds = asked + hb_now() - begun;
+    return status;
+}
+
 // Lives a few lives of the first generation and extrapolates: how long a life lasts is what training will change.
 static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
     const hb_settings *s = trainer->settings;
@@ -57,8 +89,9 @@ static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
     hb_life_result *results = calloc((size_t)n, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory");
     hb_rollout_times times = {.physics = 0};
+    const double asking = hb_now();
     hb_status status = hb_search_prepare(&trainer->search, s->population, 0, error);
-    const double begun = hb_now();
+    const double begun = hb_now(), asked = begun - asking;
     if (status == HB_OK)
         status = hb_rollout_run(trainer->rollout, n, sample_life, &lives, results, &times, NULL, error);
     const double seconds = hb_now() - begun;
@@ -73,10 +106,14 @@ static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
             "%%\n",
             n, seconds, threads, 1e6 * per_step, 100 * times.physics / (per_step * steps),
             100 * times.policy / (per_step * steps));
-    print_time(file, "lives as short as at the start", per_step * steps / n * (double)all / threads,
+    double search;
+    status = time_search(trainer, asked, &search, error);
+    if (status != HB_OK) return status;
+    print_time(file, "lives as short as at the start", search + per_step * steps / n * (double)all / threads,
                (double)s->generations);
-    print_time(file, "every life to its last step", longest, (double)s->generations);
-    return status;
+    print_time(file, "every life to its last step", search + longest, (double)s->generations);
+    print_time(file, "of it, the search", search, (double)s->generations);
+    return HB_OK;
 }
 
 hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {

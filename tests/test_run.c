@@ -109,6 +109,17 @@ static void threads_rollouts_builds(void **state) {
     }
 }
 
+static void threads_and_builds_of_the_mixture(void **state) {
+    (void)state;
+    char first[33], other[33];
+    TRAIN(first, "search.kind=gmm", "search.rules=100", "run.threads=1");
+    const char *const ways[] = {"run.threads=2", "run.threads=5", "run.variant=generic", "search.gradient=dense"};
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+        TRAIN(other, "search.kind=gmm", "search.rules=100", ways[k]);
+        assert_string_equal(other, first);
+    }
+}
+
 static void every_kind_of_policy(void **state) {
     (void)state;
     const char *const kinds[] = {"policy.rule=A",
@@ -125,6 +136,9 @@ static void every_kind_of_policy(void **state) {
                                  "policy.init=coevolve",
                                  "policy.init=sparse",
                                  "search.optimiser=adam",
+                                 "search.kind=shared",
+                                 "search.kind=gmm",
+                                 "policy.planes=float16",
                                  "search.antithetic=false",
                                  "search.shaping=none",
                                  "env.variations=default,palm_long_back"};
@@ -155,14 +169,13 @@ static void read_metrics(const char *folder, char *out, size_t n) {
     fclose(file);
 }
 
-static void straight_and_resumed(void **state) {
-    (void)state;
+static void resume_is_straight(const char *search, const char *more) {
     hb_error error;
     char straight[33], resumed[33], a[4096], b[4096];
-    const char *const all[] = {"search.optimiser=adam"};
-    const char *const one[] = {"search.optimiser=adam", "run.generations=1"};
-    check_ok(train("test_run_a", all, 1, NULL, &error), error);
-    check_ok(train("test_run_b", one, 2, NULL, &error), error);
+    const char *const all[] = {search, more};
+    const char *const one[] = {search, more, "run.generations=1"};
+    check_ok(train("test_run_a", all, 2, NULL, &error), error);
+    check_ok(train("test_run_b", one, 3, NULL, &error), error);
     const char *const two[] = {"run.generations=2", "run.threads=1"};
     const char *const three[] = {"run.generations=3", "run.rollout=batched"};
     check_ok(hb_resume("test_run_b", two, 2, NULL, &error), error);
@@ -175,6 +188,13 @@ static void straight_and_resumed(void **state) {
     assert_string_equal(a, b);
     remove_tree("test_run_a");
     remove_tree("test_run_b");
+}
+
+static void straight_and_resumed(void **state) {
+    (void)state;
+    resume_is_straight("search.optimiser=adam", "search.shaping=ranks");
+    resume_is_straight("search.kind=shared", "search.assignment=merge");
+    resume_is_straight("search.kind=gmm", "search.rules=100");
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -490,6 +510,7 @@ static void plugin_learns(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_rollouts_builds),
+        cmocka_unit_test(threads_and_builds_of_the_mixture),
         cmocka_unit_test(every_kind_of_policy),
         cmocka_unit_test(straight_and_resumed),
         cmocka_unit_test(stopped_on_request),

@@ -1,0 +1,322 @@
+// Searches with shared rules: maps, merging, estimators against float64 loops, and that they climb.
+#include "tests/check.h"
+
+#include "host/cluster.h"
+#include "host/search.h"
+#include "host/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { P = 8, C = 5 };
+
+typedef struct {
+    hb_settings settings;
+    hb_machine machine;
+    hb_net net;
+    hb_search search;
+} scene;
+
+// A Hebbian network of two layers, 6 to 4 to 3: 36 synapses, 180 coefficients.
+static scene *open_scene(const char *search, const char *assignment, int64_t rules, const char *init) {
+    scene *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->settings = (hb_settings){.seed = 3,
+                                .threads = 2,
+                                .device = "cpu",
+                                .variant = "auto",
+                                .optimiser = "sgd",
+                                .shaping = "ranks",
+                                .start = "normal",
+                                .start_scale = 1,
+                                .noise = "rule",
+                                .m_formula = "text",
+                                .responsibility = "soft",
+                                .lambda_step = "plain",
+                                .gradient = "auto",
+                                .population = P,
+                                .rules = rules,
+                                .rho = 4,
+                                .merge_every = 1,
+                                .merge_rules = {2, {9, 4}},
+                                .sigma = 0.1,
+                                .sigma_decay = 1,
+                                .lr = 0.2,
+                                .lr_decay = 1,
+                                .beta1 = 0.9,
+                                .beta2 = 0.999,
+                                .epsilon = 1e-8,
+                                .antithetic = true};
+    snprintf(s->settings.search, sizeof s->settings.search, "%s", search);
+    snprintf(s->settings.assignment, sizeof s->settings.assignment, "%s", assignment);
+    hb_error error;
+    const hb_net_def def = {
+        .inputs = 6, .outputs = 3, .n_hidden = 1, .hidden = {4}, .last = HB_TANH, .rule = "ABCD_lr", .init = init};
+    check_ok(hb_net_init(&s->net, &def, &error), error);
+    check_ok(hb_machine_open(&s->machine, &s->settings, &error), error);
+    return s;
+}
+
+static void start(scene *s) {
+    hb_error error;
+    check_ok(hb_search_create(&s->search, &s->machine, &s->settings, &s->net, &error), error);
+}
+
+static void close_scene(scene *s) {
+    if (s->search.machine) hb_search_destroy(&s->search);
+    hb_machine_close(&s->machine);
+    free(s);
+}
+
+static const hb_search_array *array_of(const scene *s, const char *name) {
+    for (int32_t k = 0; k < s->search.n_arrays; k++)
+        if (strcmp(s->search.array[k].name, name) == 0) return &s->search.array[k];
+    fail();
+    return NULL;
+}
+
+static const uint32_t *map_of(const scene *s, const char *name) {
+    return (const uint32_t *)array_of(s, name)->data;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Maps
+
+static void how_many_rules(void **state) {
+    (void)state;
+    const struct {
+        const char *assignment;
+        int64_t rules, expected;
+    } known[] = {{"random", 0, 9}, {"random", 7, 7},  {"pre", 0, 10},  {"post", 0, 7},
+                 {"sides", 0, 17}, {"neuron", 0, 13}, {"merge", 0, 36}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        scene *s = open_scene("shared", known[k].assignment, known[k].rules, "uni");
+        start(s);
+        assert_int_equal(array_of(s, "mean")->n, known[k].expected * C);
+        const uint32_t *map = map_of(s, "rule");
+        for (int i = 0; i < 36; i++) assert_true(map[i] < (uint32_t)known[k].expected);
+        close_scene(s);
+    }
+    scene *s = open_scene("shared", "random", 0, "uni"); // by the code's formula 45 rules, more than synapses
+    snprintf(s->settings.m_formula, sizeof s->settings.m_formula, "code");
+    assert_int_equal(hb_search_create(&s->search, &s->machine, &s->settings, &s->net, NULL), HB_BAD_INPUT);
+    s->search.machine = NULL;
+    close_scene(s);
+}
+
+static void maps_by_neuron(void **state) {
+    (void)state;
+    for (int l = 0; l < 2; l++) {
+        const int inputs = l ? 4 : 6, outputs = l ? 3 : 4;
+        const char *const ways[] = {"pre", "post", "sides", "neuron", "layer"};
+        for (int way = 0; way < 5; way++) {
+            scene *s = open_scene("shared", ways[way], 12, "uni");
+            start(s);
+            const uint32_t *rule = map_of(s, "rule") + (l ? 24 : 0);
+            const uint32_t *second = way == 2 || way == 3 ? map_of(s, "second_rule") + (l ? 24 : 0) : NULL;
+            for (int i = 0; i < inputs; i++)
+                for (int j = 0; j < outputs; j++) {
+                    const uint32_t pre = (uint32_t)(l ? 6 + i : i), post = (uint32_t)(l ? 4 + j : j);
+                    const uint32_t k = rule[i * outputs + j];
+                    if (way == 4) // 12 rules in proportion 24 : 12
+                        assert_true(l ? k >= 8 : k < 8);
+                    else
+                        assert_int_equal(k, way == 1 ? post : pre);
+                    if (way == 2) assert_int_equal(second[i * outputs + j], 10 + post);
+                    if (way == 3) assert_int_equal(second[i * outputs + j], 6 + post);
+                }
+            close_scene(s);
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Estimators
+
+static const double fitness[P] = {3, 1, 4, 1.5, 9, 2, 6, 5};
+
+static void shared_update_is_the_estimator(void **state) {
+    (void)state;
+    for (int synapse = 0; synapse < 2; synapse++) {
+        scene *s = open_scene("shared", "random", 7, "coevolve");
+        if (synapse) snprintf(s->settings.noise, sizeof s->settings.noise, "synapse");
+        start(s);
+        float z[P];
+        double expected[7 * C + 36];
+        const hb_search_array *mean = array_of(s, "mean");
+        assert_int_equal(mean->n, 7 * C + 36); // the evolved weights behind the rules
+        const uint32_t *map = map_of(s, "rule");
+        hb_shape("ranks", fitness, P, z, NULL);
+        for (size_t e = 0; e < mean->n; e++) expected[e] = (double)mean->data[e];
+        for (int k = 0; k < P; k++) {
+            hb_genome genome;
+            s->search.method->genome(&s->search, k, &genome);
+            const double step = 0.2 / (P * 0.1) * (double)z[k] * (genome.sigma < 0 ? -1 : 1);
+            if (!synapse)
+                for (size_t e = 0; e < mean->n; e++) expected[e] += step * (double)hb_noise_normal(genome.noise, e);
+            for (size_t d = 0; synapse && d < 36 * C + 36; d++) {
+                const size_t e = d < 36 * C ? map[d / C] * C + d % C : 7 * C + d - 36 * C;
+                expected[e] += step * (double)hb_noise_normal(genome.noise, d);
+            }
+        }
+        assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
+        for (size_t e = 0; e < mean->n; e++) check_close(mean->data[e], expected[e], 5e-6);
+        close_scene(s);
+    }
+}
+
+// The mixture's step is lr / P times what the device's gradient says; lambda in turn with mu where asked.
+static void gmm_update_is_the_gradient(void **state) {
+    (void)state;
+    for (int alternate = 0; alternate < 2; alternate++) {
+        scene *s = open_scene("gmm", "random", 5, "uni");
+        s->settings.alternate = alternate;
+        s->settings.lr_lambda = 0.5;
+        start(s);
+        const hb_search_array *mean = array_of(s, "mean"), *lambda = array_of(s, "lambda");
+        assert_int_equal(lambda->n, 36 * 5);
+        for (size_t e = 0; e < lambda->n; e++) lambda->data[e] = sinf((float)e);
+        float mu[5 * C], before[36 * 5], gradient[36 * 5], g[5 * C], z[P];
+        memcpy(mu, mean->data, sizeof mu);
+        memcpy(before, lambda->data, sizeof before);
+        assert_int_equal(hb_search_prepare(&s->search, P, 0, NULL), HB_OK);
+        hb_genome first;
+        s->search.method->genome(&s->search, 0, &first);
+        assert_true(first.sharing.noise_per_synapse && first.sharing.n_rules == 5);
+        hb_shape("ranks", fitness, P, z, NULL);
+        const hb_mixture mixture = {lambda->data, mean->data, 0.1f, 36, 5, C};
+        const hb_mixture_step step = {
+            .choice = first.sharing.rule, .z = z, .n_individuals = P, .noise = first.noise, .gradient = gradient};
+        hb_mixture_work *work;
+        hb_mixture_counts counts;
+        memset(gradient, 0, sizeof gradient);
+        const hb_device_table *table = s->machine.table;
+        assert_int_equal(table->mixture_begin(s->machine.device, &mixture, &step, &work, NULL), HB_OK);
+        assert_int_equal(table->mixture_prepare(work, 0, 5, NULL), HB_OK);
+        assert_int_equal(table->mixture_rows(work, 0, 36, NULL), HB_OK);
+        assert_int_equal(table->mixture_end(work, g, &counts, NULL), HB_OK);
+        assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
+        for (int e = 0; e < 36 * 5; e++) check_close(lambda->data[e], before[e] + 0.5f / P * gradient[e], 1e-6);
+        for (int e = 0; e < 5 * C; e++) // with turns of one generation lambda moves first, and mu rests
+            check_close(mean->data[e], alternate ? mu[e] : mu[e] + 0.2f / P * g[e], 1e-5 * (1 + fabsf(g[e])));
+        close_scene(s);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Merging
+
+static void clusters_are_found(void **state) {
+    (void)state;
+    // Three heaps of rules around 0, 10 and 20; the second array says which heap a rule is of.
+    enum { RULES = 30, N = 90 };
+    float numbers[RULES * 2], heap[RULES * 2];
+    uint32_t map[N];
+    for (int k = 0; k < RULES; k++)
+        for (int c = 0; c < 2; c++) {
+            numbers[k * 2 + c] = 10.0f * (float)(k % 3) + 0.01f * (float)(k / 3);
+            heap[k * 2 + c] = (float)(k % 3);
+        }
+    for (uint32_t i = 0; i < N; i++) map[i] = i % RULES;
+    const hb_cluster cluster = {.numbers = {numbers, heap},
+                                .n_arrays = 2,
+                                .n_coefficients = 2,
+                                .map = map,
+                                .n_synapses = N,
+                                .noise = {.seed = 1, .stream = HB_STREAM_ASSIGNMENT}};
+    assert_int_equal(hb_cluster_rules(&cluster, RULES, 5, NULL), HB_OK); // five, so that no start misses a heap
+    for (uint32_t i = 0; i < N; i++) {
+        assert_true(map[i] < 5);
+        check_close(numbers[map[i] * 2], 10.0 * (i % 3), 0.1);
+        check_close(heap[map[i] * 2 + 1], i % 3, 1e-6);
+    }
+}
+
+// Rules that are all the same leave clusters without rules, which take one.
+static void equal_rules_merge(void **state) {
+    (void)state;
+    float numbers[6] = {2, 2, 2, 2, 2, 2};
+    uint32_t map[6] = {0, 1, 2, 3, 4, 5};
+    const hb_cluster cluster = {
+        .numbers = {numbers}, .n_arrays = 1, .n_coefficients = 1, .map = map, .n_synapses = 6};
+    assert_int_equal(hb_cluster_rules(&cluster, 6, 4, NULL), HB_OK);
+    for (int i = 0; i < 6; i++) assert_true(map[i] < 4);
+    for (int k = 0; k < 4; k++) assert_true(numbers[k] == 2.0f);
+}
+
+static void merging_follows_the_schedule(void **state) {
+    (void)state;
+    scene *s = open_scene("shared", "merge", 0, "coevolve");
+    snprintf(s->settings.optimiser, sizeof s->settings.optimiser, "adam");
+    start(s);
+    const hb_search_array *mean = array_of(s, "mean");
+    const int rules[] = {36, 9, 4, 4};
+    for (int g = 0; g < 4; g++) {
+        hb_genome genome;
+        s->search.method->genome(&s->search, 0, &genome);
+        assert_int_equal(genome.sharing.n_rules, rules[g]);
+        assert_int_equal(genome.sharing.n_numbers, rules[g] * C + 36);
+        double weights = 0;
+        for (int e = 0; e < 36; e++) weights += fabs((double)mean->data[rules[g] * C + e]);
+        assert_true(weights > 1); // the evolved weights have moved along
+        for (size_t e = (size_t)rules[g] * C + 36; e < mean->n; e++) assert_true(mean->data[e] == 0.0f);
+        for (int i = 0; i < 36; i++) assert_true(genome.sharing.rule[i] < (uint32_t)rules[g]);
+        assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
+        check_close(s->search.number[0].value, rules[g], 0);
+    }
+    close_scene(s);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Climbing: f(h) = -sum (h_d - 0.5)^2, with h sampled by the device
+
+static double generation(scene *s, double *result) {
+    const size_t size = (size_t)s->net.genome_size;
+    float *h = calloc(size, sizeof *h);
+    double mean = 0;
+    assert_non_null(h);
+    assert_int_equal(hb_search_prepare(&s->search, s->settings.population, 0, NULL), HB_OK);
+    for (int64_t k = 0; k < s->settings.population; k++) {
+        hb_genome genome;
+        s->search.method->genome(&s->search, k, &genome);
+        assert_int_equal(s->machine.table->sample(s->machine.device, &genome, h, 0, size, NULL), HB_OK);
+        result[k] = 0;
+        for (size_t d = 0; d < size; d++) result[k] -= ((double)h[d] - 0.5) * ((double)h[d] - 0.5);
+        mean += result[k] / (double)s->settings.population;
+    }
+    assert_int_equal(hb_search_tell(&s->search, result, NULL), HB_OK);
+    free(h);
+    return mean;
+}
+
+static void searches_climb(void **state) {
+    (void)state;
+    const char *const kinds[][2] = {{"shared", "random"}, {"shared", "neuron"}, {"gmm", ""}};
+    for (int k = 0; k < 3; k++) {
+        scene *s = open_scene(kinds[k][0], kinds[k][1], 6, "uni");
+        double result[40];
+        s->settings.population = 40;
+        s->settings.lr = k == 2 ? 0.02 : 0.1;
+        start(s);
+        const double first = generation(s, result);
+        double last = 0;
+        for (int g = 0; g < 150; g++) last = generation(s, result);
+        print_message("%s %s: %.1f to %.1f\n", kinds[k][0], kinds[k][1], first, last);
+        assert_true(last > 0.3 * first && last < 0);
+        close_scene(s);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(how_many_rules),
+        cmocka_unit_test(maps_by_neuron),
+        cmocka_unit_test(shared_update_is_the_estimator),
+        cmocka_unit_test(gmm_update_is_the_gradient),
+        cmocka_unit_test(clusters_are_found),
+        cmocka_unit_test(equal_rules_merge),
+        cmocka_unit_test(merging_follows_the_schedule),
+        cmocka_unit_test(searches_climb),
+    };
+    return cmocka_run_group_tests_name("search", tests, NULL, NULL);
+}
