@@ -1,7 +1,7 @@
 // Mixtures of shared rules on the CPU, compiled once per instruction set like cpu_body.c. ops.h defines every equation.
 //
-// The gradient goes through tiles of 64 synapses: their noise is made for all individuals (five blocks of 64 numbers
-// each), then row after row is worked off while lambda's row stays in the cache. A sample looks only at the rules near
+// The gradient goes through tiles of 32 synapses: their noise is made for all individuals, then row after row is worked
+// off while lambda's row stays in the cache. A sample looks only at the rules near
 // its own one: neighbour lists, sorted by distance, are complete as far as their radius goes, and where a sample needs
 // more it runs through all rules ("dense"). Both find the same numbers: what is left out is exactly 0.
 #include "kernels/cpu_mixture.h"
@@ -11,7 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VECTOR = 16, TILE = HB_NOISE_BLOCK, MOST_GUIDE_BITS = 12, WIDE = HB_MIXTURE_WIDE };
+enum { VECTOR = 16, TILE = 32, MOST_GUIDE_BITS = 12, WIDE = HB_MIXTURE_WIDE, AT_ONCE = 16 };
+
+// A list that would hold more rules than this is not worth having: its rule's samples run dense. The weights of samples
+// that are worked off together lie a little more apart, so that they do not fall on the same cache lines.
+enum { MOST_NEAR = 2048, NEAR_STRIDE = MOST_NEAR + 4 * VECTOR };
 
 // ---------------------------------------------------------------------------------------------------
 // Choose
@@ -135,9 +139,8 @@ static void distances(const hb_mixture_work *work, const float *x, float *restri
     }
 }
 
-// A list that would hold more rules than this is not worth having: its rule's samples run dense.
 static int32_t longest_list(int32_t n_rules) {
-    return n_rules / 4 < 2048 ? n_rules / 4 : 2048;
+    return n_rules / 4 < MOST_NEAR ? n_rules / 4 : MOST_NEAR;
 }
 
 static hb_status make_list(hb_mixture_work *work, int32_t k, float *distance, hb_near *near, hb_error *error) {
@@ -189,12 +192,6 @@ static hb_status mixture_neighbours(hb_mixture_work *work, int32_t begin, int32_
 // ---------------------------------------------------------------------------------------------------
 // Gradient
 
-// The rules of one sample that count: e_k, then w_k, then r_k.
-typedef struct {
-    uint32_t rule;
-    float value;
-} live;
-
 // What a range of rows works with.
 typedef struct {
     const hb_mixture_work *work;
@@ -202,45 +199,40 @@ typedef struct {
     float *noise;        // (TILE, P, C)
     uint32_t *choice;    // (TILE, P)
     float *row_gradient; // (M): G of the row
-    float *exponent;     // (M), dense
-    live *found;         // (M)
+    float *weight;       // (M rounded up to VECTOR): of one sample's rules, all of them, e_k, then w_k
+    float *near_weight;  // (AT_ONCE, NEAR_STRIDE): of the rules near each sample
     int64_t *sums;       // (M, WIDE)
     uint32_t *touched;   // (M): rules whose G is not 0 any more
     int32_t n_touched;
-    int32_t largest[WIDE]; // bits of |term| of the sums
+    _Alignas(64) int32_t largest[WIDE]; // bits of |term| of the sums
     hb_mixture_counts counts;
 } range;
 
-static float exponent_of(const hb_mixture_work *work, float distance, float lambda) {
-    return hb_fma(work->minus_half_precision, distance, lambda);
+// Exponents, then weights, of rules: by their numbers, or as a list of neighbours has them.
+typedef struct {
+    float *weight;
+    const float *data; // NULL: rule k at place k
+    size_t stride;     // from vector to vector
+    int32_t n_vectors;
+    float largest; // exponent
+} places;
+
+// Exponents of all rules.
+static places find_dense(range *g, const float *x, const float *lambda) {
+    const hb_mixture_work *work = g->work;
+    const int32_t n = work->mixture.n_rules, padded = (int32_t)work->padded_rules;
+    distances(work, x, g->weight);
+    for (int32_t k = 0; k < n; k++) g->weight[k] = hb_fma(work->minus_half_precision, g->weight[k], lambda[k]);
+    for (int32_t k = n; k < padded; k++) g->weight[k] = -3.0e38f;
+    return (places){g->weight, NULL, VECTOR, padded / VECTOR, row_maximum(g->weight, n)};
 }
 
-// All rules: exponents, their maximum, those above the cut.
-static int32_t find_dense(range *g, const float *x, const float *lambda) {
-    const hb_mixture_work *work = g->work;
-    const int32_t n = work->mixture.n_rules;
-    distances(work, x, g->exponent);
-    for (int32_t k = 0; k < n; k++) g->exponent[k] = exponent_of(work, g->exponent[k], lambda[k]);
-    const float maximum = row_maximum(g->exponent, n), least = -work->cut;
-    int32_t found = 0;
-    for (int32_t k = 0; k < n; k += VECTOR) {
-        const int32_t end = k + VECTOR < n ? k + VECTOR : n;
-        int any = 0;
-        for (int32_t j = k; j < end; j++) any |= g->exponent[j] - maximum >= least;
-        for (int32_t j = k; any && j < end; j++)
-            if (g->exponent[j] - maximum >= least) g->found[found++] = (live){(uint32_t)j, g->exponent[j] - maximum};
-    }
-    return found;
-}
-
-// The rules within `radius2` of the sample's own, all of them in its list.
-static inline __attribute__((always_inline)) int32_t find_near(range *g, const hb_neighbours *list, const float *x,
-                                                               const float *lambda, float radius2,
-                                                               const int32_t c_all) {
-    const hb_mixture_work *work = g->work;
-    float *exponent = g->exponent;
+// Exponents of the rules within `radius2` of the sample's own, all of them in its list.
+static inline __attribute__((always_inline)) places find_near(const range *g, const hb_neighbours *list,
+                                                              const float *x, const float *lambda, float radius2,
+                                                              float *weight, const int32_t c_all) {
     const size_t stride = (size_t)(c_all + 1) * VECTOR;
-    const hb_vf half_precision = hb_vf_all(work->minus_half_precision);
+    const hb_vf half_precision = hb_vf_all(g->work->minus_half_precision);
     hb_vf largest = hb_vf_all(-3.0e38f);
     int32_t vectors = 0;
     for (; vectors < list->n_vectors && list->nearest[vectors] <= radius2; vectors++)
@@ -252,109 +244,163 @@ static inline __attribute__((always_inline)) int32_t find_near(range *g, const h
                 distance = hb_vf_fma(difference, difference, distance);
             }
             const hb_vf e = hb_vf_fma(half_precision, distance, hb_vf_gather(lambda, at));
-            hb_vf_store(exponent + vectors * VECTOR + r, e);
+            hb_vf_store(weight + vectors * VECTOR + r, e);
             largest = hb_vf_max(largest, e);
         }
-    const float maximum = hb_vf_largest(largest);
-    int32_t found = 0;
-    for (int32_t v = 0; v < vectors * VECTOR; v += HB_LANES) {
-        const hb_vf below = hb_vf_sub(hb_vf_load(exponent + v), hb_vf_all(maximum));
-        uint32_t mask = hb_vf_at_least(below, hb_vf_all(-work->cut));
-        const float *rule = list->data + (size_t)(v / VECTOR) * stride + v % VECTOR;
+    return (places){weight, list->data, stride, vectors, hb_vf_largest(largest)};
+}
+
+// From exponents to w_k; returns 1 / (their sum).
+static inline __attribute__((always_inline)) float weigh(const range *g, const places *found) {
+    const float least = -g->work->cut;
+    int64_t sum[VECTOR] = {0};
+    for (int32_t v = 0; v < found->n_vectors; v++) {
+        float *weight = found->weight + v * VECTOR;
+        float below[VECTOR], w[VECTOR]; // three loops, each of which is vectorised
+        for (int r = 0; r < VECTOR; r++) below[r] = weight[r] - found->largest;
+        for (int r = 0; r < VECTOR; r++) w[r] = hb_exp(below[r]);
+        for (int r = 0; r < VECTOR; r++) weight[r] = below[r] >= least ? w[r] : 0.0f;
+        for (int r = 0; r < VECTOR; r++) sum[r] += hb_mixture_weight(weight[r]);
+    }
+    int64_t total = 0;
+    for (int r = 0; r < VECTOR; r++) total += sum[r];
+    return hb_mixture_inverse(total);
+}
+
+// The terms z r (x - mu) of one rule to its sums, and the largest |term| by its bits: of which NaN is the largest. x and mu
+// are WIDE long, zeros behind their coefficients.
+static inline __attribute__((always_inline)) void add_rule_terms(float z, float r, float scale, const float *x,
+                                                                 const float *mu, int64_t *sums, int32_t *largest) {
+#if defined __AVX512DQ__ && defined __AVX512VL__
+    const __m256 weight = _mm256_mul_ps(_mm256_set1_ps(z), _mm256_set1_ps(r));
+    const __m256 difference = _mm256_sub_ps(_mm256_load_ps(x), _mm256_load_ps(mu));
+    const __m256 term = _mm256_mul_ps(_mm256_mul_ps(weight, difference), _mm256_set1_ps(scale));
+    const __m256i magnitude = _mm256_and_si256(_mm256_castps_si256(term), _mm256_set1_epi32(0x7fffffff));
+    const __m256 most = _mm256_set1_ps(HB_MIXTURE_LARGEST);
+    const __mmask8 fits = _mm256_cmp_ps_mask(_mm256_castsi256_ps(magnitude), most, _CMP_LT_OQ);
+    const __m256i seen = _mm256_load_si256((const __m256i *)largest);
+    _mm256_store_si256((__m256i *)largest, _mm256_max_epi32(seen, magnitude));
+    _mm512_store_si512(sums, _mm512_add_epi64(_mm512_load_si512(sums), _mm512_maskz_cvttps_epi64(fits, term)));
+#else
+    for (int c = 0; c < HB_MAX_COEFFICIENTS; c++) {
+        const float term = hb_mixture_term(z, r, x[c] - mu[c], scale);
+        const int32_t magnitude = (int32_t)(hb_bits(term) & 0x7fffffffu);
+        largest[c] = magnitude > largest[c] ? magnitude : largest[c];
+        sums[c] += hb_mixture_integer(term);
+    }
+#endif
+}
+
+// Adds what a sample says of rule k: z r to G_k, z r (x - mu_k) to the sums.
+static inline __attribute__((always_inline)) void add_terms(range *g, const float x[WIDE], float z, size_t k,
+                                                            float r) {
+    float *gradient = &g->row_gradient[k];
+    if (hb_bits(*gradient) == 0x80000000u) { // the mark of a rule that no sample has touched
+        g->touched[g->n_touched++] = (uint32_t)k;
+        *gradient = 0.0f;
+    }
+    *gradient = hb_fma(z, r, *gradient);
+    add_rule_terms(z, r, g->work->sums_scale, x, g->work->wide + k * WIDE, g->sums + k * WIDE, g->largest);
+}
+
+// The same for all rules that count, those whose w is not 0.
+static inline __attribute__((always_inline)) void add_all_terms(range *g, const places *found, const float x[WIDE],
+                                                                float z, float inverse) {
+    const hb_vf smallest = hb_vf_all(hb_from_bits(1));
+    for (int32_t v = 0; v < found->n_vectors * VECTOR; v += HB_LANES) {
+        uint32_t mask = hb_vf_at_least(hb_vf_load(found->weight + v), smallest);
+        g->counts.live += __builtin_popcount(mask);
+        const float *rules = found->data ? found->data + (size_t)(v / VECTOR) * found->stride + v % VECTOR : NULL;
         for (; mask; mask &= mask - 1) {
-            const int r = __builtin_ctz(mask);
-            g->found[found++] = (live){hb_bits(rule[r]), exponent[v + r] - maximum};
-        }
-    }
-    return found;
-}
-
-// From exponents below the maximum to r_k.
-static void responsibilities(live *found, int32_t n) {
-    int64_t sum = 0;
-    for (int32_t f = 0; f < n; f++) {
-        found[f].value = hb_exp(found[f].value);
-        sum += hb_mixture_weight(found[f].value);
-    }
-    const float inverse = hb_mixture_inverse(sum);
-    for (int32_t f = 0; f < n; f++) found[f].value *= inverse;
-}
-
-// Adds what a sample of the row says: z r_k to G_k, z r_k (x - mu_k) to the sums. x and the rules are WIDE long here, zeros
-// behind their coefficients: one vector.
-static inline __attribute__((always_inline)) void add_terms(range *g, const float x[WIDE], float z, int32_t n) {
-    const float scale = g->work->sums_scale;
-    for (int32_t f = 0; f < n; f++) {
-        const size_t k = g->found[f].rule;
-        const float weight = g->found[f].value;
-        if (weight == 0.0f) continue;
-        float *gradient = &g->row_gradient[k];
-        if (hb_bits(*gradient) == 0x80000000u) { // the mark of a rule that no sample has touched
-            g->touched[g->n_touched++] = (uint32_t)k;
-            *gradient = 0.0f;
-        }
-        *gradient = hb_fma(z, weight, *gradient);
-        const float *mu = g->work->wide + k * WIDE;
-        int64_t *sums = g->sums + k * WIDE;
-        for (int c = 0; c < WIDE; c++) {
-            const float term = hb_mixture_term(z, weight, x[c] - mu[c], scale);
-            const int32_t magnitude = (int32_t)(hb_bits(term) & 0x7fffffffu);
-            g->largest[c] = magnitude > g->largest[c] ? magnitude : g->largest[c]; // by bits: NaN is the largest
-            sums[c] += hb_mixture_integer(term);
+            const int place = __builtin_ctz(mask);
+            const float r = found->weight[v + place] * inverse;
+            if (r != 0.0f) add_terms(g, x, z, rules ? hb_bits(rules[place]) : (uint32_t)(v + place), r);
         }
     }
 }
 
-static inline __attribute__((always_inline)) void sample_terms(range *g, const float *lambda, float row_largest,
-                                                               uint32_t chosen, const float *noise, float z,
-                                                               const int32_t c_all) {
+// A sample on its way through three stages, which go over AT_ONCE samples each: the branches of one stage are then
+// not waited for by the long chains of operations of another.
+typedef struct {
+    _Alignas(32) float x[WIDE];
+    uint32_t chosen;
+    enum { ALONE, NEAR, DENSE } how;
+    places found;  // NEAR
+    float inverse; // NEAR
+} sample;
+
+// Makes the sample, and says which rules it has to look at: where it is NEAR, their exponents.
+static inline __attribute__((always_inline)) void begin_sample(const range *g, sample *s, const float *lambda,
+                                                               float row_largest, const float *noise,
+                                                               float *near_weight, const int32_t c_all) {
     const hb_mixture_work *work = g->work;
-    const float *mu = work->wide + (size_t)chosen * WIDE;
-    float x[WIDE] = {0}, distance = 0.0f;
+    const float *mu = work->wide + (size_t)s->chosen * WIDE;
+    float distance = 0.0f;
+    for (int32_t c = 0; c < WIDE; c++) s->x[c] = 0.0f;
     for (int32_t c = 0; c < c_all; c++) {
-        x[c] = hb_fma(work->mixture.sigma, noise[c], mu[c]);
-        distance = hb_fma(x[c] - mu[c], x[c] - mu[c], distance);
+        s->x[c] = hb_fma(work->mixture.sigma, noise[c], mu[c]);
+        distance = hb_fma(s->x[c] - mu[c], s->x[c] - mu[c], distance);
     }
-    int32_t n = 1;
-    if (g->step->hard) {
-        g->found[0] = (live){chosen, 1.0f};
+    // A rule at distance d of the chosen one has an exponent at most (|u| d - d^2 / 2) / sigma^2 + max lambda -
+    // lambda_chosen above the chosen one's, u being the sample's own offset: with d = |u| + sqrt(|u|^2 + 2 sigma^2
+    // room), and beyond, it is below the cut.
+    const float room = work->two_variances * (work->cut + 0.05f + (row_largest - lambda[s->chosen]));
+    const float radius2 = 1.001f * (2.0f * distance + room + 2.0f * hb_sqrt(distance * (distance + room)));
+    const hb_neighbours *list = &work->list[s->chosen];
+    const bool listed = list->n_vectors > 0 && radius2 <= work->list_radius2;
+    s->how = g->step->hard || (listed && radius2 < list->second) ? ALONE : listed ? NEAR : DENSE;
+    if (s->how == NEAR) s->found = find_near(g, list, s->x, lambda, radius2, near_weight, c_all);
+}
+
+static inline __attribute__((always_inline)) void end_sample(range *g, const sample *s, const float *lambda,
+                                                             float z) {
+    if (s->how == ALONE) {
+        g->counts.live++;
+        add_terms(g, s->x, z, s->chosen, 1.0f);
+    } else if (s->how == NEAR) {
+        add_all_terms(g, &s->found, s->x, z, s->inverse);
     } else {
-        // A rule at distance d of the chosen one has an exponent at most (|u| d - d^2 / 2) / sigma^2 + max lambda -
-        // lambda_chosen above the chosen one's, u being the sample's own offset: with d = |u| + sqrt(|u|^2 + 2 sigma^2
-        // room), and beyond, it is below the cut.
-        const float room = work->two_variances * (work->cut + 0.05f + (row_largest - lambda[chosen]));
-        const float radius2 = 1.001f * (2.0f * distance + room + 2.0f * hb_sqrt(distance * (distance + room)));
-        const hb_neighbours *list = &work->list[chosen];
-        const bool near = list->n_vectors > 0 && radius2 <= work->list_radius2;
-        if (near && radius2 < list->second) {
-            g->found[0].rule = chosen;
-        } else if (near) {
-            n = find_near(g, list, x, lambda, radius2, c_all);
-        } else {
-            n = find_dense(g, x, lambda);
-            g->counts.dense++;
-        }
-        g->counts.live += n;
-        if (n == 1)
-            g->found[0].value = 1.0f;
-        else
-            responsibilities(g->found, n);
+        const places found = find_dense(g, s->x, lambda);
+        const float inverse = weigh(g, &found);
+        add_all_terms(g, &found, s->x, z, inverse);
+        g->counts.dense++;
     }
-    add_terms(g, x, z, n);
+}
+
+// All samples of a row, in their order.
+static inline __attribute__((always_inline)) void row_terms(range *g, const float *lambda, const uint32_t *choice,
+                                                            const float *noise, const int32_t c_all) {
+    const int32_t n = g->step->n_individuals;
+    const float largest = row_maximum(lambda, g->work->mixture.n_rules);
+    sample at_once[AT_ONCE];
+    for (int32_t first = 0; first < n; first += AT_ONCE) {
+        const int32_t count = n - first < AT_ONCE ? n - first : AT_ONCE;
+        for (int32_t b = 0; b < count; b++) {
+            at_once[b].chosen = choice[first + b];
+            begin_sample(g, &at_once[b], lambda, largest, noise + (size_t)(first + b) * (size_t)c_all,
+                         g->near_weight + (size_t)b * NEAR_STRIDE, c_all);
+        }
+        for (int32_t b = 0; b < count; b++)
+            if (at_once[b].how == NEAR) at_once[b].inverse = weigh(g, &at_once[b].found);
+        for (int32_t b = 0; b < count; b++) end_sample(g, &at_once[b], lambda, g->step->z[first + b]);
+    }
 }
 
 // The noise and the choices of a tile's rows for all individuals, transposed to (row, individual).
 static inline __attribute__((always_inline)) void fill_tile(range *g, int64_t first, int64_t rows,
                                                             const int32_t c_all) {
     const int32_t n = g->step->n_individuals;
+    const int64_t begin = first * c_all / HB_NOISE_BLOCK, end = (first + rows) * c_all;
+    const int64_t offset = first * c_all - begin * HB_NOISE_BLOCK;
     for (int32_t s = 0; s < n; s++) {
-        float block[HB_MAX_COEFFICIENTS * TILE];
+        float block[(HB_MAX_COEFFICIENTS * TILE / HB_NOISE_BLOCK + 2) * HB_NOISE_BLOCK];
         hb_noise id = g->step->noise;
         id.individual = (uint32_t)s;
-        for (int32_t b = 0; b < c_all; b++)
-            hb_normals_block(id, (uint32_t)(first * c_all / TILE) + (uint32_t)b, block + (size_t)b * TILE);
+        for (int64_t b = begin; b * HB_NOISE_BLOCK < end; b++)
+            hb_normals_block(id, (uint32_t)b, block + (b - begin) * HB_NOISE_BLOCK);
         for (int64_t i = 0; i < rows; i++)
-            memcpy(g->noise + (size_t)(i * n + s) * (size_t)c_all, block + i * c_all, (size_t)c_all * sizeof(float));
+            memcpy(g->noise + (size_t)(i * n + s) * (size_t)c_all, block + offset + i * c_all,
+                   (size_t)c_all * sizeof(float));
         const uint32_t *choice = g->step->choice + (int64_t)s * g->work->mixture.n_synapses + first;
         for (int64_t i = 0; i < rows; i++) g->choice[i * n + s] = choice[i];
     }
@@ -366,7 +412,7 @@ static void finish_row(range *g, int64_t i) {
     const size_t m = (size_t)work->mixture.n_rules;
     float *lambda = work->mixture.lambda + (size_t)i * m;
     const bool shares = g->step->z_sum != 0.0f || g->step->natural;
-    uint32_t *share = (uint32_t *)g->exponent;
+    uint32_t *share = (uint32_t *)g->weight;
     float inverse = 0.0f;
     if (shares) {
         row_shares(lambda, work->mixture.n_rules, share);
@@ -404,11 +450,8 @@ static inline __attribute__((always_inline)) void gradient_rows(range *g, int64_
         fill_tile(g, first, rows, c_all);
         for (int64_t i = first; i < first + rows; i++) {
             const float *lambda = work->mixture.lambda + (size_t)i * (size_t)work->mixture.n_rules;
-            const float *noise = g->noise + (size_t)((i - first) * n) * (size_t)c_all;
-            const float largest = row_maximum(lambda, work->mixture.n_rules);
-            for (int32_t s = 0; s < n; s++)
-                sample_terms(g, lambda, largest, g->choice[(i - first) * n + s], noise + (size_t)s * (size_t)c_all,
-                             step->z[s], c_all);
+            row_terms(g, lambda, g->choice + (i - first) * n, g->noise + (size_t)((i - first) * n) * (size_t)c_all,
+                      c_all);
             finish_row(g, i);
         }
     }
@@ -423,11 +466,11 @@ static hb_status mixture_gradient(const hb_mixture_work *work, const hb_mixture_
     g.noise = malloc((size_t)TILE * (size_t)step->n_individuals * (size_t)c_all * sizeof *g.noise);
     g.choice = malloc((size_t)TILE * (size_t)step->n_individuals * sizeof *g.choice);
     g.row_gradient = malloc(m * sizeof *g.row_gradient);
-    g.exponent = aligned_alloc(64, padded * sizeof *g.exponent);
-    g.found = malloc(m * sizeof *g.found);
+    g.weight = aligned_alloc(64, padded * sizeof *g.weight);
+    g.near_weight = aligned_alloc(64, (size_t)AT_ONCE * NEAR_STRIDE * sizeof *g.near_weight);
     g.touched = malloc(m * sizeof *g.touched);
     hb_status status = HB_OK;
-    if (!g.noise || !g.choice || !g.row_gradient || !g.exponent || !g.found || !g.touched)
+    if (!g.noise || !g.choice || !g.row_gradient || !g.weight || !g.near_weight || !g.touched)
         status = hb_fail(error, HB_FAILED, "out of memory for the mixture's gradient");
     if (status == HB_OK) {
         for (size_t k = 0; k < m; k++) g.row_gradient[k] = -0.0f;
@@ -441,8 +484,8 @@ static hb_status mixture_gradient(const hb_mixture_work *work, const hb_mixture_
     free(g.noise);
     free(g.choice);
     free(g.row_gradient);
-    free(g.exponent);
-    free(g.found);
+    free(g.weight);
+    free(g.near_weight);
     free(g.touched);
     return status;
 }

@@ -45,7 +45,7 @@ struct hb_mixture_work {
     hb_mixture_counts counts;
 };
 
-// One build. The noise of a gradient's tile starts at a multiple of 64 synapses. `sums` (M, WIDE) is added to, *largest
+// One build. `sums` (M, WIDE) is added to, *largest
 // becomes the bits of the largest |term| that went into them, in their scale, where that is larger.
 struct hb_cpu_mixture {
     hb_status (*choose)(const hb_mixture *mixture, int32_t n_individuals, hb_noise noise, uint32_t *choice,

@@ -119,6 +119,9 @@ HB_HD hb_vi hb_vi_max_magnitude(hb_vi m, hb_vf a) {
 
 // The largest of the lanes, none of which is NaN.
 HB_HD float hb_vf_largest(hb_vf m) {
+#ifdef __AVX512F__
+    return _mm512_reduce_max_ps(m);
+#endif
     float lane[HB_LANES];
     __builtin_memcpy(lane, &m, sizeof m);
     float largest = lane[0];
