@@ -12,8 +12,8 @@ typedef struct {
     double *weight;     // (from): synapses of each rule
     int32_t *cluster;   // (from)
     float *distance;    // (from), squared, to its centroid
-    float *centroid;    // (C, to): cluster the fastest, for the vectoriser
-    double *sum, *mass; // (to, C), (to)
+    float *centroid;    // (F, to): cluster the fastest, for the vectoriser
+    double *sum, *mass; // (to, C or F), (to)
 } work;
 
 // `to` distinct rules as first centroids: the first of a shuffled list.
@@ -27,9 +27,9 @@ static hb_status draw_centroids(work *w, hb_error *error) {
         const int32_t chosen = order[other];
         order[other] = order[k];
         order[k] = chosen;
-        for (int32_t c = 0; c < w->def->n_coefficients; c++)
+        for (int32_t c = 0; c < w->def->n_features; c++)
             w->centroid[(size_t)c * (size_t)w->to + (size_t)k] =
-                w->def->numbers[0][(size_t)chosen * (size_t)w->def->n_coefficients + (size_t)c];
+                w->def->features[(size_t)chosen * (size_t)w->def->n_features + (size_t)c];
     }
     free(order);
     return HB_OK;
@@ -37,8 +37,8 @@ static hb_status draw_centroids(work *w, hb_error *error) {
 
 // The nearest centroid of rule k; its squared distance into *distance.
 static int32_t nearest(const work *w, int32_t k, float *scratch, float *distance) {
-    const int32_t coefficients = w->def->n_coefficients;
-    const float *rule = w->def->numbers[0] + (size_t)k * (size_t)coefficients;
+    const int32_t coefficients = w->def->n_features;
+    const float *rule = w->def->features + (size_t)k * (size_t)coefficients;
     for (int32_t m = 0; m < w->to; m++) scratch[m] = 0.0f;
     for (int32_t c = 0; c < coefficients; c++) {
         const float *centroid = w->centroid + (size_t)c * (size_t)w->to;
@@ -81,9 +81,8 @@ static void fill_empty(work *w) {
     }
 }
 
-// The weighted means of array a by cluster, into w->sum.
-static void average(work *w, int32_t a) {
-    const size_t coefficients = (size_t)w->def->n_coefficients;
+// The weighted means by cluster of an array of that many numbers a rule, into w->sum.
+static void average(work *w, const float *numbers, size_t coefficients) {
     memset(w->sum, 0, (size_t)w->to * coefficients * sizeof *w->sum);
     memset(w->mass, 0, (size_t)w->to * sizeof *w->mass);
     for (size_t k = 0; k < (size_t)w->from; k++) {
@@ -92,15 +91,15 @@ static void average(work *w, int32_t a) {
         const size_t m = (size_t)w->cluster[k];
         w->mass[m] += weight;
         for (size_t c = 0; c < coefficients; c++)
-            w->sum[m * coefficients + c] += weight * (double)w->def->numbers[a][k * coefficients + c];
+            w->sum[m * coefficients + c] += weight * (double)numbers[k * coefficients + c];
     }
     for (size_t m = 0; m < (size_t)w->to; m++)
         for (size_t c = 0; c < coefficients; c++) w->sum[m * coefficients + c] /= w->mass[m];
 }
 
 static void move_centroids(work *w) {
-    const size_t coefficients = (size_t)w->def->n_coefficients;
-    average(w, 0);
+    const size_t coefficients = (size_t)w->def->n_features;
+    average(w, w->def->features, coefficients);
     for (size_t m = 0; m < (size_t)w->to; m++)
         for (size_t c = 0; c < coefficients; c++)
             w->centroid[c * (size_t)w->to + m] = (float)w->sum[m * coefficients + c];
@@ -109,11 +108,14 @@ static void move_centroids(work *w) {
 // Rules become centroids, in every array, and the map follows. The place of `from` rules behind the `to` first ones
 // keeps what it has.
 static void replace_rules(work *w) {
-    const size_t numbers = (size_t)w->to * (size_t)w->def->n_coefficients;
-    for (int32_t a = w->def->n_arrays - 1; a >= 0; a--) {
-        average(w, a);
-        for (size_t e = 0; e < numbers; e++) w->def->numbers[a][e] = (float)w->sum[e];
+    for (int32_t a = -1; a < w->def->n_arrays; a++) {
+        const size_t coefficients = (size_t)(a < 0 ? w->def->n_features : w->def->n_coefficients);
+        float *numbers = a < 0 ? w->def->features : w->def->numbers[a];
+        average(w, numbers, coefficients);
+        for (size_t e = 0; e < (size_t)w->to * coefficients; e++) numbers[e] = (float)w->sum[e];
     }
+    average(w, w->def->alone, 1);
+    for (size_t k = 0; k < (size_t)w->to; k++) w->def->alone[k] = (float)w->sum[k];
     for (int64_t i = 0; i < w->def->n_synapses; i++) w->def->map[i] = (uint32_t)w->cluster[w->def->map[i]];
 }
 
@@ -129,12 +131,13 @@ static hb_status lloyd(work *w, float *scratch, hb_error *error) {
 }
 
 hb_status hb_cluster_rules(const hb_cluster *cluster, int32_t from, int32_t to, hb_error *error) {
-    const size_t n = (size_t)from, m = (size_t)to, c = (size_t)cluster->n_coefficients;
+    const size_t n = (size_t)from, m = (size_t)to, f = (size_t)cluster->n_features;
+    const size_t c = (size_t)cluster->n_coefficients > f ? (size_t)cluster->n_coefficients : f;
     work w = {.def = cluster, .from = from, .to = to};
     w.weight = calloc(n, sizeof *w.weight);
     w.cluster = calloc(n, sizeof *w.cluster);
     w.distance = calloc(n, sizeof *w.distance);
-    w.centroid = calloc(m * c, sizeof *w.centroid);
+    w.centroid = calloc(m * f, sizeof *w.centroid);
     w.sum = calloc(m * c, sizeof *w.sum);
     w.mass = calloc(m, sizeof *w.mass);
     float *scratch = calloc(m, sizeof *scratch);

@@ -7,17 +7,20 @@
 
 #include <stddef.h>
 
-// What is clustered. The first array decides distances, the others are averaged alongside; all (M, C), host memory,
-// overwritten with the centroids. The map's entries are renumbered.
+// What is clustered, in host memory. Features (M, F) decide distances; the arrays (M, C) are averaged alongside. All are
+// overwritten with the clusters' means, the map's entries renumbered.
 typedef struct {
+    float *features;
+    int32_t n_features;
     float *numbers[3];
     int32_t n_arrays, n_coefficients;
+    float *alone;  // (M): one more number a rule to be averaged
     uint32_t *map; // (N): the rule of each synapse
     int64_t n_synapses;
     hb_noise noise; // picks the first centroids
 } hb_cluster;
 
-// Leaves `to` of the `from` rules: k-means (Lloyd) under Euclidean distance of the coefficients, each rule weighing as
+// Leaves `to` of the `from` rules: k-means (Lloyd) under Euclidean distance of the features, each rule weighing as
 // many synapses as have it; starts from `to` distinct rules drawn at random, ends when no rule changes its cluster or
 // after 20 rounds. A cluster that empties takes the rule farthest from its centroid. Sums run in float64 over ascending
 // rules, ties go to the lower cluster: the same bits everywhere.

@@ -170,6 +170,60 @@ static hb_status download_map(const hb_search *search, uint32_t **map, hb_error 
     return machine->table->download(machine->device, (float *)*map, map_of(search, RULE)->data, n, error);
 }
 
+// What a rule does is in its planes: rules are clustered by them, so that those that differ only in how eta and the rest
+// share the product fall together.
+static void fold_all(const hb_rule *rule, const float *rules, int32_t n, float *planes) {
+    for (int32_t k = 0; k < n; k++) hb_rule_fold(rule, rules + k * rule->n_coefficients, planes + k * HB_N_PLANES);
+}
+
+// Gives each rule the coefficients that have its cluster's mean planes, with the cluster's root mean square of eta.
+static void unfold_all(const hb_rule *rule, const float *planes, const float *eta_squares, int32_t n, float *rules) {
+    for (int32_t k = 0; k < n; k++) {
+        const float *plane = planes + k * HB_N_PLANES;
+        float *h = rules + k * rule->n_coefficients;
+        const float eta = rule->eta >= 0 ? fmaxf(sqrtf(eta_squares[k]), 0.01f) : 1.0f;
+        if (rule->eta >= 0) h[rule->eta] = eta;
+        if (rule->a >= 0) h[rule->a] = plane[HB_PLANE_A] / eta;
+        if (rule->b >= 0) h[rule->b] = plane[HB_PLANE_B] / eta;
+        if (rule->c >= 0) h[rule->c] = plane[HB_PLANE_C] / eta;
+        // Where D has two parts, the one inside keeps its mean.
+        if (rule->d_out >= 0)
+            h[rule->d_out] = plane[HB_PLANE_D] - (rule->d_in >= 0 ? eta * h[rule->d_in] : 0.0f);
+        else if (rule->d_in >= 0)
+            h[rule->d_in] = plane[HB_PLANE_D] / eta;
+    }
+}
+
+// numbers: the mean and the optimiser's moments, (from, C) each.
+static hb_status cluster_rules(const hb_search *search, float *numbers[3], uint32_t *map, int32_t from, int32_t m,
+                               hb_error *error) {
+    const hb_rule *rule = search->net->rule;
+    float *planes = calloc((size_t)from * HB_N_PLANES, sizeof *planes),
+          *squares = calloc((size_t)from, sizeof *squares);
+    hb_status status = planes && squares ? HB_OK : hb_fail(error, HB_FAILED, "out of memory merging rules");
+    if (status == HB_OK) {
+        fold_all(rule, numbers[0], from, planes);
+        for (int32_t k = 0; rule->eta >= 0 && k < from; k++) {
+            const float eta = numbers[0][k * rule->n_coefficients + rule->eta];
+            squares[k] = eta * eta;
+        }
+        status = hb_cluster_rules(&(hb_cluster){.features = planes,
+                                                .n_features = HB_N_PLANES,
+                                                .numbers = {numbers[0], numbers[1], numbers[2]},
+                                                .n_arrays = hb_estimator_arrays(search),
+                                                .n_coefficients = rule->n_coefficients,
+                                                .alone = squares,
+                                                .map = map,
+                                                .n_synapses = search->net->n_weights,
+                                                .noise = hb_search_noise(search, HB_STREAM_ASSIGNMENT, 1, 0)},
+                                  from, m, error);
+    }
+    if (status == HB_OK) unfold_all(rule, planes, squares, m, numbers[0]);
+    free(planes);
+    free(squares);
+    return status;
+}
+
 // Leaves m rules of the present ones; the optimiser's moments are averaged like the rules.
 static hb_status merge(hb_search *search, int32_t from, int32_t m, hb_error *error) {
     const hb_machine *machine = search->machine;
@@ -183,14 +237,7 @@ static hb_status merge(hb_search *search, int32_t from, int32_t m, hb_error *err
         status = numbers[a] ? machine->table->download(machine->device, numbers[a], search->array[a].data, n, error)
                             : hb_fail(error, HB_FAILED, "out of memory merging rules");
     }
-    if (status == HB_OK)
-        status = hb_cluster_rules(&(hb_cluster){.numbers = {numbers[0], numbers[1], numbers[2]},
-                                                .n_arrays = arrays,
-                                                .n_coefficients = c,
-                                                .map = map,
-                                                .n_synapses = (int64_t)synapses,
-                                                .noise = hb_search_noise(search, HB_STREAM_ASSIGNMENT, 1, 0)},
-                                  from, m, error);
+    if (status == HB_OK) status = cluster_rules(search, numbers, map, from, m, error);
     // Evolved weights follow the rules: they move down with their end.
     for (int32_t a = 0; a < arrays && status == HB_OK; a++) {
         const size_t own = (size_t)(search->net->genome_size - search->net->n_penalised);

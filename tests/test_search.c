@@ -208,7 +208,7 @@ static void gmm_update_is_the_gradient(void **state) {
 
 static void clusters_are_found(void **state) {
     (void)state;
-    // Three heaps of rules around 0, 10 and 20; the second array says which heap a rule is of.
+    // Three heaps of rules around 0, 10 and 20; the other arrays say which heap a rule is of.
     enum { RULES = 30, N = 90 };
     float numbers[RULES * 2], heap[RULES * 2];
     uint32_t map[N];
@@ -218,9 +218,14 @@ static void clusters_are_found(void **state) {
             heap[k * 2 + c] = (float)(k % 3);
         }
     for (uint32_t i = 0; i < N; i++) map[i] = i % RULES;
-    const hb_cluster cluster = {.numbers = {numbers, heap},
-                                .n_arrays = 2,
+    float alone[RULES];
+    for (int k = 0; k < RULES; k++) alone[k] = (float)(k % 3);
+    const hb_cluster cluster = {.features = numbers,
+                                .n_features = 2,
+                                .numbers = {heap},
+                                .n_arrays = 1,
                                 .n_coefficients = 2,
+                                .alone = alone,
                                 .map = map,
                                 .n_synapses = N,
                                 .noise = {.seed = 1, .stream = HB_STREAM_ASSIGNMENT}};
@@ -229,6 +234,7 @@ static void clusters_are_found(void **state) {
         assert_true(map[i] < 5);
         check_close(numbers[map[i] * 2], 10.0 * (i % 3), 0.1);
         check_close(heap[map[i] * 2 + 1], i % 3, 1e-6);
+        check_close(alone[map[i]], i % 3, 1e-6);
     }
 }
 
@@ -237,11 +243,38 @@ static void equal_rules_merge(void **state) {
     (void)state;
     float numbers[6] = {2, 2, 2, 2, 2, 2};
     uint32_t map[6] = {0, 1, 2, 3, 4, 5};
-    const hb_cluster cluster = {
-        .numbers = {numbers}, .n_arrays = 1, .n_coefficients = 1, .map = map, .n_synapses = 6};
+    float alone[6] = {0};
+    const hb_cluster cluster = {.features = numbers, .n_features = 1, .alone = alone, .map = map, .n_synapses = 6};
     assert_int_equal(hb_cluster_rules(&cluster, 6, 4, NULL), HB_OK);
     for (int i = 0; i < 6; i++) assert_true(map[i] < 4);
     for (int k = 0; k < 4; k++) assert_true(numbers[k] == 2.0f);
+}
+
+// What a merge keeps: the mean over synapses of every plane, whatever the rule.
+static void merging_keeps_the_mean_planes(void **state) {
+    (void)state;
+    for (int32_t r = 0; r < hb_n_rules; r++) {
+        scene *s = open_scene("shared", "merge", 0, "uni");
+        hb_net_def def = {
+            .inputs = 6, .outputs = 3, .n_hidden = 1, .hidden = {4}, .rule = hb_rules[r].name, .init = "uni"};
+        assert_int_equal(hb_net_init(&s->net, &def, NULL), HB_OK);
+        s->settings.lr = 0; // nothing but the merge
+        start(s);
+        double mean[2][HB_N_PLANES] = {{0}};
+        for (int after = 0; after < 2; after++) {
+            hb_genome genome;
+            s->search.method->genome(&s->search, -1, &genome);
+            for (int i = 0; i < 36; i++) {
+                float plane[HB_N_PLANES];
+                hb_rule_fold(&hb_rules[r],
+                             genome.mean + genome.sharing.rule[i] * (uint32_t)hb_rules[r].n_coefficients, plane);
+                for (int p = 0; p < HB_N_PLANES; p++) mean[after][p] += (double)plane[p] / 36;
+            }
+            if (after == 0) assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
+        }
+        for (int p = 0; p < HB_N_PLANES; p++) check_close(mean[1][p], mean[0][p], 1e-5);
+        close_scene(s);
+    }
 }
 
 static void merging_follows_the_schedule(void **state) {
@@ -315,6 +348,7 @@ int main(void) {
         cmocka_unit_test(gmm_update_is_the_gradient),
         cmocka_unit_test(clusters_are_found),
         cmocka_unit_test(equal_rules_merge),
+        cmocka_unit_test(merging_keeps_the_mean_planes),
         cmocka_unit_test(merging_follows_the_schedule),
         cmocka_unit_test(searches_climb),
     };
