@@ -115,7 +115,7 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
         if (!hb_hdf_get_array(file, array->name, array->below > 0, s->array[k], array->n))
             return hb_fail(error, HB_BAD_INPUT, "%s: expected %zu numbers '%s'", name, array->n, array->name);
         for (size_t i = 0; array->below && i < array->n; i++)
-            if (((const uint32_t *)s->array[k])[i] >= array->below)
+            if (hb_integers(s->array[k])[i] >= array->below)
                 return hb_fail(error, HB_BAD_INPUT, "%s: expected numbers below %u in '%s'", name, array->below,
                                array->name);
     }

@@ -18,7 +18,7 @@ typedef struct {
 
 // `to` distinct rules as first centroids: the first of a shuffled list.
 static hb_status draw_centroids(work *w, hb_error *error) {
-    int32_t *order = malloc((size_t)w->from * sizeof *order);
+    int32_t *order = calloc((size_t)w->from, sizeof *order);
     if (!order) return hb_fail(error, HB_FAILED, "out of memory merging rules");
     for (int32_t k = 0; k < w->from; k++) order[k] = k;
     for (int32_t k = 0; k < w->to; k++) {

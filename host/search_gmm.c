@@ -154,7 +154,7 @@ static hb_status choose_part(hb_search *search, const void *context, int64_t beg
     const hb_mixture mixture = mixture_of(search);
     return search->machine->table->mixture_choose(search->machine->device, &mixture, (int32_t)a->n,
                                                   hb_search_noise(search, HB_STREAM_CHOICE, 0, a->episode),
-                                                  (uint32_t *)own->choice, own->entropy, begin, end, error);
+                                                  hb_integers(own->choice), own->entropy, begin, end, error);
 }
 
 static hb_status room_for_choices(hb_search *search, int64_t n, hb_error *error) {
@@ -183,7 +183,7 @@ static hb_status find_mode(hb_search *search, hb_error *error) {
         status = machine->table->download(machine->device, row, lambda_of(search)->data + i * m, m, error);
         for (size_t k = 1; k < m && status == HB_OK; k++) mode[i] = row[k] > row[mode[i]] ? (uint32_t)k : mode[i];
     }
-    if (status == HB_OK) status = machine->table->upload(machine->device, own->mode, (const float *)mode, n, error);
+    if (status == HB_OK) status = machine->table->upload(machine->device, own->mode, mode, n, error);
     free(row);
     free(mode);
     return status;
@@ -199,11 +199,11 @@ static hb_status gmm_prepare(hb_search *search, int64_t n, uint32_t episode, hb_
 static void gmm_genome(const hb_search *search, int64_t s, hb_genome *genome) {
     const gmm *own = search->own;
     const hb_net *net = search->net;
-    const float *rule = s < 0 ? own->mode : own->choice + s * net->n_weights;
+    float *rule = s < 0 ? own->mode : own->choice + s * net->n_weights;
     *genome = (hb_genome){.mean = search->array[HB_MEAN].data,
                           .sigma = s < 0 ? 0.0f : (float)search->sigma,
                           .noise = hb_search_noise(search, HB_STREAM_SEARCH, s < 0 ? 0 : s, 0),
-                          .sharing = {.rule = (const uint32_t *)rule,
+                          .sharing = {.rule = hb_integers(rule),
                                       .n_synapses = net->n_weights,
                                       .n_numbers = (int64_t)search->array[HB_MEAN].n,
                                       .n_rules = (int32_t)n_rules(search),
@@ -243,7 +243,7 @@ static hb_status take_gradient(hb_search *search, const float *z, float *gradien
     gmm *own = search->own;
     float z_sum = 0;
     for (int64_t p = 0; strcmp(s->shaping, "none") == 0 && p < s->population; p++) z_sum += z[p];
-    const hb_mixture_step step = {.choice = (const uint32_t *)own->choice,
+    const hb_mixture_step step = {.choice = hb_integers(own->choice),
                                   .z = z,
                                   .n_individuals = (int32_t)s->population,
                                   .noise = hb_search_noise(search, HB_STREAM_SEARCH, 0, 0),
@@ -305,12 +305,12 @@ static hb_status count_rules(hb_search *search, hb_error *error) {
     const gmm *own = search->own;
     const hb_machine *machine = search->machine;
     const size_t n = (size_t)search->net->n_weights, m = (size_t)n_rules(search);
-    uint8_t *used = calloc(m, 1);
+    uint8_t *used = calloc(m + 1, 1);
     uint32_t *choice = malloc(n * sizeof *choice);
     hb_status status = used && choice ? HB_OK : hb_fail(error, HB_FAILED, "out of memory counting rules");
     const int64_t some = search->settings->population < 32 ? search->settings->population : 32;
     for (int64_t s = 0; s < some && status == HB_OK; s++) {
-        status = machine->table->download(machine->device, (float *)choice, own->choice + s * (int64_t)n, n, error);
+        status = machine->table->download(machine->device, choice, own->choice + s * (int64_t)n, n, error);
         for (size_t i = 0; i < n && status == HB_OK; i++) used[choice[i]] = 1;
     }
     double count = 0;
@@ -336,7 +336,7 @@ static hb_status report(hb_search *search, const float *g, const hb_mixture_coun
     search->number[DENSE].value = (double)counts->dense / samples;
     for (int32_t l = 0; l < search->net->n_layers; l++)
         search->number[ENTROPY + l].value = layer_mean(search->net, l, own->entropy);
-    float *mu = malloc(numbers * sizeof *mu);
+    float *mu = calloc(numbers + 1, sizeof *mu);
     if (!mu) return hb_fail(error, HB_FAILED, "out of memory measuring the rules");
     const hb_status status =
         machine->table->download(machine->device, mu, search->array[HB_MEAN].data, numbers, error);
@@ -359,7 +359,7 @@ static hb_status gmm_update(hb_search *search, const double *fitness, hb_error *
     const hb_machine *machine = search->machine;
     const size_t population = (size_t)search->settings->population, numbers = search->array[HB_MEAN].n;
     const bool adam = hb_estimator_arrays(search) > 1;
-    float *z = malloc(population * sizeof *z), *g = malloc(numbers * sizeof *g), *gradient = NULL;
+    float *z = malloc(population * sizeof *z), *g = calloc(numbers > 0 ? numbers : 1, sizeof *g), *gradient = NULL;
     hb_mixture_counts counts = {0, 0};
     hb_status status = z && g ? hb_shape(search->settings->shaping, fitness, (int32_t)population, z, error)
                               : hb_fail(error, HB_FAILED, "out of memory shaping fitness");

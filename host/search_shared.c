@@ -93,8 +93,8 @@ static hb_status draw_map(hb_search *search, int32_t which, hb_error *error) {
         for (int64_t e = 0; e < size; e++)
             map[net->layer[l].weight_offset + e] = assign(search, l, e, which == SECOND);
     }
-    const hb_status status = machine->table->upload(machine->device, map_of(search, which)->data, (const float *)map,
-                                                    (size_t)net->n_weights, error);
+    const hb_status status =
+        machine->table->upload(machine->device, map_of(search, which)->data, map, (size_t)net->n_weights, error);
     free(map);
     return status;
 }
@@ -132,15 +132,15 @@ static hb_status shared_create(hb_search *search, hb_error *error) {
 static void shared_genome(const hb_search *search, int64_t s, hb_genome *genome) {
     const hb_net *net = search->net;
     const int32_t m = rules_at(search, search->generation), c = n_coefficients(search);
-    *genome = (hb_genome){
-        .mean = search->array[HB_MEAN].data,
-        .sharing = {.rule = (const uint32_t *)map_of(search, RULE)->data,
-                    .second = has_two_maps(search) ? (const uint32_t *)map_of(search, SECOND)->data : NULL,
-                    .n_synapses = net->n_weights,
-                    .n_numbers = (int64_t)m * c + net->genome_size - net->n_penalised,
-                    .n_rules = m,
-                    .n_coefficients = c,
-                    .noise_per_synapse = strcmp(search->settings->noise, "synapse") == 0}};
+    *genome =
+        (hb_genome){.mean = search->array[HB_MEAN].data,
+                    .sharing = {.rule = hb_integers(map_of(search, RULE)->data),
+                                .second = has_two_maps(search) ? hb_integers(map_of(search, SECOND)->data) : NULL,
+                                .n_synapses = net->n_weights,
+                                .n_numbers = (int64_t)m * c + net->genome_size - net->n_penalised,
+                                .n_rules = m,
+                                .n_coefficients = c,
+                                .noise_per_synapse = strcmp(search->settings->noise, "synapse") == 0}};
     hb_estimator_sample(search, s < 0 ? 0 : s, genome);
 }
 
@@ -167,7 +167,7 @@ static hb_status download_map(const hb_search *search, uint32_t **map, hb_error 
     const size_t n = (size_t)search->net->n_weights;
     *map = malloc(n * sizeof **map);
     if (!*map) return hb_fail(error, HB_FAILED, "out of memory reading the rules' map");
-    return machine->table->download(machine->device, (float *)*map, map_of(search, RULE)->data, n, error);
+    return machine->table->download(machine->device, *map, map_of(search, RULE)->data, n, error);
 }
 
 // What a rule does is in its planes: rules are clustered by them, so that those that differ only in how eta and the rest
@@ -237,7 +237,7 @@ static hb_status merge(hb_search *search, int32_t from, int32_t m, hb_error *err
         status = numbers[a] ? machine->table->download(machine->device, numbers[a], search->array[a].data, n, error)
                             : hb_fail(error, HB_FAILED, "out of memory merging rules");
     }
-    if (status == HB_OK) status = cluster_rules(search, numbers, map, from, m, error);
+    if (status == HB_OK && numbers[0]) status = cluster_rules(search, numbers, map, from, m, error);
     // Evolved weights follow the rules: they move down with their end.
     for (int32_t a = 0; a < arrays && status == HB_OK; a++) {
         const size_t own = (size_t)(search->net->genome_size - search->net->n_penalised);
@@ -246,8 +246,7 @@ static hb_status merge(hb_search *search, int32_t from, int32_t m, hb_error *err
         status = machine->table->upload(machine->device, search->array[a].data, numbers[a], n, error);
     }
     if (status == HB_OK)
-        status =
-            machine->table->upload(machine->device, map_of(search, RULE)->data, (const float *)map, synapses, error);
+        status = machine->table->upload(machine->device, map_of(search, RULE)->data, map, synapses, error);
     for (int32_t a = 0; a < arrays; a++) free(numbers[a]);
     free(map);
     return status;

@@ -85,10 +85,10 @@ static void cpu_free(hb_device *device, float *data) {
     free(data);
 }
 
-static hb_status cpu_copy(hb_device *device, float *to, const float *from, size_t n, hb_error *error) {
+static hb_status cpu_copy(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
     (void)device;
     (void)error;
-    memmove(to, from, n * sizeof *to);
+    memmove(to, from, n * sizeof(float));
     return HB_OK;
 }
 
@@ -101,11 +101,9 @@ static size_t up_to_64(int64_t n) {
 
 static hb_status cpu_sample(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
                             hb_error *error) {
-    float *theta = NULL;
-    if (genome->sharing.rule) {
-        theta = aligned_alloc(64, up_to_64(genome->sharing.n_numbers) * sizeof *theta);
-        if (!theta) return hb_fail(error, HB_FAILED, "out of memory sampling shared rules");
-    }
+    const size_t n = genome->sharing.rule ? up_to_64(genome->sharing.n_numbers) : 64;
+    float *theta = aligned_alloc(64, n * sizeof *theta);
+    if (!theta) return hb_fail(error, HB_FAILED, "out of memory sampling shared rules");
     device->body->sample(genome, h, theta, begin, end);
     free(theta);
     return HB_OK;

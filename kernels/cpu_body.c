@@ -41,11 +41,12 @@ static void spread_rules(const hb_sharing *sharing, const float *theta, float *h
     while (d < stop) {
         const size_t i = d / coefficients, next = (i + 1) * coefficients < stop ? (i + 1) * coefficients : stop;
         const float *one = theta + sharing->rule[i] * coefficients;
-        const float *two = sharing->second ? theta + sharing->second[i] * coefficients : NULL;
+        const float *two = sharing->second ? theta + sharing->second[i] * coefficients : one;
         for (; d < next; d++)
-            h[d] = two ? one[d - i * coefficients] + two[d - i * coefficients] : one[d - i * coefficients];
+            h[d] =
+                sharing->second ? one[d - i * coefficients] + two[d - i * coefficients] : one[d - i * coefficients];
     }
-    for (; d < end; d++) h[d] = theta[hb_sharing_index(sharing, NULL, (int64_t)d)];
+    for (; d < end; d++) h[d] = theta[hb_sharing_index(sharing, sharing->rule, (int64_t)d)];
 }
 
 static void body_sample(const hb_genome *genome, float *h, float *theta, size_t begin, size_t end) {

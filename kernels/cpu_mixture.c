@@ -20,15 +20,18 @@ enum { MOST_NEAR = 2048, NEAR_STRIDE = MOST_NEAR + 4 * VECTOR };
 // ---------------------------------------------------------------------------------------------------
 // Choose
 
+// Ordered like floats, as integers: the vectoriser may reorder an integer maximum. Its own inverse.
+static inline int32_t ordered(int32_t bits) {
+    return bits ^ (bits < 0 ? 0x7fffffff : 0);
+}
+
 static float row_maximum(const float *row, int32_t n) {
-    // Ordered like floats, as integers: the vectoriser may reorder an integer maximum.
     int32_t largest = INT32_MIN;
     for (int32_t k = 0; k < n; k++) {
-        const int32_t bits = (int32_t)hb_bits(row[k]);
-        const int32_t ordered = bits ^ (bits >> 31 & 0x7fffffff);
-        largest = ordered > largest ? ordered : largest;
+        const int32_t key = ordered((int32_t)hb_bits(row[k]));
+        largest = key > largest ? key : largest;
     }
-    return hb_from_bits((uint32_t)(largest ^ (largest >> 31 & 0x7fffffff)));
+    return hb_from_bits((uint32_t)ordered(largest));
 }
 
 // q_k into `share`; returns the entropy of the row.
@@ -99,8 +102,8 @@ static void choose_row(const hb_mixture *mixture, int64_t i, int32_t n_individua
 static hb_status mixture_choose(const hb_mixture *mixture, int32_t n_individuals, hb_noise noise, uint32_t *choice,
                                 float *entropy, int64_t begin, int64_t end, hb_error *error) {
     const size_t m = (size_t)mixture->n_rules, n = (size_t)n_individuals;
-    uint32_t *share = malloc(m * sizeof *share), *chosen = malloc(VECTOR * n * sizeof *chosen);
-    uint64_t *cumulated = malloc(m * sizeof *cumulated);
+    uint32_t *share = calloc(m, sizeof *share), *chosen = malloc(VECTOR * n * sizeof *chosen);
+    uint64_t *cumulated = calloc(m, sizeof *cumulated);
     hb_status status = HB_OK;
     if (!share || !chosen || !cumulated) status = hb_fail(error, HB_FAILED, "out of memory choosing rules");
     for (int64_t first = begin; first < end && status == HB_OK; first += VECTOR) {
@@ -194,6 +197,7 @@ static hb_status mixture_neighbours(hb_mixture_work *work, int32_t begin, int32_
 
 // What a range of rows works with.
 typedef struct {
+    _Alignas(64) int32_t largest[WIDE]; // bits of |term| of the sums
     const hb_mixture_work *work;
     const hb_mixture_step *step;
     float *noise;        // (TILE, P, C)
@@ -202,10 +206,10 @@ typedef struct {
     float *weight;       // (M rounded up to VECTOR): of one sample's rules, all of them, e_k, then w_k
     float *near_weight;  // (AT_ONCE, NEAR_STRIDE): of the rules near each sample
     int64_t *sums;       // (M, WIDE)
+    uint32_t *share;     // (M): q of the row
     uint32_t *touched;   // (M): rules whose G is not 0 any more
-    int32_t n_touched;
-    _Alignas(64) int32_t largest[WIDE]; // bits of |term| of the sums
     hb_mixture_counts counts;
+    int32_t n_touched;
 } range;
 
 // Exponents, then weights, of rules: by their numbers, or as a list of neighbours has them.
@@ -372,7 +376,7 @@ static inline __attribute__((always_inline)) void row_terms(range *g, const floa
                                                             const float *noise, const int32_t c_all) {
     const int32_t n = g->step->n_individuals;
     const float largest = row_maximum(lambda, g->work->mixture.n_rules);
-    sample at_once[AT_ONCE];
+    sample at_once[AT_ONCE] = {{.chosen = 0}};
     for (int32_t first = 0; first < n; first += AT_ONCE) {
         const int32_t count = n - first < AT_ONCE ? n - first : AT_ONCE;
         for (int32_t b = 0; b < count; b++) {
@@ -412,7 +416,7 @@ static void finish_row(range *g, int64_t i) {
     const size_t m = (size_t)work->mixture.n_rules;
     float *lambda = work->mixture.lambda + (size_t)i * m;
     const bool shares = g->step->z_sum != 0.0f || g->step->natural;
-    uint32_t *share = (uint32_t *)g->weight;
+    uint32_t *share = g->share;
     float inverse = 0.0f;
     if (shares) {
         row_shares(lambda, work->mixture.n_rules, share);
@@ -452,41 +456,50 @@ static inline __attribute__((always_inline)) void gradient_rows(range *g, int64_
             const float *lambda = work->mixture.lambda + (size_t)i * (size_t)work->mixture.n_rules;
             row_terms(g, lambda, g->choice + (i - first) * n, g->noise + (size_t)((i - first) * n) * (size_t)c_all,
                       c_all);
-            finish_row(g, i);
+            finish_row(g, i); // NOLINT(clang-analyzer-unix.Malloc): the analyser loses what close_range frees
         }
     }
+}
+
+static void close_range(range *g) {
+    free(g->noise);
+    free(g->choice);
+    free(g->row_gradient);
+    free(g->weight);
+    free(g->near_weight);
+    free(g->share);
+    free(g->touched);
+}
+
+static hb_status open_range(range *g, hb_error *error) {
+    const size_t m = (size_t)g->work->mixture.n_rules, tile = (size_t)TILE * (size_t)g->step->n_individuals;
+    g->noise = calloc(tile * (size_t)g->work->mixture.n_coefficients, sizeof *g->noise);
+    g->choice = calloc(tile, sizeof *g->choice);
+    g->row_gradient = malloc(m * sizeof *g->row_gradient);
+    g->weight = aligned_alloc(64, g->work->padded_rules * sizeof *g->weight);
+    g->near_weight = aligned_alloc(64, (size_t)AT_ONCE * NEAR_STRIDE * sizeof *g->near_weight);
+    g->share = calloc(m, sizeof *g->share);
+    g->touched = malloc(m * sizeof *g->touched);
+    if (!g->noise || !g->choice || !g->row_gradient || !g->weight || !g->near_weight || !g->share || !g->touched)
+        return hb_fail(error, HB_FAILED, "out of memory for the mixture's gradient");
+    for (size_t k = 0; k < m; k++) g->row_gradient[k] = -0.0f;
+    return HB_OK;
 }
 
 static hb_status mixture_gradient(const hb_mixture_work *work, const hb_mixture_step *step, int64_t *sums,
                                   int32_t *largest, hb_mixture_counts *counts, int64_t begin, int64_t end,
                                   hb_error *error) {
-    const size_t m = (size_t)work->mixture.n_rules, padded = work->padded_rules;
-    const int32_t c_all = work->mixture.n_coefficients;
     range g = {.work = work, .step = step, .sums = sums};
-    g.noise = malloc((size_t)TILE * (size_t)step->n_individuals * (size_t)c_all * sizeof *g.noise);
-    g.choice = malloc((size_t)TILE * (size_t)step->n_individuals * sizeof *g.choice);
-    g.row_gradient = malloc(m * sizeof *g.row_gradient);
-    g.weight = aligned_alloc(64, padded * sizeof *g.weight);
-    g.near_weight = aligned_alloc(64, (size_t)AT_ONCE * NEAR_STRIDE * sizeof *g.near_weight);
-    g.touched = malloc(m * sizeof *g.touched);
-    hb_status status = HB_OK;
-    if (!g.noise || !g.choice || !g.row_gradient || !g.weight || !g.near_weight || !g.touched)
-        status = hb_fail(error, HB_FAILED, "out of memory for the mixture's gradient");
+    const hb_status status = open_range(&g, error);
     if (status == HB_OK) {
-        for (size_t k = 0; k < m; k++) g.row_gradient[k] = -0.0f;
-        if (c_all == 5)
+        if (work->mixture.n_coefficients == 5)
             gradient_rows(&g, begin, end, 5);
         else
-            gradient_rows(&g, begin, end, c_all);
+            gradient_rows(&g, begin, end, work->mixture.n_coefficients);
         for (int c = 0; c < WIDE; c++) *largest = g.largest[c] > *largest ? g.largest[c] : *largest;
         *counts = g.counts;
     }
-    free(g.noise);
-    free(g.choice);
-    free(g.row_gradient);
-    free(g.weight);
-    free(g.near_weight);
-    free(g.touched);
+    close_range(&g);
     return status;
 }
 

@@ -83,15 +83,15 @@ static void cuda_free(hb_device *device, float *data) {
     cudaFree(data);
 }
 
-static hb_status cuda_upload(hb_device *device, float *to, const float *from, size_t n, hb_error *error) {
+static hb_status cuda_upload(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
     const hb_status status =
-        HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof *to, cudaMemcpyHostToDevice, device->stream));
+        HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyHostToDevice, device->stream));
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
 }
 
-static hb_status cuda_download(hb_device *device, float *to, const float *from, size_t n, hb_error *error) {
+static hb_status cuda_download(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
     const hb_status status =
-        HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof *to, cudaMemcpyDeviceToHost, device->stream));
+        HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
 }
 

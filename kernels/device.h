@@ -20,6 +20,11 @@ extern "C" {
 typedef struct hb_device hb_device; // private to each device
 typedef struct hb_group hb_group;   // the state of a number of lanes: weights, planes, activations
 
+// The integers that stand in an array of words.
+static inline uint32_t *hb_integers(float *words) {
+    return (uint32_t *)(void *)words;
+}
+
 typedef struct {
     const char *name;
     const char *summary;
@@ -38,11 +43,11 @@ typedef struct {
     // Bytes of the device's memory that a group of `lanes` takes.
     size_t (*group_bytes)(const hb_device *device, const hb_net *net, int32_t lanes);
 
-    // Arrays of n floats, zeroed, 64-byte aligned. free accepts NULL.
+    // Arrays of n words of 32 bits, zeroed, 64-byte aligned: floats, or integers (hb_integers). free accepts NULL.
     hb_status (*alloc)(hb_device *device, size_t n, float **out, hb_error *error);
     void (*free)(hb_device *device, float *data);
-    hb_status (*upload)(hb_device *device, float *to, const float *from, size_t n, hb_error *error);
-    hb_status (*download)(hb_device *device, float *to, const float *from, size_t n, hb_error *error);
+    hb_status (*upload)(hb_device *device, void *to, const void *from, size_t n, hb_error *error);
+    hb_status (*download)(hb_device *device, void *to, const void *from, size_t n, hb_error *error);
     // Host memory that the device copies to and from at its best (pinned), zeroed. host_free accepts NULL.
     hb_status (*host_alloc)(hb_device *device, size_t n, float **out, hb_error *error);
     void (*host_free)(hb_device *device, float *data);
