@@ -61,7 +61,7 @@ typedef struct {
 
     char search[HB_TEXT], optimiser[HB_TEXT], shaping[HB_TEXT], start[HB_TEXT];
     char assignment[HB_TEXT], noise[HB_TEXT], m_formula[HB_TEXT], gradient[HB_TEXT];
-    char responsibility[HB_TEXT], lambda_step[HB_TEXT];
+    char responsibility[HB_TEXT], lambda_step[HB_TEXT], merge_by[HB_TEXT];
     int64_t population, rules, merge_every, alternate;
     hb_ints merge_rules;
     double rho, start_scale, lr_lambda;

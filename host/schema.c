@@ -42,6 +42,7 @@ static const char *const noises[] = {"rule", "synapse", NULL};
 static const char *const gradients[] = {"auto", "dense", NULL};
 static const char *const responsibilities[] = {"soft", "hard", NULL};
 static const char *const lambda_steps[] = {"plain", "natural", NULL};
+static const char *const merge_bys[] = {"coefficients", "planes", NULL};
 static const char *const formulas[] = {"text", "code", NULL};
 static const char *const protocols[] = {"both", "mean", "sample", NULL};
 static const char *const checkpoints[] = {"best", "last", NULL};
@@ -115,6 +116,8 @@ static const hb_key schema[] = {
      "generations between merges of rules"},
     {"search", "merge_rules", HB_KEY_INTS, "3072,1536,768,384", 1, 1e7, NULL, NULL, AT(merge_rules),
      "how many rules each merge leaves"},
+    {"search", "merge_by", HB_KEY_WORD, "coefficients", 0, 0, NULL, merge_bys, AT(merge_by),
+     "what makes rules alike: their coefficients, or the planes that these fold into"},
     {"search", "lr_lambda", HB_KEY_REAL, "0", 0, 1e6, NULL, NULL, AT(lr_lambda),
      "gmm: lambda's learning rate at the start, decaying like lr; 0: the same as lr"},
     {"search", "lambda_step", HB_KEY_WORD, "plain", 0, 0, NULL, lambda_steps, AT(lambda_step),

@@ -170,10 +170,13 @@ static hb_status download_map(const hb_search *search, uint32_t **map, hb_error 
     return machine->table->download(machine->device, *map, map_of(search, RULE)->data, n, error);
 }
 
-// What a rule does is in its planes: rules are clustered by them, so that those that differ only in how eta and the rest
-// share the product fall together.
-static void fold_all(const hb_rule *rule, const float *rules, int32_t n, float *planes) {
-    for (int32_t k = 0; k < n; k++) hb_rule_fold(rule, rules + k * rule->n_coefficients, planes + k * HB_N_PLANES);
+// What rules are compared by: their coefficients, or what they do, which is in their planes; rules that differ only in
+// how eta and the rest share the product fall together then.
+static void fill_features(const hb_search *search, const float *rules, int32_t n, bool planes, float *features) {
+    const hb_rule *rule = search->net->rule;
+    if (!planes) memcpy(features, rules, (size_t)n * (size_t)rule->n_coefficients * sizeof *features);
+    for (int32_t k = 0; planes && k < n; k++)
+        hb_rule_fold(rule, rules + k * rule->n_coefficients, features + k * HB_N_PLANES);
 }
 
 // Gives each rule the coefficients that have its cluster's mean planes, with the cluster's root mean square of eta.
@@ -198,17 +201,18 @@ static void unfold_all(const hb_rule *rule, const float *planes, const float *et
 static hb_status cluster_rules(const hb_search *search, float *numbers[3], uint32_t *map, int32_t from, int32_t m,
                                hb_error *error) {
     const hb_rule *rule = search->net->rule;
-    float *planes = calloc((size_t)from * HB_N_PLANES, sizeof *planes),
-          *squares = calloc((size_t)from, sizeof *squares);
-    hb_status status = planes && squares ? HB_OK : hb_fail(error, HB_FAILED, "out of memory merging rules");
+    const bool planes = strcmp(search->settings->merge_by, "planes") == 0;
+    float *features = calloc((size_t)from * HB_MAX_COEFFICIENTS, sizeof *features);
+    float *squares = calloc((size_t)from, sizeof *squares); // of eta
+    hb_status status = features && squares ? HB_OK : hb_fail(error, HB_FAILED, "out of memory merging rules");
     if (status == HB_OK) {
-        fold_all(rule, numbers[0], from, planes);
+        fill_features(search, numbers[0], from, planes, features);
         for (int32_t k = 0; rule->eta >= 0 && k < from; k++) {
             const float eta = numbers[0][k * rule->n_coefficients + rule->eta];
             squares[k] = eta * eta;
         }
-        status = hb_cluster_rules(&(hb_cluster){.features = planes,
-                                                .n_features = HB_N_PLANES,
+        status = hb_cluster_rules(&(hb_cluster){.features = features,
+                                                .n_features = planes ? HB_N_PLANES : rule->n_coefficients,
                                                 .numbers = {numbers[0], numbers[1], numbers[2]},
                                                 .n_arrays = hb_estimator_arrays(search),
                                                 .n_coefficients = rule->n_coefficients,
@@ -218,8 +222,8 @@ static hb_status cluster_rules(const hb_search *search, float *numbers[3], uint3
                                                 .noise = hb_search_noise(search, HB_STREAM_ASSIGNMENT, 1, 0)},
                                   from, m, error);
     }
-    if (status == HB_OK) unfold_all(rule, planes, squares, m, numbers[0]);
-    free(planes);
+    if (status == HB_OK && planes) unfold_all(rule, features, squares, m, numbers[0]);
+    free(features);
     free(squares);
     return status;
 }

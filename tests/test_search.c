@@ -37,6 +37,7 @@ static scene *open_scene(const char *search, const char *assignment, int64_t rul
                                 .population = P,
                                 .rules = rules,
                                 .rho = 4,
+                                .merge_by = "coefficients",
                                 .merge_every = 1,
                                 .merge_rules = {2, {9, 4}},
                                 .sigma = 0.1,
@@ -259,6 +260,7 @@ static void merging_keeps_the_mean_planes(void **state) {
             .inputs = 6, .outputs = 3, .n_hidden = 1, .hidden = {4}, .rule = hb_rules[r].name, .init = "uni"};
         assert_int_equal(hb_net_init(&s->net, &def, NULL), HB_OK);
         s->settings.lr = 0; // nothing but the merge
+        snprintf(s->settings.merge_by, sizeof s->settings.merge_by, "planes");
         start(s);
         double mean[2][HB_N_PLANES] = {{0}};
         for (int after = 0; after < 2; after++) {

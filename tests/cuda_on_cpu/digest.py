@@ -49,7 +49,7 @@ class Digests(unittest.TestCase):
         self.equal("policy.hidden=3", "run.generations=2", "search.kind=gmm", "search.rules=9",
                    "search.optimiser=adam", "search.shaping=none", "search.lambda_step=natural")
         self.equal("policy.hidden=7", "run.generations=3", "search.kind=shared", "search.assignment=merge",
-                   "search.merge_every=1", "search.merge_rules=20,9", "search.optimiser=adam", "policy.init=coevolve")
+                   "search.merge_every=1", "search.merge_rules=20,9", "search.merge_by=planes", "search.optimiser=adam", "policy.init=coevolve")
         self.equal("policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false", "run.group=3")
 
 
