@@ -295,11 +295,12 @@ static void check_everywhere(scene_def def, bool oracle) {
     const int n = open_all(list);
     scene s = make_scene(def);
     uint64_t first = 0;
-    for (int k = 0; k < n; k++)
+    const int from = def.m > 10000 ? n - 1 : 0; // so many rules on the quickest build only
+    for (int k = from; k < n; k++)
         for (int dense = 0; dense < 2; dense++) {
             outcome o = run_scene(&list[k], &s, dense);
             const uint64_t bits = bits_of(&s, &o);
-            if (k == 0 && dense == 0) {
+            if (k == from && dense == 0) {
                 first = bits;
                 check_choices(&s, &o);
                 if (oracle) check_gradients(&s, &o);
