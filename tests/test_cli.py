@@ -65,7 +65,7 @@ class CommandLine(unittest.TestCase):
         self.refuses("train", says="train: expected CONFIG")
         self.refuses("fly", says="expected a command")
         self.refuses(says="expected a command")
-        self.refuses("bench", "speed", says="expected step, es, env, generation or all")
+        self.refuses("bench", "speed", says="expected step, es, gmm, env, generation or all")
         self.refuses("trace", CONFIG, says="expected --out")
         life = os.path.join(self.folder.name, "life.h5")
         self.refuses("trace", CONFIG, "--out", life, "--variation", "long", says="has no 'long'")
