@@ -102,6 +102,8 @@ hb_status hb_bench_gmm(const hb_config *config, const hb_bench_out *out, hb_erro
     hb_machine machine;
     hb_net net;
     hb_status status = hb_policy_build(&settings, config->env, &net, error);
+    if (status == HB_OK && !net.rule)
+        status = hb_fail(error, HB_BAD_INPUT, "bench gmm: policy '%s' has no rules to share", settings.policy);
     if (status == HB_OK) status = hb_machine_open(&machine, &settings, error);
     if (status != HB_OK) return status;
     for (size_t k = 0; k < sizeof rules / sizeof *rules && status == HB_OK; k++) {

@@ -418,6 +418,28 @@ static void write_identity(hb_config *config) {
     }
 }
 
+// What does not go together where rules are shared.
+static hb_status check_sharing(const hb_config *config, hb_error *error) {
+    const hb_settings *s = &config->settings;
+    const bool gmm = strcmp(s->search, "gmm") == 0, shared = strcmp(s->search, "shared") == 0;
+    if (!gmm && !shared) return HB_OK;
+    if (strcmp(s->policy, "hebbian") != 0)
+        return hb_config_complain(config, "search.kind", error, "'%s' needs rules to share, policy.kind is '%s'",
+                                  s->search, s->policy);
+    if (strcmp(s->start, "fan_in") == 0)
+        return hb_config_complain(config, "search.start", error,
+                                  "'fan_in' does not fit search.kind '%s': a shared rule has no one fan-in",
+                                  s->search);
+    if (gmm && strcmp(s->init, "coevolve") == 0)
+        return hb_config_complain(config, "policy.init", error, "'coevolve' does not fit search.kind 'gmm'");
+    const bool by_rule = strcmp(s->assignment, "sides") == 0 || strcmp(s->assignment, "neuron") == 0 ||
+                         strcmp(s->assignment, "merge") == 0;
+    if (shared && by_rule && strcmp(s->noise, "synapse") == 0)
+        return hb_config_complain(config, "search.noise", error, "'synapse' does not fit search.assignment '%s'",
+                                  s->assignment);
+    return HB_OK;
+}
+
 hb_status hb_config_resolve(hb_config *config, hb_error *error) {
     hb_settings *s = &config->settings;
     for (int32_t k = 0; k < config->n_keys; k++)
@@ -436,8 +458,9 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error) {
             if (strcmp(s->variations.item[a], s->held_out.item[b]) == 0)
                 return hb_config_complain(config, "env.held_out", error, "'%s' is also trained on",
                                           s->held_out.item[b]);
-    write_identity(config);
-    return HB_OK;
+    const hb_status status = check_sharing(config, error);
+    if (status == HB_OK) write_identity(config);
+    return status;
 }
 
 bool hb_config_differs(const char *ours, const char *theirs, char out[HB_DIFFERENCE]) {

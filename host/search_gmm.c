@@ -49,22 +49,6 @@ static hb_mixture mixture_of(const hb_search *search) {
 // ---------------------------------------------------------------------------------------------------
 // Create
 
-static hb_status check(const hb_search *search, int64_t m, hb_error *error) {
-    const hb_net *net = search->net;
-    if (!net->rule)
-        return hb_fail(error, HB_BAD_INPUT, "search.kind: 'gmm' needs rules, policy.kind is '%s'",
-                       search->settings->policy);
-    if (net->genome_size != net->n_penalised)
-        return hb_fail(error, HB_BAD_INPUT, "policy.init: '%s' does not fit search.kind 'gmm'", net->init->name);
-    if (strcmp(search->settings->start, "fan_in") == 0)
-        return hb_fail(error, HB_BAD_INPUT,
-                       "search.start: 'fan_in' does not fit shared rules: they have no one fan-in");
-    if (m > INT32_MAX / HB_MAX_COEFFICIENTS)
-        return hb_fail(error, HB_BAD_INPUT, "search.rules: expected at most %d rules, found %lld",
-                       INT32_MAX / HB_MAX_COEFFICIENTS, (long long)m);
-    return HB_OK;
-}
-
 static void name_numbers(hb_search *search) {
     static const char *const names[] = {"rules_in_use", "mu_gradient", "lambda_gradient", "mu_nearest",
                                         "mu_spread",    "live_rules",  "dense_samples"};
@@ -78,8 +62,9 @@ static void name_numbers(hb_search *search) {
 
 static hb_status gmm_create(hb_search *search, hb_error *error) {
     const int64_t m = hb_search_rules(search);
-    hb_status status = check(search, m, error);
-    if (status != HB_OK) return status;
+    if (m > INT32_MAX / HB_MAX_COEFFICIENTS)
+        return hb_fail(error, HB_BAD_INPUT, "search.rules: expected at most %d rules, found %lld",
+                       INT32_MAX / HB_MAX_COEFFICIENTS, (long long)m);
     const size_t n = (size_t)search->net->n_weights, numbers = (size_t)(m * coefficients(search));
     gmm *own = calloc(1, sizeof *own);
     if (!own) return hb_fail(error, HB_FAILED, "out of memory opening the mixture");
@@ -88,7 +73,7 @@ static hb_status gmm_create(hb_search *search, hb_error *error) {
     own->row_norm = calloc(n, sizeof *own->row_norm);
     if (!own->entropy || !own->row_norm) return hb_fail(error, HB_FAILED, "out of memory opening the mixture");
     float *data;
-    status = hb_estimator_create(search, numbers, error);
+    hb_status status = hb_estimator_create(search, numbers, error);
     if (status == HB_OK) status = hb_search_add_array(search, "lambda", n * (size_t)m, &data, error);
     if (status == HB_OK && hb_estimator_arrays(search) > 1) {
         status = hb_search_add_array(search, "lambda_m", n * (size_t)m, &data, error);

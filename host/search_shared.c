@@ -101,15 +101,6 @@ static hb_status draw_map(hb_search *search, int32_t which, hb_error *error) {
 
 static hb_status shared_create(hb_search *search, hb_error *error) {
     const hb_net *net = search->net;
-    const hb_settings *s = search->settings;
-    if (!net->rule)
-        return hb_fail(error, HB_BAD_INPUT, "search.kind: 'shared' needs rules, policy.kind is '%s'", s->policy);
-    if (strcmp(s->start, "fan_in") == 0)
-        return hb_fail(error, HB_BAD_INPUT,
-                       "search.start: 'fan_in' does not fit shared rules: they have no one fan-in");
-    if (strcmp(s->noise, "synapse") == 0 && (has_two_maps(search) || assigned(search, "merge")))
-        return hb_fail(error, HB_BAD_INPUT, "search.noise: 'synapse' does not fit search.assignment '%s'",
-                       s->assignment);
     const int64_t m = rules_at(search, 0);
     if (m < 1 || m > net->n_weights * (has_two_maps(search) ? 2 : 1))
         return hb_fail(error, HB_BAD_INPUT, "search.rules: expected 1 to %lld rules, found %lld",
