@@ -260,6 +260,13 @@ static inline __attribute__((always_inline)) float weigh(const range *g, const p
     int64_t sum[VECTOR] = {0};
     for (int32_t v = 0; v < found->n_vectors; v++) {
         float *weight = found->weight + v * VECTOR;
+        uint32_t any = 0;
+        for (int r = 0; r < VECTOR; r += HB_LANES)
+            any |= hb_vf_at_least(hb_vf_sub(hb_vf_load(weight + r), hb_vf_all(found->largest)), hb_vf_all(least));
+        if (!any) { // most vectors of a dense sample
+            memset(weight, 0, VECTOR * sizeof *weight);
+            continue;
+        }
         float below[VECTOR], w[VECTOR]; // three loops, each of which is vectorised
         for (int r = 0; r < VECTOR; r++) below[r] = weight[r] - found->largest;
         for (int r = 0; r < VECTOR; r++) w[r] = hb_exp(below[r]);
@@ -352,7 +359,8 @@ static inline __attribute__((always_inline)) void begin_sample(const range *g, s
     const float radius2 = 1.001f * (2.0f * distance + room + 2.0f * hb_sqrt(distance * (distance + room)));
     const hb_neighbours *list = &work->list[s->chosen];
     const bool listed = list->n_vectors > 0 && radius2 <= work->list_radius2;
-    s->how = g->step->hard || (listed && radius2 < list->second) ? ALONE : listed ? NEAR : DENSE;
+    const bool alone = g->step->hard || work->mixture.n_rules == 1 || (listed && radius2 < list->second);
+    s->how = alone ? ALONE : listed ? NEAR : DENSE;
     if (s->how == NEAR) s->found = find_near(g, list, s->x, lambda, radius2, near_weight, c_all);
 }
 
