@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ./dev build
 hebbes=build/release/hebbes
 test_ops=build/release/tests/test_ops
+test_mixture=build/release/tests/test_mixture
 
 "$hebbes" info | head -n 4
 if "$hebbes" info | grep -q 'cuda *not usable'; then
@@ -16,11 +17,13 @@ fi
 
 echo "== every operation on the card against the oracle and against the CPU's bits"
 "$test_ops"
+"$test_mixture"
 
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck synccheck; do
         echo "== compute-sanitizer $tool"
         HB_QUICK=1 compute-sanitizer --tool "$tool" --error-exitcode 1 "$test_ops"
+        HB_QUICK=1 compute-sanitizer --tool "$tool" --error-exitcode 1 "$test_mixture"
     done
 fi
 
@@ -42,6 +45,7 @@ echo "$agree of ${#runs[@]} digests agree"
 echo "== timings"
 "$hebbes" bench step --device cuda
 "$hebbes" bench es --device cuda
+"$hebbes" bench gmm --device cuda
 "$hebbes" bench generation --device cuda
 
 if command -v ncu >/dev/null; then
