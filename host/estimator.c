@@ -1,7 +1,6 @@
 #include "host/estimator.h"
 #include "host/shape.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,9 +64,7 @@ typedef struct {
     float *z; // of individuals, then of terms
     int32_t n_terms;
     float *gradient;
-    bool moves;        // or only takes the gradient
-    atomic_int failed; // a status
-    hb_error *error;   // of the first failure
+    bool moves; // or only takes the gradient
 } step;
 
 // base^n by repeated squaring, a fixed order of products.
@@ -117,17 +114,14 @@ hb_status hb_estimator_move(hb_search *search, const float *gradient, double sca
 }
 
 // Elements [begin, end): their gradient from regenerated noise, then the optimiser's step.
-static void step_range(void *context, size_t begin, size_t end) {
-    step *s = context;
+static hb_status step_range(const void *context, size_t begin, size_t end, hb_error *error) {
+    const step *s = context;
     hb_search *search = s->search;
-    hb_error error;
-    hb_status status =
+    const hb_status status =
         search->machine->table->gradient(search->machine->device, s->gradient, s->z, s->n_terms,
-                                         hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), begin, end, &error);
-    if (status == HB_OK && s->moves) status = move(search, s->gradient, noise_scale(search), begin, end, &error);
-    int none = HB_OK;
-    if (status != HB_OK && atomic_compare_exchange_strong(&s->failed, &none, (int)status) && s->error)
-        *s->error = error;
+                                         hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), begin, end, error);
+    if (status != HB_OK || !s->moves) return status;
+    return move(search, s->gradient, noise_scale(search), begin, end, error);
 }
 
 // The numbers z of the gradient's terms: of individuals, or of pairs.
@@ -144,13 +138,8 @@ static hb_status begin_step(step *s, const double *fitness, size_t n, hb_error *
     return status;
 }
 
-static hb_status run_step(step *s, size_t n) {
-    const hb_machine *machine = s->search->machine;
-    if (machine->table->host_parallel)
-        hb_pool_split(machine->pool, n, HB_NOISE_BLOCK, step_range, s);
-    else
-        step_range(s, 0, n);
-    return (hb_status)atomic_load(&s->failed);
+static hb_status run_step(const step *s, size_t n, hb_error *error) {
+    return hb_machine_split(s->search->machine, n, HB_NOISE_BLOCK, step_range, s, error);
 }
 
 static void end_step(step *s) {
@@ -160,9 +149,9 @@ static void end_step(step *s) {
 }
 
 hb_status hb_estimator_step(hb_search *search, const double *fitness, size_t n, hb_error *error) {
-    step s = {.search = search, .moves = true, .error = error};
+    step s = {.search = search, .moves = true};
     hb_status status = begin_step(&s, fitness, n, error);
-    if (status == HB_OK) status = run_step(&s, n);
+    if (status == HB_OK) status = run_step(&s, n, error);
     end_step(&s);
     return status;
 }
@@ -171,11 +160,11 @@ hb_status hb_estimator_step_folded(hb_search *search, const double *fitness, siz
                                    void (*fold)(const void *context, const float *gradient, float *mean_gradient),
                                    const void *context, hb_error *error) {
     const hb_machine *machine = search->machine;
-    step s = {.search = search, .error = error};
+    step s = {.search = search};
     float *by_noise = malloc(n_noise * sizeof *by_noise), *by_mean = calloc(n, sizeof *by_mean);
     hb_status status = by_noise && by_mean ? begin_step(&s, fitness, n_noise, error)
                                            : hb_fail(error, HB_FAILED, "out of memory folding a gradient");
-    if (status == HB_OK) status = run_step(&s, n_noise);
+    if (status == HB_OK) status = run_step(&s, n_noise, error);
     if (status == HB_OK) status = machine->table->download(machine->device, by_noise, s.gradient, n_noise, error);
     if (status == HB_OK) {
         fold(context, by_noise, by_mean);

@@ -16,4 +16,10 @@ typedef struct {
 hb_status hb_machine_open(hb_machine *machine, const hb_settings *settings, hb_error *error);
 void hb_machine_close(hb_machine *machine);
 
+// Runs part(context, begin, end, error) over [0, n): on a device with host_parallel in a range per thread, boundaries
+// being multiples of `grain`, on another in one. Returns a failure of one of them, and its line.
+hb_status hb_machine_split(const hb_machine *machine, size_t n, size_t grain,
+                           hb_status (*part)(const void *context, size_t begin, size_t end, hb_error *error),
+                           const void *context, hb_error *error);
+
 #endif

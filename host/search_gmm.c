@@ -10,7 +10,6 @@
 #include "host/shape.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,52 +93,22 @@ static void gmm_destroy(hb_search *search) {
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Work over synapses, spread over the threads where the device likes it
-
-typedef struct {
-    hb_search *search;
-    hb_status (*part)(hb_search *search, const void *context, int64_t begin, int64_t end, hb_error *error);
-    const void *context;
-    atomic_int failed;
-    hb_error *error;
-} spread;
-
-static void run_part(void *context, size_t begin, size_t end) {
-    spread *s = context;
-    hb_error error;
-    const hb_status status = s->part(s->search, s->context, (int64_t)begin, (int64_t)end, &error);
-    int none = HB_OK;
-    if (status != HB_OK && atomic_compare_exchange_strong(&s->failed, &none, (int)status) && s->error)
-        *s->error = error;
-}
-
-static hb_status run_spread(hb_search *search, int64_t n, size_t grain,
-                            hb_status (*part)(hb_search *search, const void *context, int64_t begin, int64_t end,
-                                              hb_error *error),
-                            const void *context, hb_error *error) {
-    spread s = {.search = search, .part = part, .context = context, .error = error};
-    if (search->machine->table->host_parallel)
-        hb_pool_split(search->machine->pool, (size_t)n, grain, run_part, &s);
-    else
-        run_part(&s, 0, (size_t)n);
-    return (hb_status)atomic_load(&s.failed);
-}
-
-// ---------------------------------------------------------------------------------------------------
 // Ask
 
 typedef struct {
+    const hb_search *search;
     int64_t n;
     uint32_t episode;
 } asking;
 
-static hb_status choose_part(hb_search *search, const void *context, int64_t begin, int64_t end, hb_error *error) {
+static hb_status choose_part(const void *context, size_t begin, size_t end, hb_error *error) {
     const asking *a = context;
-    gmm *own = search->own;
+    const hb_search *search = a->search;
+    const gmm *own = search->own;
     const hb_mixture mixture = mixture_of(search);
-    return search->machine->table->mixture_choose(search->machine->device, &mixture, (int32_t)a->n,
-                                                  hb_search_noise(search, HB_STREAM_CHOICE, 0, a->episode),
-                                                  hb_integers(own->choice), own->entropy, begin, end, error);
+    return search->machine->table->mixture_choose(
+        search->machine->device, &mixture, (int32_t)a->n, hb_search_noise(search, HB_STREAM_CHOICE, 0, a->episode),
+        hb_integers(own->choice), own->entropy, (int64_t)begin, (int64_t)end, error);
 }
 
 static hb_status room_for_choices(hb_search *search, int64_t n, hb_error *error) {
@@ -176,8 +145,9 @@ static hb_status find_mode(hb_search *search, hb_error *error) {
 
 static hb_status gmm_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error) {
     hb_status status = room_for_choices(search, n, error);
-    const asking a = {n, episode};
-    if (status == HB_OK) status = run_spread(search, search->net->n_weights, 1, choose_part, &a, error);
+    const asking a = {search, n, episode};
+    const size_t synapses = (size_t)search->net->n_weights;
+    if (status == HB_OK) status = hb_machine_split(search->machine, synapses, 1, choose_part, &a, error);
     return status == HB_OK && episode >= HB_EPISODE_EVAL ? find_mode(search, error) : status;
 }
 
@@ -199,14 +169,19 @@ static void gmm_genome(const hb_search *search, int64_t s, hb_genome *genome) {
 // ---------------------------------------------------------------------------------------------------
 // Tell
 
-static hb_status prepare_part(hb_search *search, const void *context, int64_t begin, int64_t end, hb_error *error) {
-    hb_mixture_work *const *work = context;
-    return search->machine->table->mixture_prepare(*work, (int32_t)begin, (int32_t)end, error);
+typedef struct {
+    const hb_device_table *table;
+    hb_mixture_work *work;
+} telling;
+
+static hb_status prepare_part(const void *context, size_t begin, size_t end, hb_error *error) {
+    const telling *t = context;
+    return t->table->mixture_prepare(t->work, (int32_t)begin, (int32_t)end, error);
 }
 
-static hb_status rows_part(hb_search *search, const void *context, int64_t begin, int64_t end, hb_error *error) {
-    hb_mixture_work *const *work = context;
-    return search->machine->table->mixture_rows(*work, begin, end, error);
+static hb_status rows_part(const void *context, size_t begin, size_t end, hb_error *error) {
+    const telling *t = context;
+    return t->table->mixture_rows(t->work, (int64_t)begin, (int64_t)end, error);
 }
 
 // lambda and mu take turns of search.alternate generations, lambda first; 0: both always move.
@@ -241,12 +216,13 @@ static hb_status take_gradient(hb_search *search, const float *z, float *gradien
                                   .gradient = gradient,
                                   .row_norm = own->row_norm};
     const hb_mixture mixture = mixture_of(search);
-    hb_mixture_work *work;
-    hb_status status = table->mixture_begin(search->machine->device, &mixture, &step, &work, error);
+    telling t = {.table = table};
+    hb_status status = table->mixture_begin(search->machine->device, &mixture, &step, &t.work, error);
     if (status != HB_OK) return status;
-    status = run_spread(search, mixture.n_rules, 1, prepare_part, &work, error);
-    if (status == HB_OK) status = run_spread(search, mixture.n_synapses, 64, rows_part, &work, error);
-    const hb_status ended = table->mixture_end(work, g, counts, status == HB_OK ? error : NULL);
+    status = hb_machine_split(search->machine, (size_t)mixture.n_rules, 1, prepare_part, &t, error);
+    if (status == HB_OK)
+        status = hb_machine_split(search->machine, (size_t)mixture.n_synapses, 64, rows_part, &t, error);
+    const hb_status ended = table->mixture_end(t.work, g, counts, status == HB_OK ? error : NULL);
     return status == HB_OK ? ended : status;
 }
 
@@ -330,14 +306,23 @@ static hb_status report(hb_search *search, const float *g, const hb_mixture_coun
     return status == HB_OK ? count_rules(search, error) : status;
 }
 
-static hb_status move_lambda_by_adam(hb_search *search, float *gradient, hb_error *error) {
+typedef struct {
+    const hb_search *search;
+    const float *gradient;
+} moving;
+
+static hb_status move_part(const void *context, size_t begin, size_t end, hb_error *error) {
+    const hb_search *search = ((const moving *)context)->search;
     const hb_search_array *array = lambda_of(search);
-    const hb_machine *machine = search->machine;
+    const hb_adam adam = hb_estimator_adam(search, lambda_rate(search), 1.0 / (double)search->settings->population);
+    return search->machine->table->adam(search->machine->device, array[0].data, array[1].data, array[2].data,
+                                        ((const moving *)context)->gradient, adam, begin, end, error);
+}
+
+static hb_status move_lambda_by_adam(const hb_search *search, const float *gradient, hb_error *error) {
+    const moving m = {search, gradient};
     if (!moves(search, true)) return HB_OK;
-    return machine->table->adam(
-        machine->device, array[0].data, array[1].data, array[2].data, gradient,
-        hb_estimator_adam(search, lambda_rate(search), 1.0 / (double)search->settings->population), 0, array->n,
-        error);
+    return hb_machine_split(search->machine, lambda_of(search)->n, HB_NOISE_BLOCK, move_part, &m, error);
 }
 
 static hb_status gmm_update(hb_search *search, const double *fitness, hb_error *error) {

@@ -201,8 +201,8 @@ static hb_status cpu_mixture_prepare(hb_mixture_work *work, int32_t begin, int32
 static hb_status cpu_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t end, hb_error *error) {
     const size_t n = (size_t)work->mixture.n_rules * HB_MIXTURE_WIDE;
     int64_t *sums = aligned_alloc(64, n * sizeof *sums);
-    if (sums) memset(sums, 0, n * sizeof *sums);
     if (!sums) return hb_fail(error, HB_FAILED, "out of memory for the mixture's sums");
+    memset(sums, 0, n * sizeof *sums);
     int32_t largest = 0;
     hb_mixture_counts counts = {0, 0};
     const hb_status status = work->body->gradient(work, &work->step, sums, &largest, &counts, begin, end, error);

@@ -86,7 +86,8 @@ HB_HD float hb_mixture_lambda_gradient(float sum, float pi, float z_sum, bool na
 // Below the largest exponent by more than this a rule contributes exactly 0: 17.33 + ln M.
 float hb_mixture_cut(int32_t n_rules);
 
-// g (M, C) = A (1 / (2^F sigma^2)) from the sums A, `stride` of them a rule; fails where `largest`, the largest |term|, has reached HB_MIXTURE_LARGEST.
+// g (M, C) = A (1 / (2^F sigma^2)) from the sums A, `stride` of them a rule; fails where `largest`, the largest |term|,
+// has reached HB_MIXTURE_LARGEST.
 hb_status hb_mixture_finish(const hb_mixture *mixture, const int64_t *sums, size_t stride, float largest,
                             float sums_scale, float *g, hb_error *error);
 
