@@ -23,6 +23,7 @@ double hb_bench_fastest(void (*work)(void *context), void *context, double secon
 hb_status hb_bench_step(const hb_config *config, const hb_bench_out *out, hb_error *error);
 hb_status hb_bench_es(const hb_config *config, const hb_bench_out *out, hb_error *error);
 hb_status hb_bench_gmm(const hb_config *config, const hb_bench_out *out, hb_error *error);
+hb_status hb_bench_products(const hb_config *config, const hb_bench_out *out, hb_error *error);
 hb_status hb_bench_env(const hb_config *config, const hb_bench_out *out, hb_error *error);
 hb_status hb_bench_generation(const hb_config *config, const hb_bench_out *out, hb_error *error);
 

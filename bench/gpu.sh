@@ -46,6 +46,7 @@ echo "== timings"
 "$hebbes" bench step --device cuda
 "$hebbes" bench es --device cuda
 "$hebbes" bench gmm --device cuda
+"$hebbes" bench products --device cuda || true # without cuBLAS it says so
 "$hebbes" bench generation --device cuda
 
 if command -v ncu >/dev/null; then

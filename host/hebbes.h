@@ -129,8 +129,8 @@ typedef struct {
     int64_t repeats;
 } hb_bench_row;
 
-// Runs the benchmark `what` ("step", "es", "env", "generation", "all") on the configuration and calls row for
-// each figure. HB_BAD_INPUT where there is no such benchmark.
+// Runs the benchmark `what` ("step", "es", "gmm", "products", "env", "generation", "all") on the configuration and calls
+// row for each figure. HB_BAD_INPUT where there is no such benchmark.
 hb_status hb_bench(const char *what, const hb_config *config, void (*row)(void *context, const hb_bench_row *row),
                    void *context, hb_error *error);
 

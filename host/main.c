@@ -207,7 +207,7 @@ static const command commands[] = {
     {"resume", "RUN", 1, "go on with a run, to the same bits", run_resume},
     {"eval", "RUN", 1, "rollouts of the best (or last) checkpoint on every variation", run_eval},
     {"plan", "CONFIG", 1, "bytes and seconds, before anything runs", run_plan},
-    {"bench", "WHAT", 0, "step, es, gmm, env, generation or all: each against its limit", run_bench},
+    {"bench", "WHAT", 0, "step, es, gmm, products, env, generation or all: each against its limit", run_bench},
     {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step", run_trace},
     {"digest", "RUN", 1, "one hexadecimal digest of the search's state", run_digest},
     {"info", "", 0, "versions, devices, environments, rules", run_info},

@@ -282,4 +282,5 @@ extern "C" const hb_device_table hb_cuda_device = {
     .group_step = cuda_group_step,
     .group_wait = cuda_group_wait,
     .group_weights = hb_cuda_weights,
+    .products = &hb_cublas,
 };

@@ -1,5 +1,5 @@
 // The CUDA device, inside: what its files share. cuda.cu has the table, memory and errors, search_cuda.cu,
-// mixture_cuda.cu and net_cuda.cu the kernels with their launchers.
+// mixture_cuda.cu and net_cuda.cu the kernels with their launchers, products_cuda.cu the forms that use cuBLAS.
 #ifndef HB_CUDA_H
 #define HB_CUDA_H
 
@@ -124,5 +124,6 @@ hb_status hb_cuda_step(hb_group *group, int32_t count, hb_error *error);
 hb_status hb_cuda_weights(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
 
 extern "C" const hb_device_table hb_cuda_device;
+extern "C" const hb_products_table hb_cublas;
 
 #endif

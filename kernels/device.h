@@ -25,6 +25,24 @@ static inline uint32_t *hb_integers(float *words) {
     return (uint32_t *)(void *)words;
 }
 
+// The same work by a library's general products of matrices that stand in memory, which bench compares with the fused
+// operations; nothing else uses it. Results agree with those of ops.h to rounding, not to the bit: the library sums in an
+// order of its own.
+typedef struct hb_products hb_products;
+typedef struct {
+    const char *library; // its name, for people
+    // Fails where the library is not installed. The caller closes *products before the device.
+    hb_status (*open)(hb_device *device, hb_products **products, hb_error *error);
+    void (*close)(hb_products *products);
+    // One step of `count` static lanes: y = f(W x) layer by layer, each layer one batched product. weights (count, N), w
+    // [I][O] of all layers in a row, from `alloc`; observation (count, I) and action (count, O) in host memory.
+    hb_status (*forward)(hb_products *products, const hb_net *net, int32_t count, const float *weights,
+                         const float *observation, float *action, hb_error *error);
+    // g_d = sum_k z_k eps_kd with the noise eps (K, D) and g (D) from `alloc`, z (K) in host memory. Waits.
+    hb_status (*gradient)(hb_products *products, float *g, const float *z, const float *noise, int32_t n_terms,
+                          int32_t n, hb_error *error);
+} hb_products_table;
+
 typedef struct {
     const char *name;
     const char *summary;
@@ -91,6 +109,8 @@ typedef struct {
     hb_status (*group_wait)(hb_group *group, hb_error *error);
     // The weights of one layer of one lane after the update of its last step: w (I, O), host memory. Waits.
     hb_status (*group_weights)(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
+
+    const hb_products_table *products; // nullable
 } hb_device_table;
 
 extern const hb_device_table *const hb_devices[];

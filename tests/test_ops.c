@@ -596,6 +596,87 @@ static void normalising_extremes(void **state) {
     close_all(list, n);
 }
 
+// ---------------------------------------------------------------------------------------------------
+// The same by a library's products of matrices in memory: equal to rounding.
+
+static void forward_by_products(const opened *d, hb_products *products) {
+    enum { COUNT = 5 };
+    const hb_net_def def = {.inputs = 28, .outputs = 8, .n_hidden = 2, .hidden = {33, 64}, .last = HB_LINEAR};
+    hb_error error = {""};
+    hb_net net;
+    assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
+    const size_t n = (size_t)net.genome_size;
+    float *zero = floats(COUNT * n), observation[COUNT * 28], fused[COUNT * 8], action[COUNT * 8];
+    float *mean = uploaded(d, zero, n), *weights = uploaded(d, zero, COUNT * n);
+    hb_lane life[COUNT];
+    int32_t lane[COUNT];
+    for (int32_t k = 0; k < COUNT; k++) {
+        lane[k] = k;
+        life[k] = (hb_lane){{.mean = mean, .sigma = 0.2f, .noise = noise_id}, weights_id};
+        life[k].genome.noise.individual = (uint32_t)k;
+        float *one = uploaded(d, zero, n), *host = floats(n);
+        check_ok(d->table->sample(d->device, &life[k].genome, one, 0, n, &error), error);
+        download(d, host, one, n);
+        check_ok(d->table->upload(d->device, weights + (size_t)k * n, host, n, &error), error);
+        d->table->free(d->device, one);
+        free(host);
+    }
+    for (int k = 0; k < COUNT * 28; k++) observation[k] = hb_noise_normal(weights_id, (uint64_t)k);
+    hb_group *group;
+    check_ok(d->table->group_create(d->device, &net, COUNT, &group, &error), error);
+    check_ok(d->table->group_expand(group, COUNT, lane, life, NULL, &error), error);
+    check_ok(d->table->group_step(group, COUNT, lane, observation, fused, &error), error);
+    check_ok(d->table->group_wait(group, &error), error);
+    check_ok(d->table->products->forward(products, &net, COUNT, weights, observation, action, &error), error);
+    for (int k = 0; k < COUNT * 8; k++) check_close(action[k], fused[k], 1e-5);
+    d->table->group_destroy(group);
+    d->table->free(d->device, mean);
+    d->table->free(d->device, weights);
+    free(zero);
+}
+
+static void gradient_by_products(const opened *d, hb_products *products) {
+    enum { TERMS = 6, N = 100 };
+    float z[TERMS] = {1.5f, -2.0f, 0.25f, 0.0f, 1e-3f, -1.0f};
+    hb_error error = {""};
+    float noise[TERMS * N], g[N], expected[N];
+    for (uint32_t k = 0; k < TERMS; k++) {
+        hb_noise id = noise_id;
+        id.individual = k;
+        for (uint32_t i = 0; i < N; i++) noise[k * N + i] = hb_noise_normal(id, i);
+    }
+    memset(g, 0, sizeof g);
+    float *matrix = uploaded(d, noise, TERMS * N), *there = uploaded(d, g, N);
+    check_ok(d->table->gradient(d->device, there, z, TERMS, noise_id, 0, N, &error), error);
+    download(d, expected, there, N);
+    check_ok(d->table->products->gradient(products, there, z, matrix, TERMS, N, &error), error);
+    memset(z, 0, sizeof z); // it was waited for
+    download(d, g, there, N);
+    for (int i = 0; i < N; i++) check_close(g[i], expected[i], 1e-5);
+    d->table->free(d->device, matrix);
+    d->table->free(d->device, there);
+}
+
+static void products_of_a_library(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    for (int k = 0; k < n; k++) {
+        const hb_products_table *table = list[k].table->products;
+        hb_products *products;
+        hb_error why;
+        if (!table) continue;
+        if (table->open(list[k].device, &products, &why) != HB_OK) {
+            print_message("[  SKIPPED ] %s\n", why.message);
+            continue;
+        }
+        forward_by_products(&list[k], products);
+        gradient_by_products(&list[k], products);
+        table->close(products);
+    }
+    close_all(list, n);
+}
+
 #ifdef HB_CUDA_ON_CPU
 // What the fused step of an Ant asks of global memory, in bytes and in sectors of 32 bytes per request of a warp,
 // against what it must: every weight and plane read once, every weight written once, at 32 bytes a sector.
@@ -665,6 +746,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(initialisers),
         cmocka_unit_test(initialiser_scales),
         cmocka_unit_test(normalising_extremes),
+        cmocka_unit_test(products_of_a_library),
 #ifdef HB_CUDA_ON_CPU
         cmocka_unit_test(step_moves_its_compulsory_bytes),
 #endif

@@ -53,6 +53,16 @@ class Digests(unittest.TestCase):
         self.equal("policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false", "run.group=3")
 
 
+class Bench(unittest.TestCase):
+    """Products of matrices beside the fused kernels: the benchmark runs to its end."""
+
+    def test_products(self):
+        command = [ON_CPU, "bench", "products", "--device", "cuda", "--set", "search.population=2", "--set", "policy.hidden=2"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"products\.static\.2 .*\nproducts\.gradient\.1x360 ")
+
+
 class Failures(unittest.TestCase):
     """Any call of the device may fail: one line with operation, file and line, exit code 1, the last checkpoint whole."""
 

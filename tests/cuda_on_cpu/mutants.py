@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
-MIXTURE = "kernels/mixture_cuda.cu"
+MIXTURE, PRODUCTS = "kernels/mixture_cuda.cu", "kernels/products_cuda.cu"
 NET, SEARCH, DEVICE, HEADER = "kernels/net_cuda.cu", "kernels/search_cuda.cu", "kernels/cuda.cu", "kernels/cuda.h"
 
 BARRIER = "        __syncthreads();\n"
@@ -83,6 +83,11 @@ MUTANTS = [
     ("weights read before they are there", NET, "return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(group->stream)) : status;", "return status;", 0),
     ("download not waited for", DEVICE, "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));\n    return status;", 0),
     ("scratch never grows", DEVICE, "if (bytes > device->scratch_bytes) {", "if (bytes > device->scratch_bytes && !device->scratch) {", 0),
+    ("products: z gone before it is read", PRODUCTS, "                  \"product by a vector\", error);\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "                  \"product by a vector\", error);\n    return status;", 0),
+    ("products: action read early", PRODUCTS, "cudaMemcpyDeviceToHost, device->stream));\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "cudaMemcpyDeviceToHost, device->stream));\n    return status;", 0),
+    ("products: all lanes have the first one's weights", PRODUCTS, "layer.outputs, net->n_weights, x,", "layer.outputs, 0, x,", 0),
+    ("products: buffers overlap", PRODUCTS, "float *y = x + lanes * widest;", "float *y = x + widest;", 0),
+    ("products: the last layer's input as action", PRODUCTS, "HB_CUDA(cudaMemcpyAsync(action, x,", "HB_CUDA(cudaMemcpyAsync(action, y,", 0),
     ("group too small", DEVICE, "HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)))", "HB_CUDA(cudaMalloc((void **)&group->memory, (n - 1) * lane * sizeof(float)))", 0),
 ]
 
@@ -110,7 +115,7 @@ def build(folder, path, text):
     source = pathlib.Path(folder) / path
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(text)
-    sources = [str(source)] if path.endswith(".cu") else [NET, SEARCH, DEVICE, MIXTURE]
+    sources = [str(source)] if path.endswith(".cu") else [NET, SEARCH, DEVICE, MIXTURE, PRODUCTS]
     objects = {}
     for name in sources:
         stem = pathlib.Path(name).stem
@@ -133,7 +138,7 @@ def caught(mutant):
         command = link_line(test)
         program = folder + "/mutant"
         command[command.index("-o") + 1] = program
-        others = [f"tests/{p}_ptx.o" for p in ("cuda", "mixture_cuda", "net_cuda", "search_cuda") if p not in objects]
+        others = [f"tests/{p}_ptx.o" for p in ("cuda", "mixture_cuda", "net_cuda", "products_cuda", "search_cuda") if p not in objects]
         command = [c for c in command if "libcuda_on_cpu" not in c]
         executor = [str(p) for p in (BUILD / "tests/CMakeFiles/cuda_on_cpu.dir").rglob("*.c.o")]
         subprocess.run(command + [*objects.values()] + others + executor + ["-lm"], cwd=BUILD, check=True,
@@ -145,7 +150,7 @@ def caught(mutant):
             return name, "caught: does not end"
         if run.returncode == 0:
             return name, "SURVIVED"
-        reason = [l for l in run.stderr.splitlines() if l.startswith(("ptx:", "cuda on cpu:"))]
+        reason = [l for l in run.stderr.splitlines() if l.startswith(("ptx:", "cuda on cpu:", "cublas on cpu:"))]
         return name, "caught: " + (reason[-1] if reason else "results differ")
 
 

@@ -462,6 +462,15 @@ void ptx_memory_remove(void *memory) {
         }
 }
 
+bool ptx_memory_has(const void *memory, size_t bytes) {
+    const uint8_t *at = memory;
+    for (int k = 0; k < n_regions; k++) {
+        const uint8_t *start = regions[k].start;
+        if (at >= start && at + bytes <= start + regions[k].bytes) return true;
+    }
+    return false;
+}
+
 // Who touched a word of memory last in this grid, in each of three ways. Two threads of a block race where they touch
 // it in ways that do not go together and no barrier is in between; threads of different blocks race in any case.
 // Reads go with reads, atomics with atomics, nothing else goes together.

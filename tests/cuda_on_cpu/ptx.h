@@ -33,6 +33,8 @@ extern char ptx_first_fault[512];
 // Global memory as kernels may touch it.
 void ptx_memory_add(void *memory, size_t bytes);
 void ptx_memory_remove(void *memory);
+// Does one allocation hold all of these bytes?
+bool ptx_memory_has(const void *memory, size_t bytes);
 
 // Counts since ptx_counters was last set to zero: bytes and sectors of global memory that kernels asked for, and
 // instructions of all threads.

@@ -105,7 +105,7 @@ void __cudaRegisterVar(void **handle, char *host, char *device, const char *name
 
 typedef struct work {
     struct work *next;
-    enum { NOTHING, COPY, FILL, LAUNCH, RECORD, WAIT } what;
+    enum { NOTHING, COPY, FILL, LAUNCH, CALL, RECORD, WAIT } what;
     void *to;
     const void *from;
     size_t bytes;
@@ -113,6 +113,7 @@ typedef struct work {
     ptx_kernel *kernel;
     uint32_t blocks, threads;
     void *argument[32];
+    cudaHostFn_t call;
     struct CUevent_st *event;
     uint64_t turn; // of the event
 } work;
@@ -177,6 +178,7 @@ static void run_next(struct CUstream_st *stream) {
     if (w->what == COPY) memcpy(w->to, w->from, w->bytes);
     if (w->what == FILL) memset(w->to, w->value, w->bytes);
     if (w->what == LAUNCH) ptx_run(w->kernel, w->blocks, w->threads, w->bytes, w->argument);
+    if (w->what == CALL) w->call(w->to);
     if (w->what == RECORD) w->event->done = w->turn;
     release(w);
 }
@@ -330,6 +332,13 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     work *w = queue(stream);
     w->what = FILL, w->to = to, w->value = value, w->bytes = bytes;
+    return cudaSuccess;
+}
+
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t call, void *argument) {
+    if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
+    work *w = queue(stream);
+    w->what = CALL, w->call = call, w->to = argument;
     return cudaSuccess;
 }
 

@@ -1,0 +1,159 @@
+// A library's general products of matrices in memory (cuBLAS on the card) beside the fused operations that do the same:
+// a step of static networks, one batched product a layer, and the search's gradient from a stored matrix of noise.
+// Limit: the fused operation, timed in the same run. The device must be one that has such a library.
+#include "bench/bench.h"
+#include "host/machine.h"
+#include "host/policy.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    const hb_machine *machine;
+    hb_products *products;
+    hb_net net;
+    int32_t lanes, pairs, n;
+    hb_group *group;
+    hb_lane *life;
+    int32_t *lane;
+    float *observation, *action, *z;   // host
+    float *mean, *weights, *noise, *g; // device
+    hb_status status;
+    hb_error *error;
+} products;
+
+static void step_fused(void *context) {
+    products *p = context;
+    const hb_device_table *table = p->machine->table;
+    if (p->status == HB_OK)
+        p->status = table->group_step(p->group, p->lanes, p->lane, p->observation, p->action, p->error);
+    if (p->status == HB_OK) p->status = table->group_wait(p->group, p->error);
+}
+
+static void step_by_products(void *context) {
+    products *p = context;
+    if (p->status == HB_OK)
+        p->status = p->machine->table->products->forward(p->products, &p->net, p->lanes, p->weights, p->observation,
+                                                         p->action, p->error);
+}
+
+static void gradient_fused(void *context) {
+    products *p = context;
+    const hb_noise noise = {.seed = 1, .stream = HB_STREAM_SEARCH};
+    if (p->status == HB_OK)
+        p->status =
+            p->machine->table->gradient(p->machine->device, p->g, p->z, p->pairs, noise, 0, (size_t)p->n, p->error);
+}
+
+static void gradient_by_products(void *context) {
+    products *p = context;
+    if (p->status == HB_OK)
+        p->status =
+            p->machine->table->products->gradient(p->products, p->g, p->z, p->noise, p->pairs, p->n, p->error);
+}
+
+static hb_genome standard_normal(const products *p, int32_t k) {
+    return (hb_genome){
+        .mean = p->mean, .sigma = 1, .noise = {.seed = 1, .stream = HB_STREAM_SEARCH, .individual = (uint32_t)k}};
+}
+
+// rows sequences of `size` normals, one after the other: each is drawn where sequences may begin, then put in its place.
+static hb_status fill(products *p, float *matrix, int32_t rows, size_t size) {
+    const hb_machine *machine = p->machine;
+    float *row = NULL, *host = malloc(size * sizeof *host);
+    hb_status status = host ? machine->table->alloc(machine->device, size, &row, p->error)
+                            : hb_fail(p->error, HB_FAILED, "out of memory");
+    for (int32_t k = 0; k < rows && status == HB_OK; k++) {
+        const hb_genome genome = standard_normal(p, k);
+        status = machine->table->sample(machine->device, &genome, row, 0, size, p->error);
+        if (status == HB_OK) status = machine->table->download(machine->device, host, row, size, p->error);
+        if (status == HB_OK)
+            status = machine->table->upload(machine->device, matrix + (size_t)k * size, host, size, p->error);
+    }
+    machine->table->free(machine->device, row);
+    free(host);
+    return status;
+}
+
+static hb_status prepare(products *p, hb_error *error) {
+    const hb_device_table *table = p->machine->table;
+    hb_device *device = p->machine->device;
+    const size_t lanes = (size_t)p->lanes, n = (size_t)p->n, weights = (size_t)p->net.genome_size;
+    const size_t outputs = (size_t)p->net.layer[p->net.n_layers - 1].outputs;
+    p->life = calloc(lanes, sizeof *p->life);
+    p->lane = calloc(lanes, sizeof *p->lane);
+    p->z = calloc((size_t)p->pairs, sizeof *p->z);
+    if (!p->life || !p->lane || !p->z) return hb_fail(error, HB_FAILED, "out of memory");
+    for (int32_t k = 0; k < p->pairs; k++) p->z[k] = (float)(k % 7) - 3.0f;
+    hb_status status = table->host_alloc(device, lanes * (size_t)p->net.layer[0].inputs, &p->observation, error);
+    if (status == HB_OK) status = table->host_alloc(device, lanes * outputs, &p->action, error);
+    if (status == HB_OK) status = table->alloc(device, n, &p->mean, error);
+    if (status == HB_OK) status = table->alloc(device, n, &p->g, error);
+    if (status == HB_OK) status = table->alloc(device, lanes * weights, &p->weights, error);
+    if (status == HB_OK) status = table->alloc(device, (size_t)p->pairs * n, &p->noise, error);
+    if (status == HB_OK) status = fill(p, p->weights, p->lanes, weights);
+    if (status == HB_OK) status = fill(p, p->noise, p->pairs, n);
+    if (status == HB_OK) status = table->group_create(device, &p->net, p->lanes, &p->group, error);
+    for (int32_t k = 0; k < p->lanes; k++) {
+        p->lane[k] = k;
+        p->life[k] = (hb_lane){standard_normal(p, k), {.seed = 1, .stream = HB_STREAM_WEIGHTS}};
+    }
+    if (status == HB_OK) status = table->group_expand(p->group, p->lanes, p->lane, p->life, NULL, error);
+    return status == HB_OK ? table->group_wait(p->group, error) : status;
+}
+
+static void clear(products *p) {
+    const hb_device_table *table = p->machine->table;
+    hb_device *device = p->machine->device;
+    table->group_destroy(p->group);
+    float *const there[] = {p->mean, p->g, p->weights, p->noise};
+    for (size_t k = 0; k < sizeof there / sizeof *there; k++) table->free(device, there[k]);
+    table->host_free(device, p->observation);
+    table->host_free(device, p->action);
+    free(p->life);
+    free(p->lane);
+    free(p->z);
+    table->products->close(p->products);
+}
+
+static void compare(products *p, const hb_bench_out *out) {
+    char name[96];
+    int64_t repeats;
+    const double fused = hb_bench_fastest(step_fused, p, 0.5, &repeats);
+    const double stored = hb_bench_fastest(step_by_products, p, 0.5, &repeats);
+    snprintf(name, sizeof name, "products.static.%d", p->lanes);
+    hb_bench_row_out(out, name, 1e6 * stored, "us", 1e6 * fused, "the fused step", repeats);
+    const double regenerated = hb_bench_fastest(gradient_fused, p, 0.5, &repeats);
+    const double matrix = hb_bench_fastest(gradient_by_products, p, 0.5, &repeats);
+    snprintf(name, sizeof name, "products.gradient.%dx%d", p->pairs, p->n);
+    hb_bench_row_out(out, name, 1e3 * matrix, "ms", 1e3 * regenerated, "the gradient from regenerated noise",
+                     repeats);
+}
+
+hb_status hb_bench_products(const hb_config *config, const hb_bench_out *out, hb_error *error) {
+    hb_settings settings = config->settings;
+    hb_machine machine;
+    products p = {.machine = &machine, .error = error};
+    hb_net genome;
+    hb_status status = hb_policy_build(&settings, config->env, &genome, error);
+    snprintf(settings.policy, sizeof settings.policy, "static");
+    if (status == HB_OK) status = hb_policy_build(&settings, config->env, &p.net, error);
+    if (status == HB_OK) status = hb_machine_open(&machine, &settings, error);
+    if (status != HB_OK) return status;
+    p.n = (int32_t)genome.genome_size;
+    p.lanes = (int32_t)settings.population;
+    p.pairs = (int32_t)(settings.population / 2 > 0 ? settings.population / 2 : 1);
+    if (!machine.table->products)
+        status = hb_fail(error, HB_BAD_INPUT,
+                         "bench products: the %s device has no library of products to compare "
+                         "with; --device cuda has cuBLAS",
+                         machine.table->name);
+    if (status == HB_OK) status = machine.table->products->open(machine.device, &p.products, error);
+    if (status == HB_OK) {
+        status = prepare(&p, error);
+        if (status == HB_OK) compare(&p, out);
+        if (status == HB_OK) status = p.status;
+        clear(&p);
+    }
+    hb_machine_close(&machine);
+    return status;
+}
