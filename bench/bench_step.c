@@ -24,7 +24,7 @@ static void run_steps(void *context) {
     for (int t = 0; t < STEPS; t++) {
         s->machine->table->group_step(s->group, 1, &lane, s->observation, s->action, NULL);
         s->machine->table->group_wait(s->group, NULL);
-        // The next observation depends on the action, as in life.
+        // The next observation depends on the action, as in life; a picture's bytes then are whatever its bits are.
         for (int32_t k = 0; k < s->n_actions && k < s->n_observed; k++) s->observation[k] = s->action[k];
     }
 }
@@ -63,8 +63,9 @@ static double triad_bandwidth(size_t bytes) {
 static hb_status bench_net(const hb_machine *machine, const hb_net *net, const char *name, const hb_bench_out *out,
                            hb_error *error) {
     const hb_device_table *table = machine->table;
-    steps s = {
-        .machine = machine, .n_observed = net->layer[0].inputs, .n_actions = net->layer[net->n_layers - 1].outputs};
+    steps s = {.machine = machine,
+               .n_observed = (int32_t)hb_net_observation_words(net),
+               .n_actions = net->layer[net->n_layers - 1].outputs};
     float *mean = NULL;
     hb_status status = table->alloc(machine->device, (size_t)net->genome_size, &mean, error);
     if (status == HB_OK) status = table->group_create(machine->device, net, 1, &s.group, error);

@@ -294,7 +294,7 @@ static void control(const mjModel *model, mjData *data) {
     }
 }
 
-static hb_env_outcome ant_reset(void *handle, int32_t variation, hb_env_random *random, float *observation,
+static hb_env_outcome ant_reset(void *handle, int32_t variation, hb_env_random *random, void *observation,
                                 hb_env_step *out) {
     ant_body *body = handle;
     const double start = seconds();
@@ -342,7 +342,7 @@ static double full_reward(const ant_body *body, const float *observation, double
     return alive + progress - 2.0 * electricity / N_JOINTS - 0.1 * stall / N_JOINTS - 0.1 * limits;
 }
 
-static hb_env_outcome ant_step(void *handle, const float *action, float *observation, hb_env_step *out) {
+static hb_env_outcome ant_step(void *handle, const float *action, void *observation, hb_env_step *out) {
     ant_body *body = handle;
     const ant_world *world = body->world;
     const mjModel *model = world->model[body->variation];

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define HB_ENV_ABI    1
+#define HB_ENV_ABI    2
 #define HB_ENV_EXPORT "hb_env_export"
 
 // Where an environment gets its random numbers from: 32 uniform bits a call. The host decides what they are.
@@ -49,6 +49,13 @@ typedef struct {
     void *context;
 } hb_env_settings;
 
+// What values an action may have. What a network puts out is bounded to it by tanh or by the logistic function.
+typedef enum {
+    HB_ACTION_ANY,
+    HB_ACTION_SIGNED, // [-1, 1]
+    HB_ACTION_UNIT    // [0, 1]
+} hb_action_range;
+
 // How a step ended. After anything but RUNNING the body must be reset before its next step.
 typedef enum {
     HB_ENV_RUNNING = 0,
@@ -75,11 +82,15 @@ typedef struct hb_env_table {
     const char *summary;
     const char *library; // the physics library. Nullable
     const char *(*library_version)(void);
-    int32_t observation_size, action_size;
-    int32_t max_steps;             // policy steps, at most, of an episode
-    const char *const *variations; // NULL-terminated; the first is the default
-    const hb_env_option *options;  // ends with a NULL name. Nullable
-    const hb_env_field *fields;    // of a snapshot, ends with a NULL name. Nullable
+    // An observation is observation_size floats; or, where picture_shape (channels, height, width) is not 0, that many bytes,
+    // in this order, the last the fastest.
+    int32_t observation_size, picture_shape[3];
+    int32_t action_size;
+    const hb_action_range *action_range; // (action_size). Nullable: anything
+    int32_t max_steps;                   // policy steps, at most, of an episode
+    const char *const *variations;       // NULL-terminated; the first is the default
+    const hb_env_option *options;        // ends with a NULL name. Nullable
+    const hb_env_field *fields;          // of a snapshot, ends with a NULL name. Nullable
 
     // Builds the world. Returns 0, or -1 with one line in message (size bytes). The caller destroys *world.
     int (*world_create)(const hb_env_settings *settings, void **world, char *message, size_t size);
@@ -87,16 +98,27 @@ typedef struct hb_env_table {
     // A body in that world, which must outlive it. Returns as world_create; the caller destroys *body.
     int (*body_create)(const void *world, void **body, char *message, size_t size);
     void (*body_destroy)(void *body);
-    // Starts an episode of variation k (index into `variations`): observation (observation_size); out
+    // Starts an episode of variation k (index into `variations`): observation as above; out
     // tells the seconds and substeps spent, nothing else. The result is RUNNING, or DIVERGED where the
     // episode could not start.
-    hb_env_outcome (*reset)(void *body, int32_t variation, hb_env_random *random, float *observation,
+    hb_env_outcome (*reset)(void *body, int32_t variation, hb_env_random *random, void *observation,
                             hb_env_step *out);
     // One policy step: action (action_size) to the next observation.
-    hb_env_outcome (*step)(void *body, const float *action, float *observation, hb_env_step *out);
+    hb_env_outcome (*step)(void *body, const float *action, void *observation, hb_env_step *out);
     // All fields, one after the other, into state (sum of their lengths).
     void (*snapshot)(const void *body, double *state);
+    // What is constant in an episode: array number k of float64, (*rows, *columns), and its name; NULL past the last one.
+    // Nullable.
+    const double *(*constant)(const void *body, int32_t k, const char **name, int32_t *rows, int32_t *columns);
+    // The state as a picture for people: rgb (height, width, 3), of samples x samples a pixel. Returns 0, or -1 where
+    // memory is short. Nullable.
+    int (*picture)(const void *body, int32_t width, int32_t height, int32_t samples, uint8_t *rgb);
 } hb_env_table;
+
+// Bytes of an observation.
+static inline size_t hb_env_observation_bytes(const hb_env_table *env) {
+    return (size_t)env->observation_size * (env->picture_shape[0] > 0 ? 1 : sizeof(float));
+}
 
 // The environments of this build, ending with NULL.
 extern const hb_env_table *const hb_envs[];

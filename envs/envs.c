@@ -1,6 +1,7 @@
 #include "envs/ant.h"
+#include "envs/car.h"
 #include "envs/env.h"
 
 #include <stddef.h>
 
-const hb_env_table *const hb_envs[] = {&hb_env_ant, NULL};
+const hb_env_table *const hb_envs[] = {&hb_env_ant, &hb_env_car, NULL};

@@ -76,9 +76,15 @@ static bool is_name(const char *name) {
 static const char *fault_of(const hb_env_table *env) {
     if (!env || env->abi != HB_ENV_ABI) return "it is for another version of the contract";
     if (!is_name(env->name) || !env->summary) return "it has no proper name or summary";
-    if (env->observation_size < 1 || env->observation_size > HB_MAX_WIDTH || env->action_size < 1 ||
+    const int32_t *picture = env->picture_shape;
+    for (int k = 0; k < 3; k++)
+        if (picture[k] < 0 || picture[k] > 256) return "its pictures are out of range";
+    const int32_t largest = picture[0] > 0 ? 1 << 24 : HB_MAX_WIDTH;
+    if (env->observation_size < 1 || env->observation_size > largest || env->action_size < 1 ||
         env->action_size > HB_MAX_WIDTH || env->max_steps < 1)
         return "its sizes are out of range";
+    if (picture[0] > 0 && picture[0] * picture[1] * picture[2] != env->observation_size)
+        return "its observation is not of its pictures' size";
     if (!env->world_create || !env->world_destroy || !env->body_create || !env->body_destroy || !env->reset ||
         !env->step || (env->fields && !env->snapshot) || (env->library && !env->library_version))
         return "functions are missing";
@@ -430,6 +436,9 @@ static hb_status check_sharing(const hb_config *config, hb_error *error) {
         return hb_config_complain(config, "search.start", error,
                                   "'fan_in' does not fit search.kind '%s': a shared rule has no one fan-in",
                                   s->search);
+    if (gmm && config->env->picture_shape[0] > 0 && strcmp(s->vision, "fixed") != 0)
+        return hb_config_complain(config, "search.kind", error,
+                                  "'gmm' evolves no convolutions; policy.vision: fixed");
     if (gmm && strcmp(s->init, "coevolve") == 0)
         return hb_config_complain(config, "policy.init", error, "'coevolve' does not fit search.kind 'gmm'");
     const bool by_rule = strcmp(s->assignment, "sides") == 0 || strcmp(s->assignment, "neuron") == 0 ||

@@ -55,7 +55,7 @@ typedef struct {
     char env[HB_TEXT];
     hb_words variations, held_out;
 
-    char policy[HB_TEXT], rule[HB_TEXT], init[HB_TEXT], last[HB_TEXT], planes[HB_TEXT];
+    char policy[HB_TEXT], rule[HB_TEXT], init[HB_TEXT], last[HB_TEXT], planes[HB_TEXT], vision[HB_TEXT];
     hb_ints hidden;
     bool normalise;
 

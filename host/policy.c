@@ -11,6 +11,8 @@ static hb_status build(const hb_settings *s, const hb_env_table *env, bool plast
                       .normalise = plastic && s->normalise,
                       .half_planes = plastic && strcmp(s->planes, "float16") == 0,
                       .init = s->init};
+    for (int k = 0; k < 3; k++) def.picture[k] = env->picture_shape[k];
+    def.fixed_vision = strcmp(s->vision, "fixed") == 0;
     for (int32_t l = 0; l < s->hidden.n; l++) def.hidden[l] = (int32_t)s->hidden.item[l];
     return hb_net_init(net, &def, error);
 }
@@ -24,10 +26,20 @@ static hb_status build_static(const hb_settings *s, const hb_env_table *env, hb_
 }
 
 const hb_policy hb_policies[] = {
-    {"hebbian", "fully connected; a plasticity rule per synapse, weights random at birth", build_hebbian},
-    {"static", "fully connected; the weights themselves are evolved", build_static},
+    {"hebbian",
+     "fully connected, behind two convolutions where pictures are seen; a plasticity rule per synapse, weights "
+     "random at birth",
+     build_hebbian},
+    {"static", "the same network; the weights themselves are evolved", build_static},
     {NULL, NULL, NULL},
 };
+
+void hb_policy_bound(const hb_env_table *env, float *action) {
+    for (int32_t k = 0; env->action_range && k < env->action_size; k++) {
+        if (env->action_range[k] == HB_ACTION_SIGNED) action[k] = hb_tanh(action[k]);
+        if (env->action_range[k] == HB_ACTION_UNIT) action[k] = hb_logistic(action[k]);
+    }
+}
 
 hb_status hb_policy_build(const hb_settings *settings, const hb_env_table *env, hb_net *net, hb_error *error) {
     for (int k = 0; hb_policies[k].name; k++)

@@ -1,4 +1,5 @@
 #include "host/rollout.h"
+#include "host/policy.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -113,7 +114,7 @@ static hb_status open_batch(hb_rollout *rollout, batch *b, int32_t n_slots, hb_e
     b->fresh_squares = calloc(n, sizeof *b->fresh_squares);
     if (!b->slots || !b->order || !b->ended || !b->fresh || !b->fresh_life || !b->fresh_squares)
         return hb_fail(error, HB_FAILED, "out of memory for %zu lanes", n);
-    hb_status status = table->host_alloc(device, n * (size_t)def->env->observation_size, &b->observation, error);
+    hb_status status = table->host_alloc(device, n * hb_net_observation_words(def->net), &b->observation, error);
     if (status == HB_OK) status = table->host_alloc(device, n * (size_t)def->env->action_size, &b->action, error);
     if (status == HB_OK) status = table->group_create(device, def->net, n_slots, &b->group, error);
     for (size_t k = 0; k < n && status == HB_OK; k++) {
@@ -162,15 +163,16 @@ int32_t hb_rollout_lanes(const hb_rollout *rollout) {
 // One life, in row `row` of a batch
 
 static float *observation_of(const hb_rollout *rollout, const batch *b, int32_t row) {
-    return b->observation + (size_t)row * (size_t)rollout->def.env->observation_size;
+    return b->observation + (size_t)row * hb_net_observation_words(rollout->def.net);
 }
 
 static float *action_of(const hb_rollout *rollout, const batch *b, int32_t row) {
     return b->action + (size_t)row * (size_t)rollout->def.env->action_size;
 }
 
-// x - x is 0 for every finite x and NaN for every other: one sum tells.
+// x - x is 0 for every finite x and NaN for every other: one sum tells. Bytes are finite.
 static bool finite_observation(const hb_rollout *rollout, const batch *b, int32_t row) {
+    if (rollout->def.env->picture_shape[0] > 0) return true;
     const float *x = observation_of(rollout, b, row);
     float sum = 0.0f;
     for (int32_t i = 0; i < rollout->def.env->observation_size; i++) sum += x[i] - x[i];
@@ -221,6 +223,7 @@ static bool step_life(run *r, batch *b, int32_t row, hb_rollout_times *times) {
     slot *s = &b->slots[b->order[row]];
     const double begun = hb_now();
     hb_env_step step;
+    hb_policy_bound(rollout->def.env, action_of(rollout, b, row));
     const hb_env_outcome outcome =
         rollout->def.env->step(s->body, action_of(rollout, b, row), observation_of(rollout, b, row), &step);
     times->env += hb_now() - begun - step.physics;
@@ -326,7 +329,7 @@ static void share(const hb_rollout *rollout, int32_t n, int32_t w, int32_t *firs
 
 // Closes the rows where nothing lives any more.
 static void compact(const hb_rollout *rollout, batch *b) {
-    const size_t size = (size_t)rollout->def.env->observation_size;
+    const size_t size = hb_net_observation_words(rollout->def.net);
     int32_t n = 0;
     for (int32_t row = 0; row < b->n; row++) {
         if (b->ended[row]) continue;

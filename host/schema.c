@@ -42,6 +42,7 @@ static const char *const noises[] = {"rule", "synapse", NULL};
 static const char *const gradients[] = {"auto", "dense", NULL};
 static const char *const responsibilities[] = {"soft", "hard", NULL};
 static const char *const lambda_steps[] = {"plain", "natural", NULL};
+static const char *const visions[] = {"evolved", "fixed", NULL};
 static const char *const merge_bys[] = {"coefficients", "planes", NULL};
 static const char *const formulas[] = {"text", "code", NULL};
 static const char *const protocols[] = {"both", "mean", "sample", NULL};
@@ -74,6 +75,8 @@ static const hb_key schema[] = {
     {"policy", "init", HB_KEY_WORD, "uni", 0, 0, init_word, NULL, AT(init), "initial weights of an episode"},
     {"policy", "hidden", HB_KEY_INTS, "128,64", 1, 4096, NULL, NULL, AT(hidden), "widths of the hidden layers"},
     {"policy", "last", HB_KEY_WORD, "tanh", 0, 0, NULL, activations, AT(last), "activation of the last layer"},
+    {"policy", "vision", HB_KEY_WORD, "evolved", 0, 0, NULL, visions, AT(vision),
+     "convolutions before the layers where pictures are seen: evolved, or random and fixed for the run"},
     {"policy", "planes", HB_KEY_WORD, "float32", 0, 0, NULL, precisions, AT(planes),
      "what a rule's folded coefficients are rounded to; float16: a card moves 16 bytes a synapse, not 24"},
     {"policy", "normalise", HB_KEY_BOOL, "false", 0, 0, NULL, NULL, AT(normalise),

@@ -2,6 +2,7 @@
 #include "host/files.h"
 #include "host/hdf.h"
 #include "host/hebbes.h"
+#include "host/policy.h"
 #include "host/run.h"
 
 #include <stdlib.h>
@@ -21,7 +22,9 @@ typedef struct {
     int64_t steps; // recorded
     int32_t n_state;
     // (T, size) each; weights of layer l are (T + 1, I, O)
-    float *observation, *action;
+    float *observation;     // (T + 1, words)
+    float *output, *action; // the network's, and what the environment was given for it
+    uint8_t *picture;       // (T, 96, 96, 3), where the environment draws
     double *reward, *state;
     float *weights[HB_MAX_LAYERS];
 } trace;
@@ -39,16 +42,20 @@ static size_t layer_size(const hb_layer *layer) {
     return (size_t)layer->inputs * (size_t)layer->outputs;
 }
 
+enum { PICTURE = 96, PICTURE_BYTES = PICTURE * PICTURE * 3 };
+
 static hb_status allocate(trace *t, hb_error *error) {
     const hb_env_table *env = t->trainer->config->env;
     const hb_net *net = &t->trainer->net;
     const size_t steps = (size_t)t->def->steps;
     t->n_state = state_length(env);
-    t->observation = calloc(steps + 1, (size_t)env->observation_size * sizeof(float)); // one more than is kept
+    t->observation = calloc(steps + 1, hb_net_observation_words(net) * sizeof(float)); // one more than is kept
+    t->output = calloc(steps, (size_t)env->action_size * sizeof(float));
     t->action = calloc(steps, (size_t)env->action_size * sizeof(float));
+    t->picture = calloc(env->picture ? steps : 1, PICTURE_BYTES);
     t->reward = calloc(steps, sizeof(double));
     t->state = calloc(steps, (size_t)(t->n_state + 1) * sizeof(double));
-    bool ok = t->observation && t->action && t->reward && t->state;
+    bool ok = t->observation && t->output && t->action && t->picture && t->reward && t->state;
     for (int32_t l = 0; l < net->n_layers; l++) {
         t->weights[l] = calloc(steps + 1, layer_size(&net->layer[l]) * sizeof(float));
         ok = ok && t->weights[l];
@@ -77,12 +84,17 @@ static hb_status live(trace *t, hb_error *error) {
     hb_env_outcome outcome = env->reset(t->body, t->variation, &random.base, t->observation, &step);
     while (status == HB_OK && outcome == HB_ENV_RUNNING && t->steps < t->def->steps) {
         const size_t k = (size_t)t->steps;
-        float *observation = t->observation + k * (size_t)env->observation_size;
-        float *action = t->action + k * (size_t)env->action_size;
+        const size_t words = hb_net_observation_words(&t->trainer->net), actions = (size_t)env->action_size;
+        float *observation = t->observation + k * words;
+        float *output = t->output + k * actions, *action = t->action + k * actions;
         if (env->snapshot) env->snapshot(t->body, t->state + k * (size_t)t->n_state);
-        status = table->group_step(t->group, 1, &lane, observation, action, error);
+        if (env->picture && env->picture(t->body, PICTURE, PICTURE, 1, t->picture + k * PICTURE_BYTES) != 0)
+            status = hb_fail(error, HB_FAILED, "out of memory drawing a trace");
+        if (status == HB_OK) status = table->group_step(t->group, 1, &lane, observation, output, error);
         if (status == HB_OK) status = record_weights(t, t->steps + 1, error);
-        outcome = env->step(t->body, action, observation + env->observation_size, &step);
+        memcpy(action, output, actions * sizeof *action);
+        hb_policy_bound(env, action);
+        outcome = env->step(t->body, action, observation + words, &step);
         t->reward[k] = step.fitness;
         t->steps++;
     }
@@ -128,6 +140,28 @@ static bool put_layer(trace *t, int32_t l, const float *genome) {
     return ok;
 }
 
+// The convolutions' weights, which no step changes: (maps, channels, side, side) each.
+static bool put_vision(const trace *t, const float *genome) {
+    const hb_net *net = &t->trainer->net;
+    const hb_noise fixed = {.seed = t->lane.weights.seed, .stream = HB_STREAM_VISION};
+    bool ok = true;
+    for (int32_t k = 0; net->vision.n_weights && k < HB_CONVOLUTIONS && ok; k++) {
+        const hb_convolution *c = &net->vision.layer[k];
+        const hsize_t shape[] = {(hsize_t)c->maps, (hsize_t)c->channels, (hsize_t)c->kernel, (hsize_t)c->kernel};
+        const int64_t n = (int64_t)c->maps * hb_vision_fan_in(*c);
+        float *w = malloc((size_t)n * sizeof *w);
+        if (!w) return false;
+        for (int64_t e = 0; e < n; e++)
+            w[e] = net->vision.evolved ? genome[hb_net_vision_offset(net) + c->offset + e]
+                                       : hb_vision_draw(hb_vision_fan_in(*c), fixed, c->offset + e);
+        char name[32];
+        snprintf(name, sizeof name, "convolution%d", k + 1);
+        ok = hb_hdf_put_array(t->file, name, H5T_NATIVE_FLOAT, 4, shape, w);
+        free(w);
+    }
+    return ok;
+}
+
 // The environment's state as one dataset per field: (T, length), float64, before each step.
 static bool put_fields(const trace *t) {
     const hb_env_table *env = t->trainer->config->env;
@@ -142,6 +176,42 @@ static bool put_fields(const trace *t) {
         ok = hb_hdf_put_array(t->file, f->name, H5T_NATIVE_DOUBLE, 2, shape, column);
         free(column);
         at += f->length;
+    }
+    return ok;
+}
+
+// Observations: numbers as `obs`, pictures as `frame` (T, H, W, C), and the larger picture beside them.
+static bool put_observations(const trace *t) {
+    const hb_env_table *env = t->trainer->config->env;
+    const hsize_t steps = (hsize_t)t->steps, numbers[] = {steps, (hsize_t)env->observation_size};
+    const int32_t *shape = env->picture_shape;
+    const hsize_t large[] = {steps, PICTURE, PICTURE, 3};
+    if (env->picture && !hb_hdf_put_array(t->file, "frame96", H5T_NATIVE_UINT8, 4, large, t->picture)) return false;
+    if (shape[0] == 0) return hb_hdf_put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, numbers, t->observation);
+    const size_t words = hb_net_observation_words(&t->trainer->net), size = (size_t)(shape[1] * shape[2]);
+    uint8_t *frame = malloc((size_t)steps * (size_t)env->observation_size + 1), *out = frame;
+    if (!frame) return false;
+    for (int64_t k = 0; k < t->steps; k++) {
+        const uint8_t *planes = (const uint8_t *)(t->observation + (size_t)k * words);
+        for (size_t p = 0; p < size; p++)
+            for (int32_t c = 0; c < shape[0]; c++) *out++ = planes[(size_t)c * size + p];
+    }
+    const hsize_t frames[] = {steps, (hsize_t)shape[1], (hsize_t)shape[2], (hsize_t)shape[0]};
+    const bool ok = hb_hdf_put_array(t->file, "frame", H5T_NATIVE_UINT8, 4, frames, frame);
+    free(frame);
+    return ok;
+}
+
+static bool put_constants(const trace *t) {
+    const hb_env_table *env = t->trainer->config->env;
+    const char *name;
+    int32_t rows, columns;
+    bool ok = true;
+    for (int32_t k = 0; env->constant && ok; k++) {
+        const double *data = env->constant(t->body, k, &name, &rows, &columns);
+        if (!data) break;
+        const hsize_t shape[] = {(hsize_t)rows, (hsize_t)columns};
+        ok = hb_hdf_put_array(t->file, name, H5T_NATIVE_DOUBLE, 2, shape, data);
     }
     return ok;
 }
@@ -162,10 +232,10 @@ static hb_status fill_file(trace *t, hb_error *error) {
     trainer->machine.table->free(trainer->machine.device, genome);
     if (status == HB_OK) {
         const hsize_t steps = (hsize_t)t->steps;
-        const hsize_t observation[] = {steps, (hsize_t)env->observation_size};
         const hsize_t action[] = {steps, (hsize_t)env->action_size};
-        bool ok = hb_hdf_put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, observation, t->observation) &&
+        bool ok = put_observations(t) && put_constants(t) && put_vision(t, host) &&
                   hb_hdf_put_array(t->file, "action", H5T_NATIVE_FLOAT, 2, action, t->action) &&
+                  hb_hdf_put_array(t->file, "output", H5T_NATIVE_FLOAT, 2, action, t->output) &&
                   hb_hdf_put_array(t->file, "reward", H5T_NATIVE_DOUBLE, 1, &steps, t->reward) && put_fields(t);
         for (int32_t l = 0; l < net->n_layers && ok; l++) ok = put_layer(t, l, host);
         ok = ok && put_number(t->file, "seed", trainer->settings->seed) &&
@@ -232,7 +302,9 @@ static hb_status trace_trainer(hb_trainer *trainer, const hb_trace_def *def, hb_
     if (t.body) trainer->config->env->body_destroy(t.body);
     for (int32_t l = 0; l < HB_MAX_LAYERS; l++) free(t.weights[l]);
     free(t.observation);
+    free(t.output);
     free(t.action);
+    free(t.picture);
     free(t.reward);
     free(t.state);
     return status;

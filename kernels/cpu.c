@@ -1,4 +1,5 @@
 #include "kernels/cpu_mixture.h"
+#include "kernels/cpu_vision.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -245,8 +246,23 @@ static hb_cpu_layout layout_of(const hb_net *net) {
     layout.activations[0] = layout.lane;
     layout.activations[1] = layout.lane + activations;
     layout.scale = layout.lane + 2 * activations;
-    layout.lane = layout.scale + padded(net->n_layers);
+    layout.vision = layout.scale + padded(net->n_layers);
+    layout.lane = layout.vision + hb_cpu_vision_floats(&net->vision);
     return layout;
+}
+
+void hb_cpu_vision_expand(const hb_vision *vision, const float *genome, uint32_t seed, float *memory) {
+    if (vision->evolved) {
+        memcpy(memory, genome, (size_t)vision->n_weights * sizeof *memory);
+        return;
+    }
+    const hb_noise id = {.seed = seed, .stream = HB_STREAM_VISION};
+    for (int32_t k = 0; k < HB_CONVOLUTIONS; k++) {
+        const hb_convolution *c = &vision->layer[k];
+        const int32_t fan_in = hb_vision_fan_in(*c);
+        const int64_t end = c->offset + (int64_t)c->maps * fan_in;
+        for (int64_t e = c->offset; e < end; e++) memory[e] = hb_vision_draw(fan_in, id, e);
+    }
 }
 
 // A worker keeps one lane for its whole life: it stays in the cache, and memory does not grow with P.
@@ -302,10 +318,10 @@ static hb_status cpu_group_expand(hb_group *group, int32_t count, const int32_t 
 static hb_status cpu_group_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
                                 float *action, hb_error *error) {
     (void)error;
-    const size_t inputs = (size_t)group->net.layer[0].inputs;
+    const size_t words = hb_net_observation_words(&group->net);
     const size_t outputs = (size_t)group->net.layer[group->net.n_layers - 1].outputs;
     for (int32_t k = 0; k < count; k++)
-        group->body->step(group, lane[k], observation + (size_t)k * inputs, action + (size_t)k * outputs);
+        group->body->step(group, lane[k], observation + (size_t)k * words, action + (size_t)k * outputs);
     return HB_OK;
 }
 

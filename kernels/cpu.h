@@ -23,6 +23,7 @@ typedef struct {
     size_t activations[2];                // the lane's input and all layers' outputs, of this and the last step
     size_t activation[HB_MAX_LAYERS + 1]; // offset of input l (l = n_layers: the action) among them
     size_t scale;                         // s of each layer
+    size_t vision;                        // kernels/cpu_vision.h: weights and planes, where there is vision
     size_t lane;                          // floats of a lane
 } hb_cpu_layout;
 
@@ -48,15 +49,19 @@ typedef struct hb_cpu_body {
     void (*step)(hb_group *group, int32_t lane, const float *observation, float *action);
     void (*weights)(const hb_group *group, int32_t lane, int32_t layer, float *w);
     const struct hb_cpu_mixture *mixture; // kernels/cpu_mixture.h
+    const struct hb_cpu_vision *vision;   // kernels/cpu_vision.h
 } hb_cpu_body;
 
 typedef struct hb_cpu_mixture hb_cpu_mixture;
+typedef struct hb_cpu_vision hb_cpu_vision;
 
 extern const hb_cpu_body hb_cpu_generic;
 extern const hb_cpu_mixture hb_cpu_mixture_generic;
+extern const hb_cpu_vision hb_cpu_vision_generic;
 #ifdef __x86_64__
 extern const hb_cpu_body hb_cpu_avx2, hb_cpu_avx512;
 extern const hb_cpu_mixture hb_cpu_mixture_avx2, hb_cpu_mixture_avx512;
+extern const hb_cpu_vision hb_cpu_vision_avx2, hb_cpu_vision_avx512;
 #endif
 
 #endif

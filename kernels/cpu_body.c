@@ -3,6 +3,7 @@
 #include "kernels/cpu.h"
 #include "kernels/cpu_noise.h"
 #include "kernels/cpu_vector.h"
+#include "kernels/cpu_vision.h"
 
 #include <string.h>
 
@@ -200,6 +201,9 @@ static void body_expand(hb_group *group, int32_t lane, const hb_lane *life, floa
         }
         memory[group->layout.scale + (size_t)l] = 1.0f;
     }
+    if (net->vision.n_weights)
+        hb_cpu_vision_expand(&net->vision, h + hb_net_vision_offset(net), life->weights.seed,
+                             memory + group->layout.vision);
     const size_t activations = group->layout.scale - group->layout.activations[0];
     memset(memory + group->layout.activations[0], 0, activations * sizeof *memory);
     group->steps[lane] = 0;
@@ -315,7 +319,10 @@ static void body_step(hb_group *group, int32_t lane, const float *observation, f
     const float *last = memory + layout->activations[~step & 1];
     const uint32_t planes = step > 0 ? net->planes : 0;
     const int measure = net->normalise && planes;
-    memcpy(now, observation, (size_t)net->layer[0].inputs * sizeof *now);
+    if (net->vision.n_weights)
+        group->body->vision->look(&net->vision, memory + layout->vision, (const uint8_t *)observation, now);
+    else
+        memcpy(now, observation, (size_t)net->layer[0].inputs * sizeof *now);
     for (int32_t l = 0; l < net->n_layers; l++) {
         _Alignas(64) float acc[HB_MAX_WIDTH];
         float *scale = memory + layout->scale + l;
@@ -376,4 +383,5 @@ const hb_cpu_body HB_JOIN(hb_cpu_, HB_CPU_BODY) = {.variant = HB_STRING(HB_CPU_B
                                                    .expand = body_expand,
                                                    .step = body_step,
                                                    .weights = body_weights,
-                                                   .mixture = &HB_JOIN(hb_cpu_mixture_, HB_CPU_BODY)};
+                                                   .mixture = &HB_JOIN(hb_cpu_mixture_, HB_CPU_BODY),
+                                                   .vision = &HB_JOIN(hb_cpu_vision_, HB_CPU_BODY)};

@@ -15,6 +15,10 @@ typedef __m512i hb_vi;
 HB_HD hb_vf hb_vf_load(const float *p) {
     return _mm512_load_ps(p);
 }
+// From any address.
+HB_HD hb_vf hb_vf_load_any(const float *p) {
+    return _mm512_loadu_ps(p);
+}
 HB_HD void hb_vf_store(float *p, hb_vf a) {
     _mm512_store_ps(p, a);
 }
@@ -52,6 +56,9 @@ typedef __m256i hb_vi;
 HB_HD hb_vf hb_vf_load(const float *p) {
     return _mm256_load_ps(p);
 }
+HB_HD hb_vf hb_vf_load_any(const float *p) {
+    return _mm256_loadu_ps(p);
+}
 HB_HD void hb_vf_store(float *p, hb_vf a) {
     _mm256_store_ps(p, a);
 }
@@ -85,6 +92,9 @@ HB_HD hb_vi hb_vi_max_magnitude(hb_vi m, hb_vf a) {
 typedef float hb_vf;
 typedef int32_t hb_vi;
 HB_HD hb_vf hb_vf_load(const float *p) {
+    return *p;
+}
+HB_HD hb_vf hb_vf_load_any(const float *p) {
     return *p;
 }
 HB_HD void hb_vf_store(float *p, hb_vf a) {

@@ -114,7 +114,7 @@ static void cuda_host_free(hb_device *device, float *data) {
 // Of the device's memory, genomes of the lives under expansion not counted: a chunk of them is all there ever is.
 static size_t lane_bytes(const hb_net *net) {
     const hb_cuda_net layout = hb_cuda_layout(net);
-    const size_t vectors = (size_t)net->layer[0].inputs + (size_t)net->layer[net->n_layers - 1].outputs;
+    const size_t vectors = hb_net_observation_words(net) + (size_t)net->layer[net->n_layers - 1].outputs;
     return ((size_t)layout.lane + vectors + HB_NOISE_BLOCK) * sizeof(float) + 3 * sizeof(int32_t) + sizeof(hb_lane);
 }
 
@@ -147,7 +147,7 @@ static void cuda_group_destroy(hb_group *group) {
 
 static hb_status allocate_group(hb_group *group, hb_error *error) {
     const size_t n = (size_t)group->lanes, lane = (size_t)group->layout.lane;
-    const size_t inputs = (size_t)group->layout.inputs[0];
+    const size_t inputs = (size_t)group->layout.words;
     const size_t outputs = (size_t)group->layout.outputs[group->layout.n_layers - 1];
     hb_status status = HB_CUDA(cudaStreamCreateWithFlags(&group->stream, cudaStreamNonBlocking));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)));
@@ -205,7 +205,7 @@ static hb_status cuda_group_expand(hb_group *group, int32_t count, const int32_t
 
 static hb_status queue_step(hb_group *group, const hb_cuda_call *call, hb_error *error) {
     const size_t n = (size_t)call->count;
-    const size_t inputs = n * (size_t)group->layout.inputs[0] * sizeof(float);
+    const size_t inputs = n * (size_t)group->layout.words * sizeof(float);
     const size_t outputs = n * (size_t)group->layout.outputs[group->layout.n_layers - 1] * sizeof(float);
     cudaStream_t stream = group->stream;
     hb_status status = HB_CUDA(

@@ -1,5 +1,6 @@
 // The CUDA device, inside: what its files share. cuda.cu has the table, memory and errors, search_cuda.cu,
-// mixture_cuda.cu and net_cuda.cu the kernels with their launchers, products_cuda.cu the forms that use cuBLAS.
+// mixture_cuda.cu and net_cuda.cu the kernels with their launchers, vision_cuda.cu the
+// convolutions, products_cuda.cu the forms that use cuBLAS.
 #ifndef HB_CUDA_H
 #define HB_CUDA_H
 
@@ -30,8 +31,11 @@ typedef struct {
     int64_t inputs_at[HB_MAX_LAYERS + 1]; // of layer l's input among a step's activations
     int64_t activations[2];               // of this and the last step
     int64_t scale;
-    int64_t lane; // floats
+    int64_t look, pooled; // vision_cuda.cu: weights, and what the first convolution gives
+    int64_t lane;         // floats
+    int64_t words;        // of an observation
     int64_t n_weights, n_penalised, genome_size;
+    hb_vision vision;
 } hb_cuda_net;
 
 // A step over the first `count` rows, between these buffers: the same call as the last one is replayed as a graph.
@@ -50,7 +54,7 @@ struct hb_group {
     float *memory;             // (lanes, layout.lane)
     int32_t *steps;            // (lanes)
     int32_t *lane, *host_lane; // (lanes): of the rows under way; the host's are pinned
-    float *observation;        // (lanes, I), by row
+    float *observation;        // (lanes, words), by row
     float *action;             // (lanes, O), by row
     // Expansion: lives and their lanes, on both sides; genomes of a chunk of them; stripes of their sums of squares.
     hb_lane *life, *host_life;     // (lanes); the host's are pinned
@@ -121,6 +125,10 @@ hb_status hb_cuda_expand(hb_group *group, int32_t count, const int32_t *lane, co
                          double *sum_of_squares, hb_error *error);
 void hb_cuda_expanded(hb_group *group); // the stream is idle: hands out the sums of squares
 hb_status hb_cuda_step(hb_group *group, int32_t count, hb_error *error);
+hb_status hb_cuda_look(hb_group *group, int32_t count, hb_error *error);
+// Of lives in the device's memory, whose genomes are `stride` floats apart in group->genomes.
+hb_status hb_cuda_vision_weights(hb_group *group, const hb_lane *life, const int32_t *lanes, int32_t count,
+                                 int64_t stride, hb_error *error);
 hb_status hb_cuda_weights(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
 
 extern "C" const hb_device_table hb_cuda_device;

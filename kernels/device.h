@@ -101,8 +101,8 @@ typedef struct {
     // sum of squares of the penalised part of each genome.
     hb_status (*group_expand)(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
                               double *sum_of_squares, hb_error *error);
-    // One step of the lanes lane[0..count), each named once: observation (count, I of the first layer) to action
-    // (count, O of the last layer), all in host memory.
+    // One step of the lanes lane[0..count), each named once: observation (count, words: hb_net_observation_words), floats
+    // or a picture's bytes, to action (count, O of the last layer), all in host memory.
     hb_status (*group_step)(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
                             float *action, hb_error *error);
     // Returns when all that was queued is done: its results stand in host memory. Errors of queued work come here.

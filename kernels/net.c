@@ -117,6 +117,27 @@ float hb_initialiser_scale(const hb_initialiser *init, int32_t inputs, int32_t o
     return weight > 0.0f ? init->scale * __builtin_sqrtf(init->fan / weight) : init->scale;
 }
 
+// The papers' convolutions: 6 maps of 3 x 3, then 8 of 5 x 5 with stride 2.
+static hb_status look_at(hb_vision *vision, const hb_net_def *def, hb_error *error) {
+    static const struct { int32_t maps, kernel, stride; } shape[HB_CONVOLUTIONS] = {{6, 3, 1}, {8, 5, 2}};
+    *vision =
+        (hb_vision){.evolved = !def->fixed_vision, .n_pixels = def->picture[0] * def->picture[1] * def->picture[2]};
+    int32_t channels = def->picture[0], height = def->picture[1], width = def->picture[2];
+    for (int32_t k = 0; k < HB_CONVOLUTIONS; k++) {
+        hb_convolution *c = &vision->layer[k];
+        *c = (hb_convolution){channels, height, width, shape[k].maps, shape[k].kernel, shape[k].stride, 0, 0, 0};
+        c->rows = height < c->kernel ? 0 : ((height - c->kernel) / c->stride + 1) / 2;
+        c->columns = width < c->kernel ? 0 : ((width - c->kernel) / c->stride + 1) / 2;
+        c->offset = vision->n_weights;
+        if (c->rows < 1 || c->columns < 1 || def->picture[0] > 4 || height > 256 || width > 256)
+            return hb_fail(error, HB_BAD_INPUT, "policy.kind: no convolutions fit a picture of %d x %d x %d",
+                           def->picture[0], def->picture[1], def->picture[2]);
+        vision->n_weights += (int64_t)c->maps * c->channels * c->kernel * c->kernel;
+        channels = c->maps, height = c->rows, width = c->columns;
+    }
+    return HB_OK;
+}
+
 hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
     *net = (hb_net){.n_layers = def->n_hidden + 1, .normalise = def->normalise, .half_planes = def->half_planes};
     if (def->n_hidden < 0 || def->n_hidden > HB_MAX_LAYERS - 1)
@@ -129,10 +150,17 @@ hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
         net->init = hb_initialiser_find(def->init);
         if (!net->init) return hb_fail(error, HB_BAD_INPUT, "policy.init: no initialiser is called '%s'", def->init);
     }
+    int32_t inputs = def->inputs;
+    if (def->picture[0] > 0) {
+        const hb_status status = look_at(&net->vision, def, error);
+        if (status != HB_OK) return status;
+        const hb_convolution *last = &net->vision.layer[HB_CONVOLUTIONS - 1];
+        inputs = last->maps * last->rows * last->columns;
+    }
     const int64_t coefficients = net->rule ? net->rule->n_coefficients : 1;
     for (int32_t l = 0; l < net->n_layers; l++) {
         hb_layer *layer = &net->layer[l];
-        layer->inputs = l == 0 ? def->inputs : def->hidden[l - 1];
+        layer->inputs = l == 0 ? inputs : def->hidden[l - 1];
         layer->outputs = l == def->n_hidden ? def->outputs : def->hidden[l];
         layer->activation = l == def->n_hidden ? def->last : HB_TANH;
         if (layer->inputs < 1 || layer->inputs > HB_MAX_WIDTH || layer->outputs < 1 || layer->outputs > HB_MAX_WIDTH)
@@ -144,6 +172,7 @@ hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
     }
     net->n_penalised = net->n_weights * coefficients;
     const bool coevolve = net->rule && net->init->draw == HB_DRAW_GENOME;
-    net->genome_size = net->n_penalised + (coevolve ? net->n_weights : 0);
+    net->genome_size =
+        net->n_penalised + (coevolve ? net->n_weights : 0) + (net->vision.evolved ? net->vision.n_weights : 0);
     return HB_OK;
 }

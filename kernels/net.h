@@ -9,6 +9,7 @@
 #include "kernels/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -94,9 +95,30 @@ typedef struct {
     int64_t genome_offset; // of h[I][O][C] (or of w[I][O] where static) in the genome
 } hb_layer;
 
+// One convolution with tanh and max-pooling by 2: channels (C, H, W) to (maps, rows, columns), without padding; what an
+// odd last row or column would pool is left out.
+typedef struct {
+    int32_t channels, height, width;
+    int32_t maps, kernel, stride;
+    int32_t rows, columns; // of the pooled output
+    int64_t offset;        // of w[maps][channels][kernel][kernel] among the vision's weights
+} hb_convolution;
+
+#define HB_CONVOLUTIONS 2
+
+// What looks at a picture before the first layer: two convolutions, of which the second's output, channel-major, is that
+// layer's input. Their weights are never plastic. All zero where observations are numbers.
+typedef struct {
+    bool evolved; // the genome ends with the weights; or U(+-1/sqrt(fan-in)), drawn once a run
+    hb_convolution layer[HB_CONVOLUTIONS];
+    int32_t n_pixels;  // bytes of an observation
+    int64_t n_weights; // 0: no vision
+} hb_vision;
+
 typedef struct {
     int32_t n_layers;
     hb_layer layer[HB_MAX_LAYERS];
+    hb_vision vision;
     const hb_rule *rule; // NULL: the weights themselves are evolved and never change ("static")
     bool normalise;      // w <- w / max|w| per layer after every update
     const hb_initialiser *init;
@@ -104,12 +126,15 @@ typedef struct {
     bool half_planes;    // planes are rounded to half precision; a device may keep them so
     int64_t n_weights;   // N
     int64_t n_penalised; // coefficients (static: weights): the part of the genome that L2 looks at
-    int64_t genome_size; // D
+    int64_t genome_size; // D: the penalised part, evolved initial weights, evolved vision
 } hb_net;
 
 // What to build; zero-initialise and fill.
 typedef struct {
-    int32_t inputs, outputs;
+    int32_t inputs;     // or, where picture is not 0:
+    int32_t picture[3]; // channels, height, width
+    bool fixed_vision;  // convolutions drawn once, not evolved
+    int32_t outputs;
     int32_t n_hidden;
     int32_t hidden[HB_MAX_LAYERS - 1];
     hb_activation last; // the others are tanh
@@ -119,7 +144,18 @@ typedef struct {
     const char *init; // ignored where static
 } hb_net_def;
 
-// Lays out the network. Fails with HB_BAD_INPUT on an unknown rule or initialiser or a width outside 1..4096.
+// Words of 32 bits that an observation takes in a batch: floats, or bytes rounded up.
+static inline size_t hb_net_observation_words(const hb_net *net) {
+    return net->vision.n_weights ? ((size_t)net->vision.n_pixels + 3) / 4 : (size_t)net->layer[0].inputs;
+}
+
+// Where the vision's weights stand in the genome, if they are evolved.
+static inline int64_t hb_net_vision_offset(const hb_net *net) {
+    return net->genome_size - net->vision.n_weights;
+}
+
+// Lays out the network. Fails with HB_BAD_INPUT on an unknown rule or initialiser, a width outside 1..4096 or a picture
+// that the convolutions leave nothing of.
 hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error);
 
 // The genome's index of coefficient c of synapse (i, j) of layer l.

@@ -49,7 +49,12 @@ hb_cuda_net hb_cuda_layout(const hb_net *net) {
     n.activations[0] = at;
     n.activations[1] = at + activations;
     n.scale = at + 2 * activations;
-    n.lane = n.scale + 8;
+    n.look = n.scale + 8;
+    n.pooled = n.look + up_to(net->vision.n_weights, 8);
+    const hb_convolution &first = net->vision.layer[0];
+    n.lane = n.pooled + up_to((int64_t)first.maps * first.rows * first.columns, 8);
+    n.vision = net->vision;
+    n.words = (int64_t)hb_net_observation_words(net);
     return n;
 }
 
@@ -178,7 +183,7 @@ __global__ void expand_kernel(hb_cuda_net net, chunk_view chunk, float *memory, 
         }
         first += size;
     }
-    if (t >= first && t - first < net.lane - net.activations[0]) {
+    if (t >= first && t - first < net.look - net.activations[0]) {
         const int64_t at = net.activations[0] + t - first;
         lane[at] = at >= net.scale ? 1.0f : 0.0f;
     }
@@ -201,13 +206,15 @@ static hb_status expand_chunk(hb_group *group, chunk_view chunk, int32_t count, 
         spread_kernel<<<n * chunk.blocks, THREADS, 0, stream>>>(chunk, net.genome_size);
         status = HB_CUDA_LAUNCHED("spread");
     }
-    int64_t threads = net.lane - net.activations[0];
+    int64_t threads = net.look - net.activations[0];
     for (int32_t l = 0; l < net.n_layers; l++) threads += (int64_t)net.inputs[l] * net.padded[l];
     if (status == HB_OK) {
         chunk.blocks = blocks_of(threads);
         expand_kernel<<<n * chunk.blocks, THREADS, 0, stream>>>(net, chunk, group->memory, group->steps);
         status = HB_CUDA_LAUNCHED("expand");
     }
+    if (status == HB_OK && net.vision.n_weights > 0)
+        status = hb_cuda_vision_weights(group, chunk.life, chunk.lane, count, chunk.stride, error);
     if (status == HB_OK && group->sum_of_squares) {
         squares_kernel<<<n, STRIPES, 0, stream>>>(chunk, net.n_penalised, stripes);
         status = HB_CUDA_LAUNCHED("squares");
@@ -384,7 +391,8 @@ __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, cons
     const float *last = lane + net.activations[~step & 1];
     const uint32_t planes = step > 0 ? net.planes : 0;
     const bool measure = net.normalise && planes;
-    for (int32_t i = threadIdx.x; i < net.inputs[0]; i += THREADS) now[i] = observation[row * net.inputs[0] + i];
+    for (int32_t i = threadIdx.x; i < net.inputs[0] && !net.vision.n_weights; i += THREADS)
+        now[i] = observation[row * net.words + i];
     for (int32_t l = 0; l < net.n_layers; l++) {
         for (int32_t i = threadIdx.x; i < net.inputs[l]; i += THREADS) {
             x[i] = now[net.inputs_at[l] + i];
@@ -421,6 +429,8 @@ hb_status hb_cuda_step(hb_group *group, int32_t count, hb_error *error) {
     int32_t width = 0;
     for (int32_t l = 0; l < net.n_layers; l++) width = net.inputs[l] > width ? net.inputs[l] : width;
     const size_t shared = 2 * (size_t)width * sizeof(float); // at most 32 KB
+    const hb_status looked = net.vision.n_weights > 0 ? hb_cuda_look(group, count, error) : HB_OK;
+    if (looked != HB_OK) return looked;
     const auto kernel = net.half ? step_kernel<true> : step_kernel<false>;
     kernel<<<(unsigned)count, THREADS, shared, group->stream>>>(net, group->memory, group->steps, group->lane,
                                                                 group->observation, group->action, width);

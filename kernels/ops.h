@@ -23,6 +23,13 @@
 //               sequence HB_STREAM_WEIGHTS_MASK of the same id
 //     constant  w = s;    genome  w = h at the genome's end;    static net  w = h
 //
+// Look (learning.md section 1), where the network has vision: bytes u to features, the first layer's x. Convolution
+// (maps O, channels C, side K, stride S) of x, which is u / 255 (hb_pixel) for the first, pools z to y:
+//     z_orc = fma(w_okab, x_k(rS+a)(cS+b), z_orc)  for ascending (k, a, b), from +0
+//     y_orc = tanh(larger(larger(z_o(2r)(2c), z_o(2r+1)(2c)), larger(z_o(2r)(2c+1), z_o(2r+1)(2c+1))))
+// w stands at the genome's end, or, where vision is not evolved, element e is fma(u_e, 2 s, -s), s = 1 / sqrt(C K K), of
+// the sequence HB_STREAM_VISION of the life's seed.
+//
 // Step (learning.md sections 1, 2). One policy step of one lane: for each layer in turn, with pre and post the layer's
 // input and output of the last step, and s the layer's scale (1 at first):
 //     w_ij <- fma(fma(a_ij, pre_i, c_ij), post_j, fma(s, w_ij, fma(b_ij, pre_i, d_ij)))
@@ -87,6 +94,17 @@ HB_HD float hb_sharing_value(hb_sharing sharing, const float *theta, int64_t d) 
     const float one = theta[hb_sharing_index(&sharing, sharing.rule, d)];
     if (!sharing.second || d >= sharing.n_synapses * sharing.n_coefficients) return one;
     return one + theta[hb_sharing_index(&sharing, sharing.second, d)];
+}
+
+// Weights of one map of a convolution.
+HB_HD int32_t hb_vision_fan_in(hb_convolution c) {
+    return c.channels * c.kernel * c.kernel;
+}
+
+// Weight e of a convolution that is not evolved.
+HB_HD float hb_vision_draw(int32_t fan_in, hb_noise id, int64_t e) {
+    const float s = 1.0f / hb_sqrt((float)fan_in);
+    return hb_fma(hb_uniform(hb_noise_word(id, (uint64_t)e)), 2.0f * s, -s);
 }
 
 // An individual: where the search distribution is and which noise makes it. sigma = 0 is the mean itself.

@@ -135,6 +135,22 @@ HB_HD float hb_tanh(float x) {
     return hb_from_bits(hb_bits(em1 / (em1 + 2.0f)) | sign);
 }
 
+// 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2.
+HB_HD float hb_logistic(float x) {
+    return hb_fma(0.5f, hb_tanh(0.5f * x), 0.5f);
+}
+
+// The larger of two, b where they are equal or one is NaN.
+HB_HD float hb_larger(float a, float b) {
+    return a > b ? a : b;
+}
+
+// u / 255 of a byte, correctly rounded: its reciprocal's product, and the rest of it.
+HB_HD float hb_pixel(uint8_t u) {
+    const float x = (float)u, quotient = x * (1.0f / 255.0f);
+    return hb_fma(hb_fma(-255.0f, quotient, x), 1.0f / 255.0f, quotient);
+}
+
 // ---------------------------------------------------------------------------------------------------
 // log
 
@@ -254,7 +270,8 @@ enum {
     HB_STREAM_WEIGHTS_MASK = 4, // which of them are zero (initialiser "sparse")
     HB_STREAM_RESET = 5,        // resets of the environment
     HB_STREAM_ASSIGNMENT = 6,   // which synapse has which shared rule
-    HB_STREAM_CHOICE = 7        // which rule a mixture draws
+    HB_STREAM_CHOICE = 7,       // which rule a mixture draws
+    HB_STREAM_VISION = 8        // convolutions that are not evolved
 };
 
 // Elements come in blocks of 64: element i is word (i % 64) / 16 of the Philox block number

@@ -22,16 +22,16 @@ static int body_create(const void *world, void **out, char *message, size_t size
     return *out ? 0 : -1;
 }
 
-static hb_env_outcome reset(void *handle, int32_t variation, hb_env_random *random, float *observation,
+static hb_env_outcome reset(void *handle, int32_t variation, hb_env_random *random, void *observation,
                             hb_env_step *out) {
     (void)random;
     *(body *)handle = (body){.variation = variation};
     *out = (hb_env_step){.fitness = 0};
-    observation[0] = 1.0f;
+    *(float *)observation = 1.0f;
     return variation == 3 ? HB_ENV_DIVERGED : HB_ENV_RUNNING;
 }
 
-static hb_env_outcome step(void *handle, const float *action, float *observation, hb_env_step *out) {
+static hb_env_outcome step(void *handle, const float *action, void *observation, hb_env_step *out) {
     (void)action;
     static const double fitness[] = {3, -5, 7};
     static const int steps[] = {4, 2, 9};
@@ -39,7 +39,7 @@ static hb_env_outcome step(void *handle, const float *action, float *observation
     b->step++;
     *out = (hb_env_step){.fitness = fitness[b->variation], .reward = 1};
     if (b->variation == 2 && b->step == 2) out->fitness = NAN;
-    observation[0] = 1.0f;
+    *(float *)observation = 1.0f;
     return b->step < steps[b->variation] ? HB_ENV_RUNNING : HB_ENV_DONE;
 }
 

@@ -597,6 +597,146 @@ static void normalising_extremes(void **state) {
 }
 
 // ---------------------------------------------------------------------------------------------------
+// Vision
+
+// Convolution k of the definition, in double precision: x (channels, H, W) to y (maps, rows, columns).
+static void look_naively(const hb_convolution *c, const double *w, const double *x, double *y) {
+    for (int32_t o = 0; o < c->maps; o++)
+        for (int32_t r = 0; r < c->rows; r++)
+            for (int32_t s = 0; s < c->columns; s++) {
+                double most = -INFINITY;
+                for (int32_t p = 0; p < 4; p++) {
+                    double z = 0;
+                    for (int32_t k = 0; k < c->channels; k++)
+                        for (int32_t a = 0; a < c->kernel; a++)
+                            for (int32_t b = 0; b < c->kernel; b++)
+                                z += w[((o * c->channels + k) * c->kernel + a) * c->kernel + b] *
+                                     x[(k * c->height + (2 * r + p / 2) * c->stride + a) * c->width +
+                                       (2 * s + p % 2) * c->stride + b];
+                    most = z > most ? z : most;
+                }
+                y[(o * c->rows + r) * c->columns + s] = tanh(most);
+            }
+}
+
+// Two lanes of a network with vision and one linear layer, on one device: actions of two steps against the definition.
+// Returns a hash of all actions.
+static uint64_t look_and_act(const opened *d, const hb_net_def *def, const hb_net *net) {
+    hb_error error = {""};
+    const size_t size = (size_t)net->genome_size, words = hb_net_observation_words(net);
+    float *numbers = floats(size), action[2 * 3];
+    for (size_t e = 0; e < size; e++) numbers[e] = 0.25f * hb_noise_normal(noise_id, e);
+    float *mean = uploaded(d, numbers, size), *observation = floats(2 * words);
+    hb_lane life = {{.mean = mean, .noise = noise_id}, weights_id};
+    const hb_lane lives[2] = {life, life};
+    const int32_t lanes[2] = {1, 0};
+    hb_group *group;
+    check_ok(d->table->group_create(d->device, net, 2, &group, &error), error);
+    check_ok(d->table->group_expand(group, 2, lanes, lives, NULL, &error), error);
+    uint64_t bits = 1;
+    for (uint32_t t = 0; t < 2; t++) {
+        uint8_t *bytes[2] = {(uint8_t *)observation, (uint8_t *)(observation + words)};
+        for (int32_t p = 0; p < net->vision.n_pixels; p++)
+            for (uint32_t k = 0; k < 2; k++)
+                bytes[k][p] = (uint8_t)(hb_noise_word(weights_id, (uint64_t)p + t) >> (8 * k));
+        check_ok(d->table->group_step(group, 2, lanes, observation, action, &error), error);
+        check_ok(d->table->group_wait(group, &error), error);
+        bits = hash(bits, action, 6);
+        double *w = calloc((size_t)net->vision.n_weights, sizeof *w),
+               *x = calloc((size_t)net->vision.n_pixels, sizeof *x);
+        double *y = calloc((size_t)net->vision.n_pixels * 8, sizeof *y), *features = calloc(4096, sizeof *features);
+        assert_true(w && x && y && features);
+        for (int64_t e = 0; e < net->vision.n_weights; e++) {
+            const hb_convolution *c = &net->vision.layer[e >= net->vision.layer[1].offset];
+            const double bound = 1 / sqrt(c->channels * c->kernel * c->kernel);
+            hb_noise fixed = {.seed = weights_id.seed, .stream = HB_STREAM_VISION};
+            w[e] = def->fixed_vision ? bound * (2.0 * hb_uniform(hb_noise_word(fixed, (uint64_t)e)) - 1)
+                                     : (double)numbers[hb_net_vision_offset(net) + e];
+        }
+        for (uint32_t k = 0; k < 2; k++) {
+            for (int32_t p = 0; p < net->vision.n_pixels; p++) x[p] = bytes[k][p] / 255.0;
+            look_naively(&net->vision.layer[0], w, x, y);
+            look_naively(&net->vision.layer[1], w + net->vision.layer[1].offset, y, features);
+            for (int32_t j = 0; j < 3; j++) {
+                double sum = 0;
+                for (int32_t i = 0; i < net->layer[0].inputs; i++) sum += (double)numbers[i * 3 + j] * features[i];
+                check_close(action[k * 3 + (uint32_t)j], sum, 2e-5);
+            }
+        }
+        free(w), free(x), free(y), free(features);
+    }
+    d->table->group_destroy(group);
+    d->table->free(d->device, mean);
+    free(numbers);
+    free(observation);
+    return bits;
+}
+
+static void vision(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    const int32_t pictures[][3] = {{3, 16, 16}, {1, 17, 23}, {4, 31, 19}, {3, 84, 84}};
+    const int n_pictures = getenv("HB_QUICK") ? 3 : 4; // the last is the Car's
+    for (int p = 0; p < n_pictures; p++)
+        for (int fixed = 0; fixed < 2; fixed++) {
+            hb_net_def def = {.outputs = 3, .last = HB_LINEAR, .fixed_vision = fixed};
+            memcpy(def.picture, pictures[p], sizeof def.picture);
+            hb_net net;
+            hb_error error = {""};
+            check_ok(hb_net_init(&net, &def, &error), error);
+            assert_int_equal(net.genome_size, net.n_weights + (fixed ? 0 : net.vision.n_weights));
+            if (p == 3) assert_true(net.layer[0].inputs == 648 && net.vision.n_weights == 1362);
+            uint64_t first = 0;
+            for (int k = 0; k < n; k++) {
+                const uint64_t bits = look_and_act(&list[k], &def, &net);
+                if (k == 0) first = bits;
+                assert_true(bits == first);
+            }
+        }
+    close_all(list, n);
+}
+
+// Behind the coefficients stand evolved initial weights, behind these the vision's.
+static void vision_behind_evolved_weights(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    const hb_net_def def = {
+        .picture = {3, 20, 20}, .outputs = 3, .last = HB_LINEAR, .rule = "AD", .init = "coevolve", .normalise = true};
+    hb_net net;
+    assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
+    const size_t size = (size_t)net.genome_size;
+    assert_int_equal(net.genome_size, 3 * net.n_weights + 1362);
+    float *numbers = floats(size), observation[300] = {0.7f}, action[3], *w = floats((size_t)net.n_weights);
+    for (size_t e = 0; e < size; e++) numbers[e] = 0.5f * hb_noise_normal(noise_id, e);
+    uint64_t first = 0;
+    for (int k = 0; k < n; k++) {
+        hb_group *group;
+        float *mean = uploaded(&list[k], numbers, size);
+        const hb_lane life = {{.mean = mean, .noise = noise_id}, weights_id};
+        list[k].table->group_create(list[k].device, &net, 1, &group, NULL);
+        list[k].table->group_expand(group, 1, &only, &life, NULL, NULL);
+        list[k].table->group_weights(group, 0, 0, w, NULL);
+        for (int64_t e = 0; e < net.n_weights; e++) assert_true(w[e] == numbers[2 * net.n_weights + e]);
+        uint64_t bits = 1;
+        for (int t = 0; t < 4; t++) {
+            step_one(&list[k], group, observation, action);
+            bits = hash(bits, action, 3);
+        }
+        list[k].table->group_weights(group, 0, 0, w, NULL);
+        bits = hash(bits, w, (size_t)net.n_weights);
+        if (k == 0) first = bits;
+        assert_true(bits == first);
+        list[k].table->group_destroy(group);
+        list[k].table->free(list[k].device, mean);
+    }
+    free(numbers);
+    free(w);
+    close_all(list, n);
+}
+
+// ---------------------------------------------------------------------------------------------------
 // The same by a library's products of matrices in memory: equal to rounding.
 
 static void forward_by_products(const opened *d, hb_products *products) {
@@ -746,6 +886,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(initialisers),
         cmocka_unit_test(initialiser_scales),
         cmocka_unit_test(normalising_extremes),
+        cmocka_unit_test(vision),
+        cmocka_unit_test(vision_behind_evolved_weights),
         cmocka_unit_test(products_of_a_library),
 #ifdef HB_CUDA_ON_CPU
         cmocka_unit_test(step_moves_its_compulsory_bytes),

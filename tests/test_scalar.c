@@ -187,6 +187,15 @@ static void halves(void **state) {
     }
 }
 
+// Every byte, to the bit; and the logistic function against its definition.
+static void pixels_and_logistic(void **state) {
+    (void)state;
+    for (int u = 0; u < 256; u++) assert_true(hb_pixel((uint8_t)u) == (float)u / 255.0f);
+    for (float x = -30; x < 30; x += 0.01f) check_close(hb_logistic(x), 1 / (1 + exp(-(double)x)), 1e-7);
+    assert_true(hb_logistic(-100.0f) == 0.0f && hb_logistic(100.0f) == 1.0f && isnan(hb_logistic(NAN)));
+    assert_true(hb_larger(1.0f, 2.0f) == 2.0f && hb_larger(2.0f, 1.0f) == 2.0f && hb_larger(NAN, 1.0f) == 1.0f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves),
@@ -198,6 +207,7 @@ int main(void) {
         cmocka_unit_test(noise_order),
         cmocka_unit_test(normals_are_box_muller),
         cmocka_unit_test(normals_are_normal),
+        cmocka_unit_test(pixels_and_logistic),
     };
     return cmocka_run_group_tests_name("scalar", tests, NULL, NULL);
 }

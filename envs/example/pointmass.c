@@ -50,7 +50,7 @@ static void observe(const body *b, float *observation) {
 }
 
 // Variation 0 starts on the left, variation 1 on the right.
-static hb_env_outcome reset(void *handle, int32_t variation, hb_env_random *random, float *observation,
+static hb_env_outcome reset(void *handle, int32_t variation, hb_env_random *random, void *observation,
                             hb_env_step *out) {
     body *b = handle;
     const double distance = 1.0 + hb_env_uniform(random);
@@ -62,7 +62,7 @@ static hb_env_outcome reset(void *handle, int32_t variation, hb_env_random *rand
     return HB_ENV_RUNNING;
 }
 
-static hb_env_outcome step(void *handle, const float *action, float *observation, hb_env_step *out) {
+static hb_env_outcome step(void *handle, const float *action, void *observation, hb_env_step *out) {
     body *b = handle;
     *out = (hb_env_step){.substeps = 1};
     if (!isfinite(action[0])) return HB_ENV_DIVERGED;

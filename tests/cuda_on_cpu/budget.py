@@ -10,7 +10,7 @@ import sys
 NVCC = sys.argv[1]
 HERE = pathlib.Path(__file__).parent
 SOURCES = ["kernels/mixture_cuda.cu", "kernels/net_cuda.cu", "kernels/products_cuda.cu",
-           "kernels/search_cuda.cu"]
+           "kernels/search_cuda.cu", "kernels/vision_cuda.cu"]
 ARCHITECTURES = ["80", "90", "100"]
 SLACK = 4  # registers that another build of ptxas may take without a word
 

@@ -13,10 +13,12 @@ RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out"
 COMMON = ["search.population=4", "run.threads=2"]
 
 
-class Digests(unittest.TestCase):
+class Runs(unittest.TestCase):
+    config = "configs/ant/pnr-replicate.yaml"
+
     def digest(self, program, device, sets):
         with tempfile.TemporaryDirectory() as folder:
-            command = [program, "train", "configs/ant/pnr-replicate.yaml", "--device", device, "--out", folder + "/run"]
+            command = [program, "train", self.config, "--device", device, "--out", folder + "/run"]
             for item in COMMON + sets:
                 command += ["--set", item]
             done = subprocess.run(command, capture_output=True, text=True)
@@ -31,6 +33,8 @@ class Digests(unittest.TestCase):
             self.assertEqual(self.digest(ON_CPU, "cuda", list(sets)), on_cpu)
             return on_cpu
 
+
+class Digests(Runs):
     def test_three_generations(self):
         self.equal("policy.hidden=32,16", "run.generations=3")
         self.equal("policy.hidden=32,16", "run.generations=3", "policy.normalise=true")
@@ -51,6 +55,17 @@ class Digests(unittest.TestCase):
         self.equal("policy.hidden=7", "run.generations=3", "search.kind=shared", "search.assignment=merge",
                    "search.merge_every=1", "search.merge_rules=20,9", "search.merge_by=planes", "search.optimiser=adam", "policy.init=coevolve")
         self.equal("policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false", "run.group=3")
+
+
+class CarDigests(Runs):
+    """From pixels: two steps a life, because the interpreter takes a second for each."""
+
+    config = "configs/car/pnr-replicate.yaml"
+
+    def test_vision(self):
+        short = ["env.time_limit=2", "search.population=2", "policy.hidden=3"]
+        evolved = self.equal("run.generations=2", *short)
+        self.assertNotEqual(evolved, self.equal("run.generations=2", "policy.vision=fixed", *short))
 
 
 class Bench(unittest.TestCase):

@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
-MIXTURE, PRODUCTS = "kernels/mixture_cuda.cu", "kernels/products_cuda.cu"
+MIXTURE, PRODUCTS, VISION = "kernels/mixture_cuda.cu", "kernels/products_cuda.cu", "kernels/vision_cuda.cu"
 NET, SEARCH, DEVICE, HEADER = "kernels/net_cuda.cu", "kernels/search_cuda.cu", "kernels/cuda.cu", "kernels/cuda.h"
 
 BARRIER = "        __syncthreads();\n"
@@ -83,6 +83,16 @@ MUTANTS = [
     ("weights read before they are there", NET, "return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(group->stream)) : status;", "return status;", 0),
     ("download not waited for", DEVICE, "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));\n    return status;", 0),
     ("scratch never grows", DEVICE, "if (bytes > device->scratch_bytes) {", "if (bytes > device->scratch_bytes && !device->scratch) {", 0),
+    ("vision: rows pooled that are too near", VISION, "down = c.stride * c.width", "down = c.width", 0),
+    ("vision: pooled in another order", VISION, "hb_larger(hb_larger(z[0], z[2]), hb_larger(z[1], z[3]))", "hb_larger(hb_larger(z[0], z[2]), z[1])", 0),
+    ("vision: two roundings", VISION, "z[3] = hb_fma(*weight, input_of(x, at + down + c.stride), z[3]);", "z[3] = *weight * input_of(x, at + down + c.stride) + z[3];", 0),
+    ("vision: the first convolution's weights again", VISION, "lane + net.look + c.offset, e)", "lane + net.look, e)", 0),
+    ("vision: features of the step before", VISION, "net.activations[steps[k] & 1]", "net.activations[~steps[k] & 1]", 0),
+    ("vision: a picture of another row", VISION, "bytes + row * net.words * 4,", "bytes,", 0),
+    ("vision: a map too few", VISION, "return c.maps * c.rows * c.columns;", "return (c.maps - 1) * c.rows * c.columns;", 0),
+    ("vision: weights of the wrong place in the genome", VISION, "net.genome_size - net.vision.n_weights + e", "e", 0),
+    ("vision: draws of each life", VISION, "    fixed.generation = fixed.individual = fixed.episode = 0;\n", "", 0),
+    ("vision: lane of the first row", VISION, "(int64_t)lanes[row] * net.lane", "(int64_t)lanes[0] * net.lane", 0),
     ("products: z gone before it is read", PRODUCTS, "                  \"product by a vector\", error);\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "                  \"product by a vector\", error);\n    return status;", 0),
     ("products: action read early", PRODUCTS, "cudaMemcpyDeviceToHost, device->stream));\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "cudaMemcpyDeviceToHost, device->stream));\n    return status;", 0),
     ("products: all lanes have the first one's weights", PRODUCTS, "layer.outputs, net->n_weights, x,", "layer.outputs, 0, x,", 0),
@@ -115,7 +125,7 @@ def build(folder, path, text):
     source = pathlib.Path(folder) / path
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(text)
-    sources = [str(source)] if path.endswith(".cu") else [NET, SEARCH, DEVICE, MIXTURE, PRODUCTS]
+    sources = [str(source)] if path.endswith(".cu") else [NET, SEARCH, DEVICE, MIXTURE, PRODUCTS, VISION]
     objects = {}
     for name in sources:
         stem = pathlib.Path(name).stem
@@ -138,7 +148,7 @@ def caught(mutant):
         command = link_line(test)
         program = folder + "/mutant"
         command[command.index("-o") + 1] = program
-        others = [f"tests/{p}_ptx.o" for p in ("cuda", "mixture_cuda", "net_cuda", "products_cuda", "search_cuda") if p not in objects]
+        others = [f"tests/{p}_ptx.o" for p in ("cuda", "mixture_cuda", "net_cuda", "products_cuda", "search_cuda", "vision_cuda") if p not in objects]
         command = [c for c in command if "libcuda_on_cpu" not in c]
         executor = [str(p) for p in (BUILD / "tests/CMakeFiles/cuda_on_cpu.dir").rglob("*.c.o")]
         subprocess.run(command + [*objects.values()] + others + executor + ["-lm"], cwd=BUILD, check=True,
