@@ -1,5 +1,6 @@
 // Drives the Car for tests in other languages. From standard input: the number of points of a track and, for each, alpha,
-// beta, x, y; then lines of
+// beta, x, y; or 0 and, for each of 12 checkpoints, noise and radius, to which it answers with the track (a count of 0 where
+// none closes); then lines of
 //     step STEER GAS BRAKE          one step; answers "REWARD OUTCOME VISITED" and the state
 //     set STATE                     all bodies there, with joints that remember nothing; answers the state
 //     frame WIDTH HEIGHT SAMPLES    answers with that many bytes of red, green, blue
@@ -57,8 +58,24 @@ static int read_state(hb_car_state *s) {
     return ok;
 }
 
+static int build_track(hb_car_track *track) {
+    double noise[HB_CAR_CHECKPOINTS], radius[HB_CAR_CHECKPOINTS];
+    for (int c = 0; c < HB_CAR_CHECKPOINTS; c++)
+        if (scanf("%lf %lf", &noise[c], &radius[c]) != 2) return 0;
+    hb_car_track_build(track, noise, radius);
+    printf("%d", track->n);
+    for (int i = 0; i < track->n; i++) {
+        const hb_car_point *p = &track->point[i];
+        printf(" %.17g %.17g %.17g %.17g %d", p->alpha, p->beta, p->x, p->y, track->border[i]);
+    }
+    printf("\n");
+    return track->n > 0;
+}
+
 static int read_track(hb_car_track *track) {
-    if (scanf("%d", &track->n) != 1 || track->n < 5 || track->n > HB_CAR_MAX_TILES) return 0;
+    if (scanf("%d", &track->n) != 1) return 0;
+    if (track->n == 0) return build_track(track);
+    if (track->n < 5 || track->n > HB_CAR_MAX_TILES) return 0;
     for (int i = 0; i < track->n; i++) {
         hb_car_point *p = &track->point[i];
         if (scanf("%lf %lf %lf %lf", &p->alpha, &p->beta, &p->x, &p->y) != 4) return 0;

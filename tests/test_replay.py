@@ -129,5 +129,66 @@ class Replay(unittest.TestCase):
         self.assertEqual(text(file.attrs["variation"]), "default")
 
 
+def convolve(x, w, stride):
+    """A convolution with tanh, pooled by 2: (C, H, W) and (O, C, K, K) to (O, rows, columns)."""
+    side = w.shape[2]
+    high, wide = (x.shape[1] - side) // stride + 1, (x.shape[2] - side) // stride + 1
+    z = np.zeros((w.shape[0], high, wide))
+    for a in range(side):
+        for b in range(side):
+            part = x[:, a : a + stride * high : stride, b : b + stride * wide : stride][:, :high, :wide]
+            z += np.einsum("oc,chw->ohw", w[:, :, a, b], part)
+    rows, columns = high // 2, wide // 2
+    return np.tanh(z)[:, : 2 * rows, : 2 * columns].reshape(-1, rows, 2, columns, 2).max(axis=(2, 4))
+
+
+class CarReplay(unittest.TestCase):
+    """From pixels: features, outputs, bounded actions and 200 updates of every weight in double precision, each step from
+    the traced weights before it."""
+
+    def replay(self, *sets):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "life.h5"
+        command = [HEBBES, "trace", "configs/car/pnr-replicate.yaml", "--steps", str(STEPS), "--individual", "1"]
+        command += ["--out", str(path), "--set", "env.early_stop=0"]
+        for item in sets:
+            command += ["--set", item]
+        subprocess.run(command, check=True, capture_output=True)
+        file = h5py.File(path)
+        self.assertEqual(file["frame"].shape, (STEPS, 84, 84, 3))
+        self.assertEqual(file["frame96"].shape, (STEPS, 96, 96, 3))
+        self.assertEqual(file["track"].shape[1], 4)
+        vision = [file["convolution1"][:].astype(float), file["convolution2"][:].astype(float)]
+        layers = [file[f"layer{k}"] for k in (1, 2, 3)]
+        weights = [layer["w"][:].astype(float) for layer in layers]
+        coefficients = [layer["coefficients"][:].astype(float) for layer in layers]
+        names = text(layers[0]["coefficients"].attrs["names"]).split()
+        for t in range(STEPS):
+            features = convolve(convolve(file["frame"][t].transpose(2, 0, 1) / 255.0, vision[0], 1), vision[1], 2)
+            self.assertEqual(features.shape, (8, 9, 9))
+            activations = [features.ravel()]
+            for k in range(3):
+                sums = activations[k] @ weights[k][t]
+                activations.append(sums if k == 2 else np.tanh(sums))
+            np.testing.assert_allclose(file["output"][t], activations[3], rtol=0, atol=2e-5)
+            steer, gas, brake = activations[3]
+            bounded = [np.tanh(steer), 1 / (1 + np.exp(-gas)), 1 / (1 + np.exp(-brake))]
+            np.testing.assert_allclose(file["action"][t], bounded, rtol=0, atol=1e-5)
+            for k in range(3):
+                w = weights[k][t] + change(coefficients[k], names, activations[k], activations[k + 1])
+                np.testing.assert_allclose(weights[k][t + 1], w / np.abs(w).max(), rtol=0, atol=1e-5)
+        return vision
+
+    def test_car(self):
+        global RULE_D_OUT
+        RULE_D_OUT = False
+        evolved = self.replay()
+        fixed = self.replay("policy.vision=fixed")
+        self.assertGreater(np.abs(evolved[0]).max(), 1)
+        self.assertLess(np.abs(fixed[0]).max(), 27**-0.5 + 1e-6)
+        self.assertGreater(fixed[1].std(), 0.9 * 150**-0.5 / 3**0.5)
+
+
 if __name__ == "__main__":
     unittest.main()
