@@ -30,7 +30,7 @@ static void live(const hb_env_table *env, void *body, uint32_t life, float *obse
     }
     const double seconds = (hb_now() - begun) / (double)(steps ? steps : 1);
     best->lives++;
-    if (steps < 50 || seconds >= best->step) return;
+    if (steps < 20 || seconds >= best->step) return;
     best->step = seconds;
     best->physics = physics / (double)steps;
     best->substep = physics / (double)(substeps ? substeps : 1);

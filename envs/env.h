@@ -88,6 +88,7 @@ typedef struct hb_env_table {
     int32_t action_size;
     const hb_action_range *action_range; // (action_size). Nullable: anything
     int32_t max_steps;                   // policy steps, at most, of an episode
+    double step_seconds;                 // s, simulated in a policy step; 0 where time has no meaning
     const char *const *variations;       // NULL-terminated; the first is the default
     const hb_env_option *options;        // ends with a NULL name. Nullable
     const hb_env_field *fields;          // of a snapshot, ends with a NULL name. Nullable

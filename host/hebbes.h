@@ -110,6 +110,27 @@ typedef struct {
 // Traces a run's last checkpoint (source is a folder) or the start of a configuration (source is a YAML file).
 hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def, hb_error *error);
 
+// Pictures of one life, to `out` (must not exist): a film (.mp4, .webm, .gif) by ffmpeg, one picture with `moments` of it
+// side by side (.png), or, with any other name, and where a film's ffmpeg is not here in the name without its ending, a
+// folder of numbered PNGs, one a step.
+typedef struct {
+    int64_t steps;         // at most so many; fewer where the life ends
+    int64_t individual;    // as of a trace
+    const char *variation; // nullable
+    const char *out;
+    int32_t width, height, moments;
+} hb_render_def;
+
+// What came of it: the name of what was written, and how many steps were lived.
+typedef struct {
+    char wrote[4096];
+    bool without_ffmpeg; // a film was asked for
+    int64_t steps;
+} hb_rendered;
+
+hb_status hb_render(const char *source, const char *const *sets, int n_sets, const hb_render_def *def,
+                    hb_rendered *rendered, hb_error *error);
+
 // What a run would take, before anything runs: a table of bytes per tensor, and seconds per generation
 // extrapolated from a short measurement on this machine.
 hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error);

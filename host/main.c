@@ -20,6 +20,8 @@ typedef struct {
     const char *config; // --config, for bench
     bool json;
     hb_trace_def trace;
+    int width, height; // --size
+    int64_t moments;
     char text[16][512]; // sets made from --threads and its like
     int n_text;
 } arguments;
@@ -183,9 +185,29 @@ static hb_status run_bench(const arguments *a, hb_error *error) {
 
 static hb_status run_trace(const arguments *a, hb_error *error) {
     if (!a->trace.out) return hb_fail(error, HB_BAD_INPUT, "trace: expected --out FILE.h5");
-    const hb_status status = hb_trace(a->argument, a->sets, a->n_sets, &a->trace, error);
+    hb_trace_def def = a->trace;
+    if (def.steps == 0) def.steps = 200;
+    const hb_status status = hb_trace(a->argument, a->sets, a->n_sets, &def, error);
     if (status == HB_OK) printf("wrote %s\n", a->trace.out);
     return status;
+}
+
+static hb_status run_render(const arguments *a, hb_error *error) {
+    if (!a->trace.out) return hb_fail(error, HB_BAD_INPUT, "render: expected --out FILM.mp4, STRIP.png or FOLDER");
+    const hb_render_def def = {.steps = a->trace.steps > 0 ? a->trace.steps : INT64_MAX,
+                               .individual = a->trace.individual,
+                               .variation = a->trace.variation,
+                               .out = a->trace.out,
+                               .width = a->width,
+                               .height = a->height,
+                               .moments = (int32_t)a->moments};
+    static hb_rendered rendered;
+    const hb_status status = hb_render(a->argument, a->sets, a->n_sets, &def, &rendered, error);
+    if (status != HB_OK) return status;
+    printf("wrote %s%s: a life of %lld steps\n", rendered.wrote,
+           rendered.without_ffmpeg ? ", a folder of pictures, because there is no ffmpeg" : "",
+           (long long)rendered.steps);
+    return HB_OK;
 }
 
 static hb_status run_digest(const arguments *a, hb_error *error) {
@@ -209,6 +231,7 @@ static const command commands[] = {
     {"plan", "CONFIG", 1, "bytes and seconds, before anything runs", run_plan},
     {"bench", "WHAT", 0, "step, es, gmm, products, env, generation or all: each against its limit", run_bench},
     {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step", run_trace},
+    {"render", "RUN|CONFIG", 1, "a life as film (.mp4, by ffmpeg), strip (.png) or folder of pictures", run_render},
     {"digest", "RUN", 1, "one hexadecimal digest of the search's state", run_digest},
     {"info", "", 0, "versions, devices, environments, rules", run_info},
 };
@@ -221,25 +244,31 @@ enum {
     KEY_THREADS = 't',
     KEY_OUT = 'o',
     KEY_SEED = 1000,
+    KEY_ENV,
     KEY_DEVICE,
     KEY_JSON,
     KEY_CONFIG,
     KEY_STEPS,
     KEY_INDIVIDUAL,
-    KEY_VARIATION
+    KEY_VARIATION,
+    KEY_SIZE,
+    KEY_MOMENTS
 };
 
 static const struct argp_option options[] = {
     {"set", KEY_SET, "KEY=VALUE", 0, "set a key of the configuration, such as search.lr=0.1; repeats", 1},
     {"threads", KEY_THREADS, "N", 0, "the same as --set run.threads=N", 1},
     {"seed", KEY_SEED, "N", 0, "the same as --set run.seed=N", 1},
+    {"env", KEY_ENV, "NAME", 0, "the same as --set env.name=NAME", 1},
     {"device", KEY_DEVICE, "NAME", 0, "the same as --set run.device=NAME", 1},
-    {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace: the file", 1},
+    {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace, render: the file", 1},
     {"json", KEY_JSON, NULL, 0, "bench: one JSON object a line", 2},
     {"config", KEY_CONFIG, "FILE", 0, "bench: the configuration to measure; default: the schema's defaults", 2},
-    {"steps", KEY_STEPS, "T", 0, "trace: policy steps at most [200]", 3},
-    {"individual", KEY_INDIVIDUAL, "mean|K", 0, "trace: the search's mean, or individual K around it [mean]", 3},
-    {"variation", KEY_VARIATION, "NAME", 0, "trace: the variation [the first of env.variations]", 3},
+    {"steps", KEY_STEPS, "T", 0, "trace, render: policy steps at most [trace: 200]", 3},
+    {"individual", KEY_INDIVIDUAL, "mean|K", 0, "trace, render: the search's mean, or individual K [mean]", 3},
+    {"variation", KEY_VARIATION, "NAME", 0, "trace, render: the variation [the first of env.variations]", 3},
+    {"size", KEY_SIZE, "WxH", 0, "render: pixels of a picture [500x400]", 3},
+    {"moments", KEY_MOMENTS, "N", 0, "render: how many stand in a strip [8]", 3},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -272,6 +301,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case KEY_SEED:
         add_set(state, "run.seed", text);
         return 0;
+    case KEY_ENV:
+        add_set(state, "env.name", text);
+        return 0;
     case KEY_DEVICE:
         add_set(state, "run.device", text);
         return 0;
@@ -295,6 +327,17 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
         return 0;
     case KEY_VARIATION:
         a->trace.variation = text;
+        return 0;
+    case KEY_SIZE: {
+        char rest;
+        if (sscanf(text, "%dx%d%c", &a->width, &a->height, &rest) != 2 || a->width < 16 || a->height < 16 ||
+            a->width > 1920 || a->height > 1920)
+            argp_error(state, "--size: expected WxH, 16 to 1920 each, found '%s'", text);
+        return 0;
+    }
+    case KEY_MOMENTS:
+        parse_count(state, "moments", text, 1, &a->moments);
+        if (a->moments > 64) argp_error(state, "--moments: expected at most 64, found '%s'", text);
         return 0;
     case ARGP_KEY_ARG:
         if (!a->command)
@@ -346,7 +389,7 @@ const char *argp_program_version = "hebbes " HB_VERSION;
 
 int main(int argc, char **argv) {
     open_standard_streams();
-    static arguments a = {.trace = {.steps = 200, .individual = -1}};
+    static arguments a = {.trace = {.individual = -1}, .width = 500, .height = 400, .moments = 8};
     const struct argp parser = {.options = options,
                                 .parser = parse_option,
                                 .args_doc = "COMMAND [ARGUMENT]",
@@ -362,15 +405,18 @@ int main(int argc, char **argv) {
         if (chosen)
             fprintf(stderr, "hebbes: %s: expected %s; see hebbes --help\n", chosen->name, chosen->argument);
         else
-            fprintf(stderr,
-                    "hebbes: expected a command (train, resume, eval, plan, bench, trace, digest, info), found "
-                    "'%s'; see hebbes --help\n",
-                    a.command ? a.command : "nothing");
+            fprintf(
+                stderr,
+                "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, digest, info), found "
+                "'%s'; see hebbes --help\n",
+                a.command ? a.command : "nothing");
         return HB_BAD_INPUT;
     }
     char out[512];
     snprintf(out, sizeof out, "run.out=%s", a.trace.out ? a.trace.out : "");
-    if (a.trace.out && strcmp(chosen->name, "trace") != 0 && a.n_sets < MAX_SETS) a.sets[a.n_sets++] = out;
+    if (a.trace.out && strcmp(chosen->name, "trace") != 0 && strcmp(chosen->name, "render") != 0 &&
+        a.n_sets < MAX_SETS)
+        a.sets[a.n_sets++] = out;
     hb_error error = {""};
     hb_status status = chosen->run(&a, &error);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == HB_OK)

@@ -1,28 +1,20 @@
 // One life as HDF5, complete enough to be replayed in NumPy (tests/test_replay.py does).
 #include "host/files.h"
 #include "host/hdf.h"
-#include "host/hebbes.h"
-#include "host/policy.h"
-#include "host/run.h"
+#include "host/life.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct {
-    hb_trainer *trainer;
+    hb_one_life *life;
     const hb_trace_def *def;
-    int32_t variation;
-    hb_lane lane;
-    hb_noise reset;
-    hb_group *group;
-    void *body;
     hid_t file;
     int64_t steps; // recorded
     int32_t n_state;
     // (T, size) each; weights of layer l are (T + 1, I, O)
-    float *observation;     // (T + 1, words)
+    float *observation;     // (T, words)
     float *output, *action; // the network's, and what the environment was given for it
     uint8_t *picture;       // (T, 96, 96, 3), where the environment draws
     double *reward, *state;
@@ -45,11 +37,11 @@ static size_t layer_size(const hb_layer *layer) {
 enum { PICTURE = 96, PICTURE_BYTES = PICTURE * PICTURE * 3 };
 
 static hb_status allocate(trace *t, hb_error *error) {
-    const hb_env_table *env = t->trainer->config->env;
-    const hb_net *net = &t->trainer->net;
+    const hb_env_table *env = t->life->config->env;
+    const hb_net *net = &t->life->trainer.net;
     const size_t steps = (size_t)t->def->steps;
     t->n_state = state_length(env);
-    t->observation = calloc(steps + 1, hb_net_observation_words(net) * sizeof(float)); // one more than is kept
+    t->observation = calloc(steps, hb_net_observation_words(net) * sizeof(float));
     t->output = calloc(steps, (size_t)env->action_size * sizeof(float));
     t->action = calloc(steps, (size_t)env->action_size * sizeof(float));
     t->picture = calloc(env->picture ? steps : 1, PICTURE_BYTES);
@@ -64,40 +56,37 @@ static hb_status allocate(trace *t, hb_error *error) {
 }
 
 static hb_status record_weights(trace *t, int64_t step, hb_error *error) {
-    const hb_net *net = &t->trainer->net;
+    const hb_net *net = &t->life->trainer.net;
     hb_status status = HB_OK;
     for (int32_t l = 0; l < net->n_layers && status == HB_OK; l++)
-        status = t->trainer->machine.table->group_weights(
-            t->group, 0, l, t->weights[l] + (size_t)step * layer_size(&net->layer[l]), error);
+        status = t->life->trainer.machine.table->group_weights(
+            t->life->group, 0, l, t->weights[l] + (size_t)step * layer_size(&net->layer[l]), error);
     return status;
 }
 
+static hb_status record_step(trace *t, hb_error *error) {
+    hb_one_life *life = t->life;
+    const hb_env_table *env = life->config->env;
+    const size_t k = (size_t)t->steps, words = hb_net_observation_words(&life->trainer.net);
+    const size_t actions = (size_t)env->action_size;
+    memcpy(t->observation + k * words, life->observation, words * sizeof *t->observation);
+    if (env->snapshot) env->snapshot(life->body, t->state + k * (size_t)t->n_state);
+    if (env->picture && env->picture(life->body, PICTURE, PICTURE, 1, t->picture + k * PICTURE_BYTES) != 0)
+        return hb_fail(error, HB_FAILED, "out of memory drawing a trace");
+    const hb_status status = hb_life_step(life, error);
+    if (status != HB_OK) return status;
+    memcpy(t->output + k * actions, life->output, actions * sizeof *t->output);
+    memcpy(t->action + k * actions, life->action, actions * sizeof *t->action);
+    t->reward[k] = life->step.fitness;
+    t->steps++;
+    return record_weights(t, t->steps, error);
+}
+
 static hb_status live(trace *t, hb_error *error) {
-    const hb_env_table *env = t->trainer->config->env;
-    const hb_device_table *table = t->trainer->machine.table;
-    const int32_t lane = 0;
-    hb_status status = table->group_expand(t->group, 1, &lane, &t->lane, NULL, error);
+    hb_status status = hb_life_begin(t->life, error);
     if (status == HB_OK) status = record_weights(t, 0, error);
-    hb_random random;
-    hb_random_start(&random, t->reset);
-    hb_env_step step;
-    hb_env_outcome outcome = env->reset(t->body, t->variation, &random.base, t->observation, &step);
-    while (status == HB_OK && outcome == HB_ENV_RUNNING && t->steps < t->def->steps) {
-        const size_t k = (size_t)t->steps;
-        const size_t words = hb_net_observation_words(&t->trainer->net), actions = (size_t)env->action_size;
-        float *observation = t->observation + k * words;
-        float *output = t->output + k * actions, *action = t->action + k * actions;
-        if (env->snapshot) env->snapshot(t->body, t->state + k * (size_t)t->n_state);
-        if (env->picture && env->picture(t->body, PICTURE, PICTURE, 1, t->picture + k * PICTURE_BYTES) != 0)
-            status = hb_fail(error, HB_FAILED, "out of memory drawing a trace");
-        if (status == HB_OK) status = table->group_step(t->group, 1, &lane, observation, output, error);
-        if (status == HB_OK) status = record_weights(t, t->steps + 1, error);
-        memcpy(action, output, actions * sizeof *action);
-        hb_policy_bound(env, action);
-        outcome = env->step(t->body, action, observation + words, &step);
-        t->reward[k] = step.fitness;
-        t->steps++;
-    }
+    while (status == HB_OK && t->life->outcome == HB_ENV_RUNNING && t->steps < t->def->steps)
+        status = record_step(t, error);
     return status;
 }
 
@@ -117,7 +106,7 @@ static void coefficient_names(const hb_rule *rule, char out[HB_TEXT]) {
 }
 
 static bool put_layer(trace *t, int32_t l, const float *genome) {
-    const hb_net *net = &t->trainer->net;
+    const hb_net *net = &t->life->trainer.net;
     const hb_layer *layer = &net->layer[l];
     char name[32];
     snprintf(name, sizeof name, "layer%d", l + 1);
@@ -142,8 +131,8 @@ static bool put_layer(trace *t, int32_t l, const float *genome) {
 
 // The convolutions' weights, which no step changes: (maps, channels, side, side) each.
 static bool put_vision(const trace *t, const float *genome) {
-    const hb_net *net = &t->trainer->net;
-    const hb_noise fixed = {.seed = t->lane.weights.seed, .stream = HB_STREAM_VISION};
+    const hb_net *net = &t->life->trainer.net;
+    const hb_noise fixed = {.seed = t->life->lane.weights.seed, .stream = HB_STREAM_VISION};
     bool ok = true;
     for (int32_t k = 0; net->vision.n_weights && k < HB_CONVOLUTIONS && ok; k++) {
         const hb_convolution *c = &net->vision.layer[k];
@@ -164,7 +153,7 @@ static bool put_vision(const trace *t, const float *genome) {
 
 // The environment's state as one dataset per field: (T, length), float64, before each step.
 static bool put_fields(const trace *t) {
-    const hb_env_table *env = t->trainer->config->env;
+    const hb_env_table *env = t->life->config->env;
     int32_t at = 0;
     bool ok = true;
     for (const hb_env_field *f = env->fields; f && f->name && ok; f++) {
@@ -182,13 +171,13 @@ static bool put_fields(const trace *t) {
 
 // Observations: numbers as `obs`, pictures as `frame` (T, H, W, C), and the larger picture beside them.
 static bool put_observations(const trace *t) {
-    const hb_env_table *env = t->trainer->config->env;
+    const hb_env_table *env = t->life->config->env;
     const hsize_t steps = (hsize_t)t->steps, numbers[] = {steps, (hsize_t)env->observation_size};
     const int32_t *shape = env->picture_shape;
     const hsize_t large[] = {steps, PICTURE, PICTURE, 3};
     if (env->picture && !hb_hdf_put_array(t->file, "frame96", H5T_NATIVE_UINT8, 4, large, t->picture)) return false;
     if (shape[0] == 0) return hb_hdf_put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, numbers, t->observation);
-    const size_t words = hb_net_observation_words(&t->trainer->net), size = (size_t)(shape[1] * shape[2]);
+    const size_t words = hb_net_observation_words(&t->life->trainer.net), size = (size_t)(shape[1] * shape[2]);
     uint8_t *frame = malloc((size_t)steps * (size_t)env->observation_size + 1), *out = frame;
     if (!frame) return false;
     for (int64_t k = 0; k < t->steps; k++) {
@@ -203,12 +192,12 @@ static bool put_observations(const trace *t) {
 }
 
 static bool put_constants(const trace *t) {
-    const hb_env_table *env = t->trainer->config->env;
+    const hb_env_table *env = t->life->config->env;
     const char *name;
     int32_t rows, columns;
     bool ok = true;
     for (int32_t k = 0; env->constant && ok; k++) {
-        const double *data = env->constant(t->body, k, &name, &rows, &columns);
+        const double *data = env->constant(t->life->body, k, &name, &rows, &columns);
         if (!data) break;
         const hsize_t shape[] = {(hsize_t)rows, (hsize_t)columns};
         ok = hb_hdf_put_array(t->file, name, H5T_NATIVE_DOUBLE, 2, shape, data);
@@ -217,7 +206,7 @@ static bool put_constants(const trace *t) {
 }
 
 static hb_status fill_file(trace *t, hb_error *error) {
-    const hb_trainer *trainer = t->trainer;
+    const hb_trainer *trainer = &t->life->trainer;
     const hb_env_table *env = trainer->config->env;
     const hb_net *net = &trainer->net;
     float *genome = NULL;
@@ -226,7 +215,8 @@ static hb_status fill_file(trace *t, hb_error *error) {
     float *host = malloc(size * sizeof *host);
     if (status == HB_OK && !host) status = hb_fail(error, HB_FAILED, "out of memory writing a trace");
     if (status == HB_OK)
-        status = trainer->machine.table->sample(trainer->machine.device, &t->lane.genome, genome, 0, size, error);
+        status =
+            trainer->machine.table->sample(trainer->machine.device, &t->life->lane.genome, genome, 0, size, error);
     if (status == HB_OK)
         status = trainer->machine.table->download(trainer->machine.device, host, genome, size, error);
     trainer->machine.table->free(trainer->machine.device, genome);
@@ -242,7 +232,7 @@ static hb_status fill_file(trace *t, hb_error *error) {
              put_number(t->file, "generation", trainer->search.generation) &&
              put_number(t->file, "individual", t->def->individual) &&
              put_number(t->file, "normalise", net->normalise) && hb_hdf_put_text(t->file, "env", env->name) &&
-             hb_hdf_put_text(t->file, "variation", env->variations[t->variation]) &&
+             hb_hdf_put_text(t->file, "variation", env->variations[t->life->variation]) &&
              hb_hdf_put_text(t->file, "rule", net->rule ? net->rule->name : "static") &&
              hb_hdf_put_text(t->file, "init", net->init ? net->init->name : "genome");
         if (!ok) status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot write it", t->def->out);
@@ -252,54 +242,31 @@ static hb_status fill_file(trace *t, hb_error *error) {
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Opening a source
 
-static hb_status prepare(trace *t, hb_error *error) {
-    hb_trainer *trainer = t->trainer;
-    const hb_env_table *env = trainer->config->env;
-    const char *name = t->def->variation ? t->def->variation : trainer->settings->variations.item[0];
-    t->variation = hb_variation_index(env, name);
-    if (t->variation < 0)
-        return hb_fail(error, HB_BAD_INPUT, "--variation: environment '%s' has no '%s'", env->name, name);
-    if (t->def->individual >= trainer->settings->population)
-        return hb_fail(error, HB_BAD_INPUT, "--individual: expected mean or 0 to %lld, found %lld",
-                       (long long)trainer->settings->population - 1, (long long)t->def->individual);
-    // Individual K is the one that the next generation would hold; the mean is its own.
-    const int64_t k = t->def->individual < 0 ? 0 : t->def->individual;
-    const uint32_t episode = t->def->individual < 0 ? HB_EPISODE_EVAL : 0;
-    hb_status status = hb_search_prepare(&trainer->search, k + 1, episode, error);
-    if (status != HB_OK) return status;
-    if (t->def->individual < 0)
-        hb_search_mean_genome(&trainer->search, &t->lane.genome);
-    else
-        trainer->search.method->genome(&trainer->search, k, &t->lane.genome);
-    t->lane.weights = hb_search_noise(&trainer->search, HB_STREAM_WEIGHTS, k, episode + (uint32_t)t->variation);
-    t->reset = hb_search_noise(&trainer->search, HB_STREAM_RESET, k, episode + (uint32_t)t->variation);
-    char message[512];
-    if (env->body_create(trainer->world, &t->body, message, sizeof message) != 0)
-        return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
-    const hb_machine *machine = &trainer->machine;
-    status = machine->table->group_create(machine->device, &trainer->net, 1, &t->group, error);
-    return status == HB_OK ? allocate(t, error) : status;
-}
-
-static hb_status trace_trainer(hb_trainer *trainer, const hb_trace_def *def, hb_error *error) {
-    trace t = {.trainer = trainer, .def = def, .file = -1};
-    hb_status status = prepare(&t, error);
-    if (status == HB_OK) status = live(&t, error);
-    if (status == HB_OK) {
-        t.file = hb_hdf_create();
-        if (t.file < 0) status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot create it", def->out);
-    }
-    if (status == HB_OK) status = fill_file(&t, error);
+static hb_status write_file(trace *t, hb_error *error) {
+    t->file = hb_hdf_create();
+    if (t->file < 0) return hb_fail(error, HB_FAILED, "%s: HDF5 cannot create it", t->def->out);
     void *data = NULL;
     size_t n = 0;
-    if (status == HB_OK) status = hb_hdf_image(t.file, 0, &data, &n, error);
-    if (t.file >= 0) H5Fclose(t.file);
-    if (status == HB_OK) status = hb_file_write(def->out, data, n, error);
+    hb_status status = fill_file(t, error);
+    if (status == HB_OK) status = hb_hdf_image(t->file, 0, &data, &n, error);
+    H5Fclose(t->file);
+    if (status == HB_OK) status = hb_file_write(t->def->out, data, n, error);
     free(data);
-    trainer->machine.table->group_destroy(t.group);
-    if (t.body) trainer->config->env->body_destroy(t.body);
+    return status;
+}
+
+hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
+                   hb_error *error) {
+    if (access(def->out, F_OK) == 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one", def->out);
+    hb_one_life life;
+    hb_status status =
+        hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
+    trace t = {.life = &life, .def = def};
+    if (status == HB_OK) status = allocate(&t, error);
+    if (status == HB_OK) status = live(&t, error);
+    if (status == HB_OK) status = write_file(&t, error);
     for (int32_t l = 0; l < HB_MAX_LAYERS; l++) free(t.weights[l]);
     free(t.observation);
     free(t.output);
@@ -307,26 +274,6 @@ static hb_status trace_trainer(hb_trainer *trainer, const hb_trace_def *def, hb_
     free(t.picture);
     free(t.reward);
     free(t.state);
-    return status;
-}
-
-hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
-                   hb_error *error) {
-    struct stat about;
-    const bool is_run = stat(source, &about) == 0 && S_ISDIR(about.st_mode);
-    if (access(def->out, F_OK) == 0)
-        return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one", def->out);
-    hb_config *config = NULL;
-    hb_status status = is_run ? hb_run_config(source, sets, n_sets, &config, error)
-                              : hb_config_open(source, sets, n_sets, &config, error);
-    if (status != HB_OK) return status;
-    hb_trainer trainer;
-    status = hb_trainer_open(config, &trainer, error);
-    if (status == HB_OK) {
-        if (is_run) status = hb_run_load(&trainer, source, "last", NULL, NULL, error);
-        if (status == HB_OK) status = trace_trainer(&trainer, def, error);
-        hb_trainer_close(&trainer);
-    }
-    hb_config_close(config);
+    hb_life_close(&life);
     return status;
 }

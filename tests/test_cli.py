@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,7 @@ class CommandLine(unittest.TestCase):
         self.run_folder = os.path.join(self.folder.name, "run")
 
     def hebbes(self, *arguments, code=0):
-        done = subprocess.run([HEBBES, *arguments], capture_output=True, text=True)
+        done = subprocess.run([HEBBES, *map(str, arguments)], capture_output=True, text=True)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done
 
@@ -81,6 +83,26 @@ class CommandLine(unittest.TestCase):
         self.hebbes("trace", CONFIG, "--steps", "0", code=2)
         self.hebbes("train", CONFIG, "--frobnicate", code=2)
         self.assertFalse(os.path.exists(life))
+
+    def test_render(self):
+        car = ("configs/car/pnr-replicate.yaml", "--size", "60x48", "--set", "env.time_limit=9")
+        strip, folder = Path(self.folder.name, "strip.png"), Path(self.folder.name, "pictures")
+        self.hebbes("render", *car, "--out", strip, "--moments", "3")
+        self.assertEqual(strip.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+        self.assertEqual(struct.unpack(">II", strip.read_bytes()[16:24]), (180, 48))
+        self.hebbes("render", *car, "--out", folder, "--variation", "half_friction", "--individual", "5")
+        self.assertEqual([p.name for p in sorted(folder.iterdir())], [f"{k:05d}.png" for k in range(9)])
+        film = Path(self.folder.name, "film.mp4")
+        said = self.hebbes("render", *car, "--out", film).stdout
+        if shutil.which("ffmpeg"):
+            self.assertGreater(film.stat().st_size, 100)
+        else:
+            self.assertIn("because there is no ffmpeg", said)
+            self.assertEqual(len(list(Path(self.folder.name, "film").iterdir())), 9)
+        self.refuses("render", *car, "--out", strip, says="expected a name that does not exist yet")
+        self.refuses("render", *car, says="expected --out FILM.mp4, STRIP.png or FOLDER")
+        self.assertIn("--size: expected WxH", self.hebbes("render", *car, "--size", "9x", code=2).stderr)
+        self.refuses("render", CONFIG, "--out", "x.png", says="draws no pictures")
 
     def test_config_error_names_file_line_and_key(self):
         path = os.path.join(self.folder.name, "bad.yaml")

@@ -120,6 +120,27 @@ static void threads_and_builds_of_the_mixture(void **state) {
     }
 }
 
+#define CAR "env.name=car", "env.time_limit=25", "policy.last=linear", "policy.normalise=true"
+
+// From pixels: a life keeps its bits in every way of living it.
+static void threads_rollouts_builds_of_the_car(void **state) {
+    (void)state;
+    char first[33], other[33];
+    TRAIN(first, CAR, "run.threads=1");
+    const char *const ways[][2] = {{"run.threads=3", "run.rollout=resident"},
+                                   {"run.threads=2", "run.rollout=batched"},
+                                   {"run.rollout=batched", "run.group=3"},
+                                   {"run.variant=generic", "run.threads=2"}};
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+        TRAIN(other, CAR, ways[k][0], ways[k][1]);
+        assert_string_equal(other, first);
+    }
+    TRAIN(other, CAR, "env.render=later");
+    assert_string_not_equal(other, first);
+    TRAIN(other, CAR, "env.variations=default,pushed_left", "policy.vision=fixed");
+    assert_string_not_equal(other, first);
+}
+
 static void every_kind_of_policy(void **state) {
     (void)state;
     const char *const kinds[] = {"policy.rule=A",
@@ -195,6 +216,7 @@ static void straight_and_resumed(void **state) {
     resume_is_straight("search.optimiser=adam", "search.shaping=ranks");
     resume_is_straight("search.kind=shared", "search.assignment=merge");
     resume_is_straight("search.kind=gmm", "search.rules=100");
+    resume_is_straight("env.name=car", "env.time_limit=25");
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -511,6 +533,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_rollouts_builds),
         cmocka_unit_test(threads_and_builds_of_the_mixture),
+        cmocka_unit_test(threads_rollouts_builds_of_the_car),
         cmocka_unit_test(every_kind_of_policy),
         cmocka_unit_test(straight_and_resumed),
         cmocka_unit_test(stopped_on_request),

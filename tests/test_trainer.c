@@ -139,6 +139,15 @@ static void starts(void **state) {
         assert_true(largest <= bound[l] && largest > 0.8 * bound[l]);
     }
     close_scene(s);
+    const char *const car[] = {"env.name=car", "search.start=fan_in", "policy.kind=static", "policy.hidden=3"};
+    s = open_scene(car, 4);
+    w = s->trainer.search.array[0].data + hb_net_vision_offset(&s->trainer.net);
+    assert_int_equal(s->trainer.search.array[0].n, 648 * 3 + 3 * 3 + 162 + 1200);
+    double largest[2] = {0, 0};
+    for (int e = 0; e < 1362; e++) largest[e >= 162] = fmax(largest[e >= 162], fabs((double)w[e]));
+    assert_true(largest[0] <= 1 / sqrt(27) && largest[0] > 0.8 / sqrt(27));
+    assert_true(largest[1] <= 1 / sqrt(150) && largest[1] > 0.8 / sqrt(150));
+    close_scene(s);
 }
 
 // The CPU device as one that must not be called from two threads at a time and that does nothing before it is waited
