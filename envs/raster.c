@@ -12,7 +12,6 @@
 #define FOR_ANY_PROCESSOR
 #endif
 
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
 typedef uint8_t bytes8 __attribute__((vector_size(8)));
 typedef uint16_t words8 __attribute__((vector_size(16)));
 
@@ -50,15 +49,20 @@ void hb_canvas_fill(hb_canvas *canvas, const double (*corner)[2], int32_t n, uin
     }
 }
 
-// One channel's colours of a row of indices.
-FOR_ANY_PROCESSOR static void look_up(const uint8_t *index, int32_t n, bytes16 colours, uint8_t *out) {
+// One channel's colours of a row of indices; sixteen at once where the compiler can ask for a shuffle.
+FOR_ANY_PROCESSOR static void look_up(const uint8_t *index, int32_t n, const uint8_t colours[HB_PALETTE],
+                                      uint8_t *out) {
     int32_t k = 0;
+#ifndef __clang__
+    typedef uint8_t bytes16 __attribute__((vector_size(16)));
+    bytes16 all, at;
+    memcpy(&all, colours, sizeof all);
     for (; k + 16 <= n; k += 16) {
-        bytes16 at;
         memcpy(&at, index + k, sizeof at);
-        const bytes16 found = __builtin_shuffle(colours, at);
+        const bytes16 found = __builtin_shuffle(all, at);
         memcpy(out + k, &found, sizeof found);
     }
+#endif
     for (; k < n; k++) out[k] = colours[index[k]];
 }
 
@@ -69,7 +73,7 @@ FOR_ANY_PROCESSOR static void add_row(const uint8_t *row, int32_t n, uint16_t *s
     for (int32_t k = 0; k < n; k++) sums[k] = (uint16_t)(sums[k] + row[k]);
 }
 
-static void average_row(const uint8_t *index, int32_t width, int32_t s, bytes16 colours, uint8_t *out) {
+static void average_row(const uint8_t *index, int32_t width, int32_t s, const uint8_t *colours, uint8_t *out) {
     uint8_t row[MAX_WIDTH];
     uint16_t sums[MAX_WIDTH] = {0};
     for (int32_t a = 0; a < s; a++) {
@@ -86,7 +90,7 @@ static void average_row(const uint8_t *index, int32_t width, int32_t s, bytes16 
 void hb_canvas_planes(const hb_canvas *canvas, int32_t s, const uint8_t palette[HB_PALETTE][3], uint8_t *planes) {
     const int32_t width = canvas->width / s, height = canvas->height / s;
     for (int c = 0; c < CHANNELS; c++) {
-        bytes16 colours;
+        uint8_t colours[HB_PALETTE] = {0};
         for (int k = 0; k < HB_PALETTE; k++) colours[k] = palette[k][c];
         uint8_t *plane = planes + (size_t)c * (size_t)height * (size_t)width;
         if (s == 1) look_up(canvas->index, width * height, colours, plane);

@@ -1,7 +1,8 @@
 // Shared rules as a Gaussian mixture over every synapse's coefficients (Palm, Najarro & Risi 2021; learning.md section
 // 6): synapse i draws rule k from softmax(lambda_i) and its coefficients from N(mu_k, sigma^2 I). lambda (N, M) and mu
 // (M, C) are evolved by the score function; neither has antithetic twins. Only choices are kept between asking and
-// telling; everything else is regenerated (kernels/ops.h, "Mixture").
+// telling; everything else is regenerated (kernels/ops.h, "Mixture"). What else is evolved, the convolutions, stands behind
+// mu in the mean and is N(mean, sigma^2) (PNR's code, where it starts at 0 and its sigma does not decay; here it does).
 //
 // Ways around what makes the published mixture fail (docs/sharing.md), each an option: the joint score of rule and
 // coefficients (search.responsibility: hard), lambda and mu in turns (search.alternate), lambda's gradient scaled by
@@ -32,8 +33,13 @@ static hb_search_array *lambda_of(const hb_search *search) {
     return (hb_search_array *)&search->array[hb_estimator_arrays(search)];
 }
 
+// Evolved numbers that are no rule's.
+static int64_t n_own(const hb_search *search) {
+    return search->net->genome_size - search->net->n_penalised;
+}
+
 static int64_t n_rules(const hb_search *search) {
-    return (int64_t)search->array[HB_MEAN].n / coefficients(search);
+    return ((int64_t)search->array[HB_MEAN].n - n_own(search)) / coefficients(search);
 }
 
 static hb_mixture mixture_of(const hb_search *search) {
@@ -72,14 +78,21 @@ static hb_status gmm_create(hb_search *search, hb_error *error) {
     own->row_norm = calloc(n, sizeof *own->row_norm);
     if (!own->entropy || !own->row_norm) return hb_fail(error, HB_FAILED, "out of memory opening the mixture");
     float *data;
-    hb_status status = hb_estimator_create(search, numbers, error);
+    hb_status status = hb_estimator_create(search, numbers + (size_t)n_own(search), error);
     if (status == HB_OK) status = hb_search_add_array(search, "lambda", n * (size_t)m, &data, error);
     if (status == HB_OK && hb_estimator_arrays(search) > 1) {
         status = hb_search_add_array(search, "lambda_m", n * (size_t)m, &data, error);
         if (status == HB_OK) status = hb_search_add_array(search, "lambda_v", n * (size_t)m, &data, error);
     }
     name_numbers(search);
-    return status == HB_OK ? hb_estimator_start(search, numbers, NULL, error) : status;
+    if (status == HB_OK) status = hb_estimator_start(search, numbers, NULL, error);
+    float *zero = calloc((size_t)n_own(search) + 1, sizeof *zero);
+    if (status == HB_OK && !zero) status = hb_fail(error, HB_FAILED, "out of memory opening the mixture");
+    if (status == HB_OK)
+        status = search->machine->table->upload(search->machine->device, search->array[HB_MEAN].data + numbers, zero,
+                                                (size_t)n_own(search), error);
+    free(zero);
+    return status;
 }
 
 static void gmm_destroy(hb_search *search) {
@@ -286,7 +299,7 @@ static hb_status report(hb_search *search, const float *g, const hb_mixture_coun
     const gmm *own = search->own;
     const hb_machine *machine = search->machine;
     const double samples = (double)search->settings->population * (double)search->net->n_weights;
-    const size_t numbers = search->array[HB_MEAN].n;
+    const size_t numbers = (size_t)(n_rules(search) * coefficients(search));
     double mu_norm = 0, lambda_norm = 0;
     for (size_t e = 0; e < numbers; e++) mu_norm += (double)g[e] * (double)g[e];
     for (int64_t i = 0; i < search->net->n_weights; i++) lambda_norm += own->row_norm[i];
@@ -325,6 +338,35 @@ static hb_status move_lambda_by_adam(const hb_search *search, const float *gradi
     return hb_machine_split(search->machine, lambda_of(search)->n, HB_NOISE_BLOCK, move_part, &m, error);
 }
 
+typedef struct {
+    const hb_search *search;
+    const float *z;
+    float *gradient; // (D), in the device's memory
+    size_t first;    // a multiple of 64
+} owning;
+
+static hb_status own_part(const void *context, size_t begin, size_t end, hb_error *error) {
+    const owning *o = context;
+    const hb_search *search = o->search;
+    return search->machine->table->gradient(
+        search->machine->device, o->gradient, o->z, (int32_t)search->settings->population,
+        hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), o->first + begin, o->first + end, error);
+}
+
+// g (own numbers) <- sum_s z_s eps_s / sigma, the gradient by their mean.
+static hb_status own_gradient(const hb_search *search, const float *z, float *g, hb_error *error) {
+    const hb_machine *machine = search->machine;
+    const size_t own = (size_t)n_own(search), size = (size_t)search->net->genome_size, begin = size - own;
+    owning o = {search, z, NULL, begin / HB_NOISE_BLOCK * HB_NOISE_BLOCK};
+    if (own == 0) return HB_OK;
+    hb_status status = machine->table->alloc(machine->device, size, &o.gradient, error);
+    if (status == HB_OK) status = hb_machine_split(machine, size - o.first, HB_NOISE_BLOCK, own_part, &o, error);
+    if (status == HB_OK) status = machine->table->download(machine->device, g, o.gradient + begin, own, error);
+    for (size_t e = 0; e < own && status == HB_OK; e++) g[e] /= (float)search->sigma;
+    machine->table->free(machine->device, o.gradient);
+    return status;
+}
+
 static hb_status gmm_update(hb_search *search, const double *fitness, hb_error *error) {
     const hb_machine *machine = search->machine;
     const size_t population = (size_t)search->settings->population, numbers = search->array[HB_MEAN].n;
@@ -336,6 +378,7 @@ static hb_status gmm_update(hb_search *search, const double *fitness, hb_error *
     if (status == HB_OK && adam)
         status = machine->table->alloc(machine->device, lambda_of(search)->n, &gradient, error);
     if (status == HB_OK) status = take_gradient(search, z, gradient, g, &counts, error);
+    if (status == HB_OK) status = own_gradient(search, z, g + n_rules(search) * coefficients(search), error);
     if (status == HB_OK) status = report(search, g, &counts, error);
     if (status == HB_OK && adam) status = move_lambda_by_adam(search, gradient, error);
     if (status == HB_OK && moves(search, false))

@@ -166,6 +166,38 @@ static void shared_update_is_the_estimator(void **state) {
     }
 }
 
+// Convolutions beside a mixture: they start at 0 and follow the plain estimator, without twins.
+static void convolutions_beside_a_mixture(void **state) {
+    (void)state;
+    scene *s = open_scene("gmm", "random", 5, "uni");
+    s->settings.antithetic = false;
+    const hb_net_def def = {.picture = {3, 16, 16}, .outputs = 2, .rule = "ABCD_lr", .init = "uni"};
+    hb_error error;
+    check_ok(hb_net_init(&s->net, &def, &error), error);
+    start(s);
+    const hb_search_array *mean = array_of(s, "mean");
+    const size_t own = 1362, first = mean->n - own, noise = (size_t)s->net.n_penalised;
+    assert_int_equal(first, 5 * C);
+    assert_int_equal(s->net.genome_size, noise + own);
+    float z[P];
+    hb_shape("ranks", fitness, P, z, NULL);
+    double *expected = calloc(own, sizeof *expected);
+    assert_non_null(expected);
+    check_ok(hb_search_prepare(&s->search, P, 0, &error), error);
+    for (int k = 0; k < P; k++) {
+        hb_genome genome;
+        s->search.method->genome(&s->search, k, &genome);
+        for (size_t e = 0; e < own; e++) {
+            assert_true(mean->data[first + e] == 0.0f);
+            expected[e] += 0.2 / (P * 0.1) * (double)z[k] * (double)hb_noise_normal(genome.noise, noise + e);
+        }
+    }
+    check_ok(hb_search_tell(&s->search, fitness, &error), error);
+    for (size_t e = 0; e < own; e++) check_close(mean->data[first + e], expected[e], 5e-6);
+    free(expected);
+    close_scene(s);
+}
+
 // The mixture's step is lr / P times what the device's gradient says; lambda in turn with mu where asked.
 static void gmm_update_is_the_gradient(void **state) {
     (void)state;
@@ -347,6 +379,7 @@ int main(void) {
         cmocka_unit_test(how_many_rules),
         cmocka_unit_test(maps_by_neuron),
         cmocka_unit_test(shared_update_is_the_estimator),
+        cmocka_unit_test(convolutions_beside_a_mixture),
         cmocka_unit_test(gmm_update_is_the_gradient),
         cmocka_unit_test(clusters_are_found),
         cmocka_unit_test(equal_rules_merge),
