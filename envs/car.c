@@ -82,7 +82,7 @@ static void car_body_destroy(void *handle) {
 }
 
 static int car_body_create(const void *world, void **out, char *message, size_t size) {
-    const size_t side = (size_t)(frame * later_samples);
+    const size_t side = (size_t)frame * (size_t)later_samples;
     car_body *body = calloc(1, sizeof *body);
     if (!body) return snprintf(message, size, "out of memory"), -1;
     body->options = world;

@@ -149,15 +149,15 @@ static void draw_instruments(hb_canvas *canvas, const hb_car_state *state) {
     const double place = 25, h = 20, vx = (double)state->hull.vx, vy = (double)state->hull.vy;
     paint_bar(canvas, 0, window_width, 0, 5 * h, BLACK);
     const struct {
-        int at;
         double value;
+        int at;
         uint8_t colour;
-    } upright[] = {{5, 0.02 * sqrt(vx * vx + vy * vy), WHITE},
-                   {7, 0.01 * state->wheel[0].omega, BLUE},
-                   {8, 0.01 * state->wheel[1].omega, BLUE},
-                   {9, 0.01 * state->wheel[2].omega, VIOLET},
-                   {10, 0.01 * state->wheel[3].omega, VIOLET}},
-      flat[] = {{20, -10.0 * (double)state->wheel[0].joint, GREEN}, {30, -0.8 * (double)state->hull.spin, RED}};
+    } upright[] = {{0.02 * sqrt(vx * vx + vy * vy), 5, WHITE},
+                   {0.01 * state->wheel[0].omega, 7, BLUE},
+                   {0.01 * state->wheel[1].omega, 8, BLUE},
+                   {0.01 * state->wheel[2].omega, 9, VIOLET},
+                   {0.01 * state->wheel[3].omega, 10, VIOLET}},
+      flat[] = {{-10.0 * (double)state->wheel[0].joint, 20, GREEN}, {-0.8 * (double)state->hull.spin, 30, RED}};
     for (int k = 0; k < 5; k++)
         paint_bar(canvas, upright[k].at * place, (upright[k].at + 1) * place, h, h + h * upright[k].value,
                   upright[k].colour);

@@ -53,15 +53,12 @@ struct wheel {
 };
 
 struct hb_car_world {
-    b2World world;
-    b2Body *hull;
-    wheel wheels[HB_CAR_WHEELS];
-    int32_t n_tiles;
-    circle around[HB_CAR_MAX_TILES]; // tile i
-    tile tiles[HB_CAR_MAX_TILES];
-
-    hb_car_world()
-        : world(b2Vec2(0.0f, 0.0f)), hull(nullptr), wheels(), n_tiles(0) {} // tiles are made with the track
+    b2World world{b2Vec2(0.0f, 0.0f)};
+    b2Body *hull = nullptr;
+    wheel wheels[HB_CAR_WHEELS] = {};
+    int32_t n_tiles = 0;
+    circle around[HB_CAR_MAX_TILES] = {}; // tile i
+    tile tiles[HB_CAR_MAX_TILES] = {};
 };
 
 hb_car_world *hb_car_world_create(void) {

@@ -177,7 +177,7 @@ static bool put_observations(const trace *t) {
     const hsize_t large[] = {steps, PICTURE, PICTURE, 3};
     if (env->picture && !hb_hdf_put_array(t->file, "frame96", H5T_NATIVE_UINT8, 4, large, t->picture)) return false;
     if (shape[0] == 0) return hb_hdf_put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, numbers, t->observation);
-    const size_t words = hb_net_observation_words(&t->life->trainer.net), size = (size_t)(shape[1] * shape[2]);
+    const size_t words = hb_net_observation_words(&t->life->trainer.net), size = (size_t)shape[1] * (size_t)shape[2];
     uint8_t *frame = malloc((size_t)steps * (size_t)env->observation_size + 1), *out = frame;
     if (!frame) return false;
     for (int64_t k = 0; k < t->steps; k++) {

@@ -80,9 +80,8 @@ static void convolve(const hb_convolution *c, const taps *t, const float *x, con
 
 // One row of pooled outputs before tanh: `upper` and `lower` are two rows of z.
 static void pool_row(const float *upper, const float *lower, int32_t columns, float *out) {
-    float larger[MAX_ROW_PAIR];
-    for (int32_t p = 0; p < 2 * columns; p++) larger[p] = hb_larger(upper[p], lower[p]);
-    for (int32_t c = 0; c < columns; c++) out[c] = hb_larger(larger[2 * c], larger[2 * c + 1]);
+    for (int32_t c = 0; c < columns; c++)
+        out[c] = hb_larger(hb_larger(upper[2 * c], lower[2 * c]), hb_larger(upper[2 * c + 1], lower[2 * c + 1]));
 }
 
 // Pooled row r of map m into the planes of the next convolution.
@@ -104,13 +103,12 @@ static void run_layer(const hb_vision *vision, int32_t k, const float *weights, 
                       float *features) {
     const hb_convolution *c = &vision->layer[k];
     const int32_t columns = hb_cpu_plane_columns(c);
-    _Alignas(64) float z[MAX_MAPS * MAX_ROW_PAIR];
+    _Alignas(64) float z[MAX_MAPS * MAX_ROW_PAIR] = {0}, row[128] = {0};
     taps t;
     find_taps(c, &t);
     for (int32_t r = 0; r < c->rows; r++) {
         convolve(c, &t, planes + (size_t)(2 * r * columns), weights + c->offset, 2 * columns, z);
         for (int32_t m = 0; m < c->maps; m++) {
-            float row[128];
             const float *upper = z + (size_t)m * MAX_ROW_PAIR;
             pool_row(upper, upper + columns, c->columns, row);
             if (next)
@@ -122,7 +120,7 @@ static void run_layer(const hb_vision *vision, int32_t k, const float *weights, 
     if (next)
         tanh_all(next, hb_cpu_planes_floats(&vision->layer[k + 1]));
     else
-        tanh_all(features, (size_t)(c->maps * c->rows * c->columns));
+        tanh_all(features, (size_t)c->maps * (size_t)c->rows * (size_t)c->columns);
 }
 
 // ---------------------------------------------------------------------------------------------------
