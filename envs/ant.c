@@ -1,4 +1,5 @@
 #include "envs/ant.h"
+#include "envs/ant_camera.h"
 #include "envs/ant_model.h"
 
 #include <math.h>
@@ -44,10 +45,11 @@ typedef struct {
     const ant_world *world;
     mjData *data[MAX_BODIES];
     int variation;
-    int policy_step;    // n of the loop
-    int backward_steps; // in a row without progress
-    double distance;    // m, D(t-1)
-    float contact[4];   // of the last step
+    int policy_step;                   // n of the loop
+    int backward_steps;                // in a row without progress
+    double distance;                   // m, D(t-1)
+    float contact[4];                  // of the last step
+    hb_ant_camera *camera[MAX_BODIES]; // opened for the first picture
 } ant_body;
 
 // ---------------------------------------------------------------------------------------------------
@@ -182,8 +184,10 @@ static int ant_world_create(const hb_env_settings *settings, void **out, char *m
 static void ant_body_destroy(void *handle) {
     ant_body *body = handle;
     if (!body) return;
-    for (int k = 0; k < body->world->n_bodies; k++)
+    for (int k = 0; k < body->world->n_bodies; k++) {
+        hb_ant_camera_close(body->camera[k]);
         if (body->data[k]) mj_deleteData(body->data[k]);
+    }
     free(body);
 }
 
@@ -384,6 +388,18 @@ static const char *const variations[] = {
     "default",         "palm_damage_left",    "palm_damage_right",    "palm_long_back",
     "palm_long_front", "najarro_damage_left", "najarro_damage_right", NULL};
 
+static int ant_picture(void *handle, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
+                       size_t size) {
+    (void)samples; // OpenGL's own
+    ant_body *body = handle;
+    const int k = body->variation;
+    const mjModel *model = body->world->model[k];
+    const int torso = model->geom_bodyid[body->world->parts[k].torso];
+    if (!body->camera[k]) body->camera[k] = hb_ant_camera_open(model, torso, message, size);
+    return body->camera[k] ? hb_ant_camera_take(body->camera[k], body->data[k], width, height, rgb, message, size)
+                           : -1;
+}
+
 const hb_env_table hb_env_ant = {.abi = HB_ENV_ABI,
                                  .name = "ant",
                                  .summary = "quadruped of AntBulletEnv-v0 on MuJoCo: walk towards +x",
@@ -402,4 +418,5 @@ const hb_env_table hb_env_ant = {.abi = HB_ENV_ABI,
                                  .body_destroy = ant_body_destroy,
                                  .reset = ant_reset,
                                  .step = ant_step,
-                                 .snapshot = ant_snapshot};
+                                 .snapshot = ant_snapshot,
+                                 .picture = ant_picture};

@@ -222,15 +222,16 @@ static const double *car_constant(const void *handle, int32_t k, const char **na
     return &body->track.point[0].alpha;
 }
 
-static int car_picture(const void *handle, int32_t width, int32_t height, int32_t samples, uint8_t *rgb) {
+static int car_picture(void *handle, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
+                       size_t size) {
     const car_body *body = handle;
-    hb_canvas canvas = {width * samples, height * samples,
-                        malloc((size_t)(width * height) * (size_t)(samples * samples))};
-    if (!canvas.index) return -1;
+    const size_t n = (size_t)width * (size_t)height * (size_t)samples * (size_t)samples;
+    hb_canvas canvas = {width * samples, height * samples, malloc(n)};
+    if (!canvas.index) return snprintf(message, size, "out of memory drawing %d x %d", width, height), -1;
     draw(body, &canvas);
     const int result = hb_canvas_picture(&canvas, samples, palette_of(body), rgb);
     free(canvas.index);
-    return result;
+    return result == 0 ? 0 : (snprintf(message, size, "out of memory drawing %d x %d", width, height), -1);
 }
 
 static const char *box2d_version(void) {

@@ -111,9 +111,10 @@ typedef struct hb_env_table {
     // What is constant in an episode: array number k of float64, (*rows, *columns), and its name; NULL past the last one.
     // Nullable.
     const double *(*constant)(const void *body, int32_t k, const char **name, int32_t *rows, int32_t *columns);
-    // The state as a picture for people: rgb (height, width, 3), of samples x samples a pixel. Returns 0, or -1 where
-    // memory is short. Nullable.
-    int (*picture)(const void *body, int32_t width, int32_t height, int32_t samples, uint8_t *rgb);
+    // The state as a picture for people: rgb (height, width, 3), smoothed by samples x samples a pixel where the environment
+    // draws itself. Always called on one thread. Returns as world_create. Nullable.
+    int (*picture)(void *body, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
+                   size_t size);
 } hb_env_table;
 
 // Bytes of an observation.

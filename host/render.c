@@ -90,9 +90,10 @@ static hb_status open_film(render *r, hb_error *error) {
 
 static hb_status draw(const render *r, uint8_t *rgb, hb_error *error) {
     const hb_env_table *env = r->life->config->env;
-    return env->picture(r->life->body, r->def->width, r->def->height, SAMPLES, rgb) == 0
+    char message[512];
+    return env->picture(r->life->body, r->def->width, r->def->height, SAMPLES, rgb, message, sizeof message) == 0
                ? HB_OK
-               : hb_fail(error, HB_FAILED, "out of memory drawing %d x %d", r->def->width, r->def->height);
+               : hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
 }
 
 static hb_status show(render *r, int64_t step, hb_error *error) {

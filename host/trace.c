@@ -34,6 +34,11 @@ static size_t layer_size(const hb_layer *layer) {
     return (size_t)layer->inputs * (size_t)layer->outputs;
 }
 
+// A larger picture stands beside what is seen, where pictures are seen.
+static bool draws(const hb_env_table *env) {
+    return env->picture && env->picture_shape[0] > 0;
+}
+
 enum { PICTURE = 96, PICTURE_BYTES = PICTURE * PICTURE * 3 };
 
 static hb_status allocate(trace *t, hb_error *error) {
@@ -44,7 +49,7 @@ static hb_status allocate(trace *t, hb_error *error) {
     t->observation = calloc(steps, hb_net_observation_words(net) * sizeof(float));
     t->output = calloc(steps, (size_t)env->action_size * sizeof(float));
     t->action = calloc(steps, (size_t)env->action_size * sizeof(float));
-    t->picture = calloc(env->picture ? steps : 1, PICTURE_BYTES);
+    t->picture = calloc(draws(env) ? steps : 1, PICTURE_BYTES);
     t->reward = calloc(steps, sizeof(double));
     t->state = calloc(steps, (size_t)(t->n_state + 1) * sizeof(double));
     bool ok = t->observation && t->output && t->action && t->picture && t->reward && t->state;
@@ -71,8 +76,10 @@ static hb_status record_step(trace *t, hb_error *error) {
     const size_t actions = (size_t)env->action_size;
     memcpy(t->observation + k * words, life->observation, words * sizeof *t->observation);
     if (env->snapshot) env->snapshot(life->body, t->state + k * (size_t)t->n_state);
-    if (env->picture && env->picture(life->body, PICTURE, PICTURE, 1, t->picture + k * PICTURE_BYTES) != 0)
-        return hb_fail(error, HB_FAILED, "out of memory drawing a trace");
+    char message[512];
+    if (draws(env) &&
+        env->picture(life->body, PICTURE, PICTURE, 1, t->picture + k * PICTURE_BYTES, message, sizeof message) != 0)
+        return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
     const hb_status status = hb_life_step(life, error);
     if (status != HB_OK) return status;
     memcpy(t->output + k * actions, life->output, actions * sizeof *t->output);
@@ -175,7 +182,7 @@ static bool put_observations(const trace *t) {
     const hsize_t steps = (hsize_t)t->steps, numbers[] = {steps, (hsize_t)env->observation_size};
     const int32_t *shape = env->picture_shape;
     const hsize_t large[] = {steps, PICTURE, PICTURE, 3};
-    if (env->picture && !hb_hdf_put_array(t->file, "frame96", H5T_NATIVE_UINT8, 4, large, t->picture)) return false;
+    if (draws(env) && !hb_hdf_put_array(t->file, "frame96", H5T_NATIVE_UINT8, 4, large, t->picture)) return false;
     if (shape[0] == 0) return hb_hdf_put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, numbers, t->observation);
     const size_t words = hb_net_observation_words(&t->life->trainer.net), size = (size_t)shape[1] * (size_t)shape[2];
     uint8_t *frame = malloc((size_t)steps * (size_t)env->observation_size + 1), *out = frame;

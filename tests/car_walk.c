@@ -100,7 +100,7 @@ static void obey(void *body, const char *word, uint8_t *observation) {
         hb_car_world_set(hb_car_world_of(body), &state);
         print_state(body);
     } else if (strcmp(word, "frame") == 0 && scanf("%d %d %d", &width, &height, &samples) == 3) {
-        if (hb_env_car.picture(body, width, height, samples, rgb) != 0) exit(1);
+        if (hb_env_car.picture(body, width, height, samples, rgb, NULL, 0) != 0) exit(1);
         fwrite(rgb, 3, (size_t)(width * height), stdout);
     } else if (strcmp(word, "look") == 0) {
         fwrite(observation, 1, (size_t)hb_env_car.observation_size, stdout);

@@ -432,7 +432,7 @@ static void what_the_camera_sees(void **state) {
     car *c = open_car((choice[]){{"early_stop", "0"}, {NULL, NULL}});
     hb_car_reset_on(c->body, 0, &track, c->observation, &c->out);
     for (int t = 0; t < 60; t++) drive(c, 0, 0, 0);
-    assert_int_equal(hb_env_car.picture(c->body, 96, 96, 1, rgb), 0);
+    assert_int_equal(hb_env_car.picture(c->body, 96, 96, 1, rgb, NULL, 0), 0);
     // At full zoom a pixel is 0.64 x 0.51 units; the car is at column 48, 24 rows above the bottom: red.
     const uint8_t *hull = rgb + ((96 - 24) * 96 + 48) * 3, *foot = rgb + (95 * 96 + 2) * 3;
     assert_true(hull[0] == 204 && hull[1] == 0 && hull[2] == 0);
