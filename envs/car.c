@@ -12,7 +12,7 @@ static const double step_seconds = 0.02;
 static const double field = 2000.0 / 6.0; // half of the playfield
 
 typedef struct {
-    bool later, slip;
+    bool later, slip, score;
     double push;
     int early_stop, time_limit;
     double lap_complete;
@@ -45,6 +45,8 @@ static const hb_env_option options[] = {
      "what pushes: sideways slip of every wheel (the papers' code), or a force on the hull along x"},
     {"push", HB_OPTION_REAL, "10", 0, 10000, NULL,
      "of the pushed variations: units/s (wheel_slip) or force (world_force)"},
+    {"score", HB_OPTION_BOOL, "false", 0, 0, NULL,
+     "show the reward so far in the frame, in digits of 3 x 5 pixels; Gym's own font is 11 x 6 and not to be had"},
     {"early_stop", HB_OPTION_INT, "20", 0, 1000, NULL,
      "steps in a row without reward that end an episode: 20 (PNR), 21 (NR's code), 0 never"},
     {"time_limit", HB_OPTION_INT, "1000", 1, 1000, NULL, "steps of an episode, at most"},
@@ -62,6 +64,7 @@ static int car_world_create(const hb_env_settings *settings, void **out, char *m
     if (!world) return snprintf(message, size, "out of memory"), -1;
     world->later = strcmp(option(settings, "render"), "later") == 0;
     world->slip = strcmp(option(settings, "push_mode"), "wheel_slip") == 0;
+    world->score = strcmp(option(settings, "score"), "true") == 0;
     world->push = strtod(option(settings, "push"), NULL);
     world->early_stop = atoi(option(settings, "early_stop"));
     world->time_limit = atoi(option(settings, "time_limit"));
@@ -101,7 +104,13 @@ hb_car_world *hb_car_world_of(void *body) {
 }
 
 static void draw(const car_body *body, hb_canvas *canvas) {
-    const hb_car_scene scene = {&body->road, body->world, &body->state, body->time, body->options->later};
+    const hb_car_scene scene = {.road = &body->road,
+                                .world = body->world,
+                                .state = &body->state,
+                                .time = body->time,
+                                .turns_with_car = body->options->later,
+                                .shows_score = body->options->score,
+                                .reward = body->reward};
     hb_car_draw(&scene, canvas);
 }
 

@@ -1,6 +1,7 @@
 #include "envs/car_draw.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const double window_width = 1000, window_height = 800; // window units
@@ -165,6 +166,25 @@ static void draw_instruments(hb_canvas *canvas, const hb_car_state *state) {
         paint_bar(canvas, flat[k].at * place, (flat[k].at + flat[k].value) * place, 2 * h, 4 * h, flat[k].colour);
 }
 
+// Rows of three pixels, the left one in the highest bit: 0 to 9, minus.
+static const uint8_t glyphs[11][5] = {{7, 5, 5, 5, 7}, {2, 6, 2, 2, 7}, {7, 1, 7, 4, 7}, {7, 1, 7, 1, 7},
+                                      {5, 5, 7, 1, 1}, {7, 4, 7, 1, 7}, {7, 4, 7, 5, 7}, {7, 1, 1, 1, 1},
+                                      {7, 5, 7, 5, 7}, {7, 5, 7, 1, 7}, {0, 0, 7, 0, 0}};
+
+// In columns 2 to 13 and rows 88 to 92 of 96.
+static void draw_score(hb_canvas *canvas, double reward) {
+    char text[16];
+    const double pixel_x = window_width / 96, pixel_y = window_height / 96;
+    snprintf(text, sizeof text, "%04d", (int)fmin(fmax(reward, -999), 9999));
+    for (int k = 0; k < 4; k++)
+        for (int row = 0; row < 5; row++)
+            for (int column = 0; column < 3; column++) {
+                if (!(glyphs[text[k] == '-' ? 10 : text[k] - '0'][row] >> (2 - column) & 1)) continue;
+                const double x = (2 + 3 * k + column) * pixel_x, y = (96 - 88 - row) * pixel_y;
+                paint_bar(canvas, x, x + pixel_x, y - pixel_y, y, WHITE);
+            }
+}
+
 void hb_car_draw(const hb_car_scene *scene, hb_canvas *canvas) {
     const camera eye = look(scene, canvas);
     memset(canvas->index, BLACK, (size_t)canvas->width * (size_t)canvas->height);
@@ -172,4 +192,5 @@ void hb_car_draw(const hb_car_scene *scene, hb_canvas *canvas) {
     draw_road(&eye, scene);
     draw_car(&eye, scene->state);
     draw_instruments(canvas, scene->state);
+    if (scene->shows_score) draw_score(canvas, scene->reward);
 }

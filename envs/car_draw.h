@@ -19,6 +19,8 @@ typedef struct {
     const hb_car_state *state;
     double time;         // s, since the start: the camera comes nearer during the first one
     bool turns_with_car; // always (later), or only below 0.5 units/s, and else with the velocity (v0)
+    bool shows_score;    // Gym's "%04i" of the reward so far, as digits of 3 x 5 pixels of 96 x 96
+    double reward;
 } hb_car_scene;
 
 void hb_car_road_make(hb_car_road *road, const hb_car_track *track);

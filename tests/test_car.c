@@ -448,6 +448,37 @@ static void what_the_camera_sees(void **state) {
     close_car(c);
 }
 
+// The score in its place, and nowhere else.
+static void the_score(void **state) {
+    (void)state;
+    static hb_car_track track;
+    static uint8_t with[96 * 96 * 3], without[96 * 96 * 3];
+    lcg random = {{lcg_next}, 11};
+    do hb_car_track_draw(&track, &random.base);
+    while ((int)(2000.0 / track.n - 0.3) != 6); // two tiles, three steps: "0006"
+    const char *const values[] = {"false", "true"};
+    for (int k = 0; k < 2; k++) {
+        car *c = open_car((choice[]){{"early_stop", "0"}, {"score", values[k]}, {NULL, NULL}});
+        hb_car_reset_on(c->body, 0, &track, c->observation, &c->out);
+        for (int t = 0; t < 3; t++) drive(c, 0, 0, 0);
+        assert_int_equal(hb_env_car.picture(c->body, 96, 96, 1, k ? with : without, NULL, 0), 0);
+        close_car(c);
+    }
+    char read[5][13];
+    for (int row = 0; row < 96; row++)
+        for (int column = 0; column < 96; column++) {
+            const uint8_t *a = with + (row * 96 + column) * 3, *b = without + (row * 96 + column) * 3;
+            const bool here = row >= 88 && row < 93 && column >= 2 && column < 14;
+            if (here)
+                read[row - 88][column - 2] = a[0] == 255 && a[1] == 255 && a[2] == 255 ? '#' : '.';
+            else
+                assert_memory_equal(a, b, 3);
+        }
+    for (int row = 0; row < 5; row++) read[row][12] = '\0';
+    const char *const digits[5] = {"############", "#.##.##.##..", "#.##.##.####", "#.##.##.##.#", "############"};
+    for (int row = 0; row < 5; row++) assert_string_equal(read[row], digits[row]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tracks_are_loops),
@@ -460,6 +491,7 @@ int main(void) {
         cmocka_unit_test(polygons_by_definition),
         cmocka_unit_test(pictures_by_definition),
         cmocka_unit_test(what_the_camera_sees),
+        cmocka_unit_test(the_score),
     };
     return cmocka_run_group_tests_name("car", tests, NULL, NULL);
 }
