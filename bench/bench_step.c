@@ -104,13 +104,13 @@ hb_status hb_bench_step(const hb_config *config, const hb_bench_out *out, hb_err
     hb_machine machine;
     hb_status status = hb_machine_open(&machine, &settings, error);
     if (status != HB_OK) return status;
-    for (int kind = 0; kind < 3 && status == HB_OK; kind++) {
-        static const char *const policies[] = {"hebbian", "hebbian", "static"};
+    for (int kind = 0; kind < 4 && status == HB_OK; kind++) {
+        static const char *const policies[] = {"hebbian", "hebbian", "static", "lstm"};
         snprintf(settings.policy, sizeof settings.policy, "%s", policies[kind]);
         settings.normalise = kind == 1;
         hb_net net;
         char name[96];
-        row_name(name, config->env->name, kind == 2 ? "static" : settings.rule, kind == 1 ? ".normalised" : "");
+        row_name(name, config->env->name, kind > 1 ? policies[kind] : settings.rule, kind == 1 ? ".normalised" : "");
         status = hb_policy_build(&settings, config->env, &net, error);
         if (status == HB_OK) status = bench_net(&machine, &net, name, out, error);
     }

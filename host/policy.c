@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-static hb_status build(const hb_settings *s, const hb_env_table *env, bool plastic, hb_net *net, hb_error *error) {
+typedef enum { PLASTIC, STATIC, LSTM } network;
+
+static hb_status build(const hb_settings *s, const hb_env_table *env, network kind, hb_net *net, hb_error *error) {
+    const bool plastic = kind == PLASTIC;
     hb_net_def def = {.inputs = env->observation_size,
                       .outputs = env->action_size,
                       .n_hidden = s->hidden.n,
@@ -10,7 +13,8 @@ static hb_status build(const hb_settings *s, const hb_env_table *env, bool plast
                       .rule = plastic ? s->rule : NULL,
                       .normalise = plastic && s->normalise,
                       .half_planes = plastic && strcmp(s->planes, "float16") == 0,
-                      .init = s->init};
+                      .init = s->init,
+                      .lstm = kind == LSTM};
     for (int k = 0; k < 3; k++) def.picture[k] = env->picture_shape[k];
     def.fixed_vision = strcmp(s->vision, "fixed") == 0;
     for (int32_t l = 0; l < s->hidden.n; l++) def.hidden[l] = (int32_t)s->hidden.item[l];
@@ -18,11 +22,15 @@ static hb_status build(const hb_settings *s, const hb_env_table *env, bool plast
 }
 
 static hb_status build_hebbian(const hb_settings *s, const hb_env_table *env, hb_net *net, hb_error *error) {
-    return build(s, env, true, net, error);
+    return build(s, env, PLASTIC, net, error);
 }
 
 static hb_status build_static(const hb_settings *s, const hb_env_table *env, hb_net *net, hb_error *error) {
-    return build(s, env, false, net, error);
+    return build(s, env, STATIC, net, error);
+}
+
+static hb_status build_lstm(const hb_settings *s, const hb_env_table *env, hb_net *net, hb_error *error) {
+    return build(s, env, LSTM, net, error);
 }
 
 const hb_policy hb_policies[] = {
@@ -31,6 +39,7 @@ const hb_policy hb_policies[] = {
      "random at birth",
      build_hebbian},
     {"static", "the same network; the weights themselves are evolved", build_static},
+    {"lstm", "the static network with an LSTM cell, with biases, for its first hidden layer", build_lstm},
     {NULL, NULL, NULL},
 };
 

@@ -121,7 +121,10 @@ static bool put_layer(trace *t, int32_t l, const float *genome) {
     const hsize_t inputs = (hsize_t)layer->inputs, outputs = (hsize_t)layer->outputs;
     const hsize_t weights[] = {(hsize_t)t->steps + 1, inputs, outputs};
     bool ok = hb_hdf_put_array(group, "w", H5T_NATIVE_FLOAT, 3, weights, t->weights[l]) &&
-              hb_hdf_put_text(group, "activation", layer->activation == HB_TANH ? "tanh" : "linear");
+              hb_hdf_put_text(group, "activation",
+                              layer->activation == HB_LSTM   ? "lstm"
+                              : layer->activation == HB_TANH ? "tanh"
+                                                             : "linear");
     if (ok && net->rule) {
         const hsize_t coefficients[] = {inputs, outputs, (hsize_t)net->rule->n_coefficients};
         char names[HB_TEXT];

@@ -310,6 +310,29 @@ static void activate(hb_activation activation, float scale, const float *acc, fl
         for (size_t j = 0; j < n; j++) y[j] = scale * acc[j];
 }
 
+// The first layer's x. What an LSTM cell remembers stands in its part of the last step's activations: h, then c.
+static void first_input(hb_group *group, float *memory, const float *observation, const float *last, float *now) {
+    const hb_net *net = &group->net;
+    const int32_t units = hb_net_lstm(net), inputs = hb_net_inputs(net);
+    float *own = now + hb_net_first_input(net);
+    if (net->vision.n_weights)
+        group->body->vision->look(&net->vision, memory + group->layout.vision, (const uint8_t *)observation, own);
+    else
+        memcpy(own, observation, (size_t)inputs * sizeof *now);
+    if (units == 0) return;
+    now[0] = now[1] = 1.0f;
+    memcpy(own + inputs, last + group->layout.activation[1], (size_t)units * sizeof *now);
+}
+
+// From the gates and the last step's h and c to this one's; h is what the next layer reads.
+static void lstm_cell(const float *gates, int32_t units, const float *last, float *now) {
+    for (int32_t j = 0; j < units; j++) {
+        float c = last[units + j];
+        now[j] = hb_lstm_unit(gates, units, j, &c);
+        now[units + j] = c;
+    }
+}
+
 static void body_step(hb_group *group, int32_t lane, const float *observation, float *action) {
     const hb_net *net = &group->net;
     const hb_cpu_layout *layout = &group->layout;
@@ -319,10 +342,7 @@ static void body_step(hb_group *group, int32_t lane, const float *observation, f
     const float *last = memory + layout->activations[~step & 1];
     const uint32_t planes = step > 0 ? net->planes : 0;
     const int measure = net->normalise && planes;
-    if (net->vision.n_weights)
-        group->body->vision->look(&net->vision, memory + layout->vision, (const uint8_t *)observation, now);
-    else
-        memcpy(now, observation, (size_t)net->layer[0].inputs * sizeof *now);
+    first_input(group, memory, observation, last, now);
     for (int32_t l = 0; l < net->n_layers; l++) {
         _Alignas(64) float acc[HB_MAX_WIDTH];
         float *scale = memory + layout->scale + l;
@@ -338,7 +358,10 @@ static void body_step(hb_group *group, int32_t lane, const float *observation, f
                               .acc = acc};
         const int32_t largest = pass_dispatch(&pass, planes, measure);
         if (measure) *scale = scale_of(largest);
-        activate(net->layer[l].activation, *scale, acc, now + layout->activation[l + 1], layout->padded[l]);
+        if (net->layer[l].activation == HB_LSTM)
+            lstm_cell(acc, hb_net_lstm(net), last + layout->activation[1], now + layout->activation[1]);
+        else
+            activate(net->layer[l].activation, *scale, acc, now + layout->activation[l + 1], layout->padded[l]);
     }
     memcpy(action, now + layout->activation[net->n_layers],
            (size_t)net->layer[net->n_layers - 1].outputs * sizeof *action);

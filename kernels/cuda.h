@@ -34,6 +34,8 @@ typedef struct {
     int64_t look, pooled; // vision_cuda.cu: weights, and what the first convolution gives
     int64_t lane;         // floats
     int64_t words;        // of an observation
+    int32_t units, own,
+        n_own; // of an LSTM cell; where the first layer's own input stands in its x, and how long it is
     int64_t n_weights, n_penalised, genome_size;
     hb_vision vision;
 } hb_cuda_net;

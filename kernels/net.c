@@ -143,6 +143,9 @@ hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
     if (def->n_hidden < 0 || def->n_hidden > HB_MAX_LAYERS - 1)
         return hb_fail(error, HB_BAD_INPUT, "policy.hidden: expected 0 to %d layers, found %d", HB_MAX_LAYERS - 1,
                        def->n_hidden);
+    if (def->lstm && (def->n_hidden < 1 || (def->rule && *def->rule)))
+        return hb_fail(error, HB_BAD_INPUT,
+                       "policy.hidden: an LSTM network is static and has a hidden layer, its cell");
     if (def->rule && *def->rule) {
         net->rule = hb_rule_find(def->rule);
         if (!net->rule) return hb_fail(error, HB_BAD_INPUT, "policy.rule: no rule is called '%s'", def->rule);
@@ -163,6 +166,11 @@ hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
         layer->inputs = l == 0 ? inputs : def->hidden[l - 1];
         layer->outputs = l == def->n_hidden ? def->outputs : def->hidden[l];
         layer->activation = l == def->n_hidden ? def->last : HB_TANH;
+        if (l == 0 && def->lstm) {
+            layer->inputs += 2 + layer->outputs;
+            layer->outputs *= 4;
+            layer->activation = HB_LSTM;
+        }
         if (layer->inputs < 1 || layer->inputs > HB_MAX_WIDTH || layer->outputs < 1 || layer->outputs > HB_MAX_WIDTH)
             return hb_fail(error, HB_BAD_INPUT, "policy.hidden: expected widths from 1 to %d, found a layer %d x %d",
                            HB_MAX_WIDTH, layer->inputs, layer->outputs);

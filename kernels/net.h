@@ -85,9 +85,15 @@ float hb_initialiser_scale(const hb_initialiser *init, int32_t inputs, int32_t o
 // ---------------------------------------------------------------------------------------------------
 // The network
 
-typedef enum { HB_TANH, HB_LINEAR } hb_activation;
+typedef enum {
+    HB_TANH,
+    HB_LINEAR,
+    HB_LSTM // the first layer of a static network only: W makes a cell's gates, see ops.h
+} hb_activation;
 
-// A fully connected layer y = f(W x) without bias. Offsets count floats of logical (unpadded) arrays.
+// A fully connected layer y = f(W x) without bias. Offsets count floats of logical (unpadded) arrays. An LSTM cell of H
+// units on I inputs is such a layer, too: its x is (1, 1, input, h), its W x the gates (i, f, g, o), H each; so w has the
+// two biases as its first rows, then W_ih and W_hh, transposed.
 typedef struct {
     int32_t inputs, outputs;
     hb_activation activation;
@@ -138,15 +144,29 @@ typedef struct {
     int32_t n_hidden;
     int32_t hidden[HB_MAX_LAYERS - 1];
     hb_activation last; // the others are tanh
+    bool lstm;          // static only: the first hidden layer is an LSTM cell
     const char *rule;   // NULL or "": static
     bool normalise;
     bool half_planes;
     const char *init; // ignored where static
 } hb_net_def;
 
+// Units of the LSTM cell, or 0; and where the first layer's own input (features, or the observation) stands in its x.
+static inline int32_t hb_net_lstm(const hb_net *net) {
+    return net->layer[0].activation == HB_LSTM ? net->layer[0].outputs / 4 : 0;
+}
+static inline int32_t hb_net_first_input(const hb_net *net) {
+    return net->layer[0].activation == HB_LSTM ? 2 : 0;
+}
+
+// Numbers of the first layer's own input.
+static inline int32_t hb_net_inputs(const hb_net *net) {
+    return net->layer[0].inputs - hb_net_first_input(net) - hb_net_lstm(net);
+}
+
 // Words of 32 bits that an observation takes in a batch: floats, or bytes rounded up.
 static inline size_t hb_net_observation_words(const hb_net *net) {
-    return net->vision.n_weights ? ((size_t)net->vision.n_pixels + 3) / 4 : (size_t)net->layer[0].inputs;
+    return net->vision.n_weights ? ((size_t)net->vision.n_pixels + 3) / 4 : (size_t)hb_net_inputs(net);
 }
 
 // Where the vision's weights stand in the genome, if they are evolved.

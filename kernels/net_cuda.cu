@@ -55,6 +55,9 @@ hb_cuda_net hb_cuda_layout(const hb_net *net) {
     n.lane = n.pooled + up_to((int64_t)first.maps * first.rows * first.columns, 8);
     n.vision = net->vision;
     n.words = (int64_t)hb_net_observation_words(net);
+    n.units = hb_net_lstm(net);
+    n.own = hb_net_first_input(net);
+    n.n_own = hb_net_inputs(net);
     return n;
 }
 
@@ -391,8 +394,12 @@ __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, cons
     const float *last = lane + net.activations[~step & 1];
     const uint32_t planes = step > 0 ? net.planes : 0;
     const bool measure = net.normalise && planes;
-    for (int32_t i = threadIdx.x; i < net.inputs[0] && !net.vision.n_weights; i += THREADS)
-        now[i] = observation[row * net.words + i];
+    for (int32_t i = threadIdx.x; i < net.n_own && !net.vision.n_weights; i += THREADS)
+        now[net.own + i] = observation[row * net.words + i];
+    for (int32_t j = threadIdx.x; j < net.units; j += THREADS)
+        now[net.own + net.n_own + j] = last[net.inputs_at[1] + j];
+    if (threadIdx.x < net.own) now[threadIdx.x] = 1.0f;
+    __syncthreads();
     for (int32_t l = 0; l < net.n_layers; l++) {
         for (int32_t i = threadIdx.x; i < net.inputs[l]; i += THREADS) {
             x[i] = now[net.inputs_at[l] + i];
@@ -411,7 +418,14 @@ __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, cons
         }
         __syncthreads();
         const float scale = measure ? scale_of(widest) : view.scale;
-        for (int32_t j = threadIdx.x; j < net.outputs[l]; j += THREADS) {
+        // A unit's thread reads and writes that unit's numbers alone: its gates, then h and c in place of two of them.
+        for (int32_t j = threadIdx.x; j < net.units && l == 0; j += THREADS) {
+            float c = last[net.inputs_at[1] + net.units + j];
+            const float h = hb_lstm_unit(y, net.units, j, &c);
+            y[j] = h;
+            y[net.units + j] = c;
+        }
+        for (int32_t j = threadIdx.x; j < net.outputs[l] && net.activation[l] != HB_LSTM; j += THREADS) {
             const float z = scale * y[j];
             y[j] = net.activation[l] == HB_TANH ? hb_tanh(z) : z;
         }

@@ -38,6 +38,10 @@
 //     s    <- 1 / max_ij |w_ij|                    where normalising and updated; 1 where the max is below 2^-126
 //     acc_j = fma(w_ij, x_i, acc_j)                for ascending i, from +0
 //     y_j   = f(s acc_j)                           tanh or linear, after the product is rounded
+// LSTM cell (learning.md section 1), where the first layer is one: x = (1, 1, input, h of the last step), z = acc of its 4 H
+// columns, then for unit j, with c, h = 0 at first and logistic and tanh of scalar.h
+//     c'_j = fma(logistic(z_(H+j)), c_j, logistic(z_j) tanh(z_(2H+j)));  h'_j = logistic(z_(3H+j)) tanh(c'_j)
+// and h' is the next layer's x.
 // The max is that of the bit patterns of |w|, so a NaN wins. Inputs x are finite.
 //
 // Weights. What the lane's weights are after the update of its last step: w as above, times s where normalising.
@@ -105,6 +109,12 @@ HB_HD int32_t hb_vision_fan_in(hb_convolution c) {
 HB_HD float hb_vision_draw(int32_t fan_in, hb_noise id, int64_t e) {
     const float s = 1.0f / hb_sqrt((float)fan_in);
     return hb_fma(hb_uniform(hb_noise_word(id, (uint64_t)e)), 2.0f * s, -s);
+}
+
+// Unit j's step from the gates z[4H]: returns h', and c goes to c'.
+HB_HD float hb_lstm_unit(const float *z, int32_t units, int32_t j, float *c) {
+    *c = hb_fma(hb_logistic(z[units + j]), *c, hb_logistic(z[j]) * hb_tanh(z[2 * units + j]));
+    return hb_logistic(z[3 * units + j]) * hb_tanh(*c);
 }
 
 // An individual: where the search distribution is and which noise makes it. sigma = 0 is the mean itself.

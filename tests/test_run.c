@@ -143,7 +143,8 @@ static void threads_rollouts_builds_of_the_car(void **state) {
 
 static void every_kind_of_policy(void **state) {
     (void)state;
-    const char *const kinds[] = {"policy.rule=A",
+    const char *const kinds[] = {"policy.kind=lstm",
+                                 "policy.rule=A",
                                  "policy.rule=AD",
                                  "policy.rule=AD_lr",
                                  "policy.rule=ABC",
@@ -217,6 +218,7 @@ static void straight_and_resumed(void **state) {
     resume_is_straight("search.kind=shared", "search.assignment=merge");
     resume_is_straight("search.kind=gmm", "search.rules=100");
     resume_is_straight("env.name=car", "env.time_limit=25");
+    resume_is_straight("policy.kind=lstm", "policy.hidden=9,4");
 }
 
 // ---------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class Digests(Runs):
     def test_search_and_starts(self):
         self.equal("policy.hidden=7", "run.generations=2", "search.optimiser=adam", "policy.init=coevolve")
         self.equal("policy.hidden=7", "run.generations=2", "policy.planes=float16")
+        self.equal("policy.hidden=7,5", "run.generations=2", "policy.kind=lstm")
         self.equal("policy.hidden=7", "run.generations=2", "search.kind=shared", "search.assignment=neuron")
         self.equal("policy.hidden=7", "run.generations=2", "search.kind=shared", "search.noise=synapse")
         self.equal("policy.hidden=3", "run.generations=2", "search.kind=gmm", "search.rules=70")
@@ -66,6 +67,7 @@ class CarDigests(Runs):
         short = ["env.time_limit=2", "search.population=2", "policy.hidden=3"]
         evolved = self.equal("run.generations=2", *short)
         self.assertNotEqual(evolved, self.equal("run.generations=2", "policy.vision=fixed", *short))
+        self.equal("run.generations=1", "policy.kind=lstm", *short)
 
 
 class Bench(unittest.TestCase):
