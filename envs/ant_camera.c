@@ -115,8 +115,7 @@ void hb_ant_camera_close(hb_ant_camera *c) {
         c->egl.destroy_context(c->display, c->context);
     }
     if (c->display) c->egl.terminate(c->display);
-    if (c->egl.library) dlclose(c->egl.library);
-    free(c);
+    free(c); // the library stays loaded: drivers keep memory of their own for the process
 }
 
 // Bodies are told from the ground by colour, and lit by more than MuJoCo's lamp.

@@ -436,9 +436,6 @@ static hb_status check_sharing(const hb_config *config, hb_error *error) {
         return hb_config_complain(config, "search.start", error,
                                   "'fan_in' does not fit search.kind '%s': a shared rule has no one fan-in",
                                   s->search);
-    if (gmm && config->env->picture_shape[0] > 0 && strcmp(s->vision, "fixed") != 0)
-        return hb_config_complain(config, "search.kind", error,
-                                  "'gmm' evolves no convolutions; policy.vision: fixed");
     if (gmm && strcmp(s->init, "coevolve") == 0)
         return hb_config_complain(config, "policy.init", error, "'coevolve' does not fit search.kind 'gmm'");
     const bool by_rule = strcmp(s->assignment, "sides") == 0 || strcmp(s->assignment, "neuron") == 0 ||
