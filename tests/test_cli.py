@@ -235,7 +235,7 @@ class CommandLine(unittest.TestCase):
         done = self.hebbes("bench", "step", "--json", "--config", CONFIG)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual([r["name"] for r in rows],
-                         ["step.ant.abcd_lr", "step.ant.abcd_lr.normalised", "step.ant.static"])
+                         ["step.ant.abcd_lr", "step.ant.abcd_lr.normalised", "step.ant.static", "step.ant.lstm"])
         for row in rows:
             self.assertEqual(row["unit"], "us")
             self.assertGreater(row["value"], 0)
