@@ -505,35 +505,75 @@ static hb_status apply_set(hb_config *config, const char *set, hb_error *error) 
     return hb_fail(error, HB_BAD_INPUT, "--set: no key is called '%s'%s", dotted, near);
 }
 
-static hb_status open_into(hb_config *config, const char *text, size_t length, const char *const *sets, int n_sets,
-                           hb_error *error) {
+// A file, and the one that it changes, and so on: the last one is the first to be read.
+#define MAX_BASES 8
+typedef struct {
+    int n;
+    struct {
+        char path[HB_TEXT];
+        void *text;
+        size_t length;
+    } file[MAX_BASES];
+} chain;
+
+static void close_chain(chain *c) {
+    for (int k = 0; k < c->n; k++) free(c->file[k].text);
+}
+
+// `name` as seen from the folder of `from`.
+static void beside(char out[HB_TEXT], const char *from, const char *name) {
+    const char *slash = strrchr(from, '/');
+    const int folder = *name == '/' || !slash ? 0 : (int)(slash + 1 - from);
+    if (snprintf(out, HB_TEXT, "%.*s%s", folder, from, name) >= HB_TEXT) out[0] = '\0'; // no such file then
+}
+
+static hb_status read_chain(chain *c, const char *path, hb_error *error) {
+    if (!path) return HB_OK;
+    hb_status status = hb_file_read(path, 1 << 20, &c->file[0].text, &c->file[0].length, error);
+    if (status != HB_OK) return status;
+    snprintf(c->file[0].path, HB_TEXT, "%s", path);
+    for (c->n = 1;; c->n++) {
+        const char *from = c->file[c->n - 1].path;
+        char name[HB_TEXT] = "", next[HB_TEXT];
+        const int line = hb_config_peek_base(c->file[c->n - 1].text, c->file[c->n - 1].length, name);
+        if (!line) return HB_OK;
+        if (c->n == MAX_BASES)
+            return hb_fail(error, HB_BAD_INPUT, "%s:%d: base: expected at most %d files in a row, found more", from,
+                           line, MAX_BASES);
+        beside(next, from, name);
+        if (hb_file_read(next, 1 << 20, &c->file[c->n].text, &c->file[c->n].length, NULL) != HB_OK)
+            return hb_fail(error, HB_BAD_INPUT, "%s:%d: base: cannot read '%s'", from, line, name);
+        snprintf(c->file[c->n].path, HB_TEXT, "%s", next);
+    }
+}
+
+static hb_status open_into(hb_config *config, const chain *c, const char *const *sets, int n_sets, hb_error *error) {
     char env[HB_TEXT] = "ant", source[HB_TEXT + 32] = "default";
-    const int line = text ? hb_config_peek_env(text, length, env) : 0;
-    if (line) snprintf(source, sizeof source, "%s:%d", config->path, line);
+    for (int k = c->n - 1; k >= 0; k--) {
+        const int line = hb_config_peek_env(c->file[k].text, c->file[k].length, env);
+        if (line) snprintf(source, sizeof source, "%s:%d", c->file[k].path, line);
+    }
     for (int k = 0; k < n_sets; k++)
         if (strncmp(sets[k], "env.name=", 9) == 0) {
             snprintf(env, sizeof env, "%s", sets[k] + 9);
             snprintf(source, sizeof source, "--set");
         }
     hb_status status = hb_config_bind(config, env, source, error);
-    if (status == HB_OK && text) status = hb_config_parse(config, text, length, error);
+    for (int k = c->n - 1; k >= 0 && status == HB_OK; k--) {
+        snprintf(config->path, sizeof config->path, "%s", c->file[k].path);
+        status = hb_config_parse(config, c->file[k].text, c->file[k].length, error);
+    }
     for (int k = 0; k < n_sets && status == HB_OK; k++) status = apply_set(config, sets[k], error);
     return status == HB_OK ? hb_config_resolve(config, error) : status;
 }
 
 hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **out, hb_error *error) {
-    void *text = NULL;
-    size_t length = 0;
-    hb_status status = path ? hb_file_read(path, 1 << 20, &text, &length, error) : HB_OK;
-    if (status != HB_OK) return status;
-    hb_config *config = calloc(1, sizeof *config);
-    if (!config) {
-        free(text);
-        return hb_fail(error, HB_FAILED, "out of memory opening a config");
-    }
-    if (path) snprintf(config->path, sizeof config->path, "%s", path);
-    status = open_into(config, text, length, sets, n_sets, error);
-    free(text);
+    chain c = {.n = 0};
+    hb_status status = read_chain(&c, path, error);
+    hb_config *config = status == HB_OK ? calloc(1, sizeof *config) : NULL;
+    if (status == HB_OK && !config) status = hb_fail(error, HB_FAILED, "out of memory opening a config");
+    if (status == HB_OK) status = open_into(config, &c, sets, n_sets, error);
+    close_chain(&c);
     if (status != HB_OK) {
         hb_config_close(config);
         return status;

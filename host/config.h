@@ -110,6 +110,8 @@ hb_status hb_config_parse(hb_config *config, const char *text, size_t length, hb
 // What the document gives for env.name, into name (HB_TEXT); untouched where it gives nothing. Returns
 // its line, or 0.
 int hb_config_peek_env(const char *text, size_t length, char *name);
+// The same of the document's `base`, the file that it changes.
+int hb_config_peek_base(const char *text, size_t length, char *name);
 
 // Fills config->settings and config->identity, and checks what no single key can.
 hb_status hb_config_resolve(hb_config *config, hb_error *error);

@@ -11,7 +11,7 @@
 // Where a key stands
 
 // Finds "section: key:" in a document; returns its line counted from 1, or 0. Nullable: value (HB_TEXT)
-// receives the scalar behind it. key NULL finds the section itself.
+// receives the scalar behind it. key NULL finds the section itself, which may be a key of the document with a value.
 static int locate(const char *text, size_t length, const char *section, const char *key, char *value) {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) return 0;
@@ -28,7 +28,7 @@ static int locate(const char *text, size_t length, const char *section, const ch
             done = 1;
         } else if (event.type == YAML_SCALAR_EVENT && expects_key && depth == 1) {
             inside = strcmp(scalar, section) == 0;
-            if (inside && !key) line = (int)event.start_mark.line + 1, done = 1;
+            if (inside && !key) line = (int)event.start_mark.line + 1, found = 1;
         } else if (event.type == YAML_SCALAR_EVENT && expects_key && depth == 2 && inside && key) {
             if (strcmp(scalar, key) == 0) line = (int)event.start_mark.line + 1, found = 1;
         }
@@ -50,6 +50,10 @@ int hb_config_peek_env(const char *text, size_t length, char *name) {
     return locate(text, length, "env", "name", name);
 }
 
+int hb_config_peek_base(const char *text, size_t length, char *name) {
+    return locate(text, length, "base", NULL, name);
+}
+
 // ---------------------------------------------------------------------------------------------------
 // libcyaml
 
@@ -60,6 +64,7 @@ typedef struct {
 
 // What libcyaml fills: a text or a list for each key.
 typedef struct {
+    char *base;
     char *scalar[HB_MAX_KEYS];
     raw_list list[HB_MAX_KEYS];
 } raw_config;
@@ -191,6 +196,12 @@ hb_status hb_config_parse(hb_config *config, const char *text, size_t length, hb
         }
         fields[n_fields++] = field_schema(config, k);
     }
+    sections[n_sections] = (cyaml_schema_field_t){.key = "base",
+                                                  .data_offset = offsetof(raw_config, base),
+                                                  .value = {.type = CYAML_STRING,
+                                                            .flags = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                                                            .data_size = 1,
+                                                            .string.max = HB_TEXT - 1}};
     const cyaml_schema_value_t document = {.type = CYAML_MAPPING,
                                            .flags = CYAML_FLAG_POINTER,
                                            .data_size = sizeof(raw_config),

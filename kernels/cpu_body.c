@@ -303,11 +303,12 @@ static float scale_of(int32_t largest) {
     return largest < 0x00800000 ? 1.0f : 1.0f / hb_from_bits((uint32_t)largest);
 }
 
-static void activate(hb_activation activation, float scale, const float *acc, float *y, size_t n) {
+// Sums become outputs where they stand.
+static void activate(hb_activation activation, float scale, float *y, size_t n) {
     if (activation == HB_TANH)
-        for (size_t j = 0; j < n; j++) y[j] = hb_tanh(scale * acc[j]);
+        for (size_t j = 0; j < n; j++) y[j] = hb_tanh(scale * y[j]);
     else
-        for (size_t j = 0; j < n; j++) y[j] = scale * acc[j];
+        for (size_t j = 0; j < n; j++) y[j] = scale * y[j];
 }
 
 // The first layer's x. What an LSTM cell remembers stands in its part of the last step's activations: h, then c.
@@ -324,11 +325,11 @@ static void first_input(hb_group *group, float *memory, const float *observation
     memcpy(own + inputs, last + group->layout.activation[1], (size_t)units * sizeof *now);
 }
 
-// From the gates and the last step's h and c to this one's; h is what the next layer reads.
-static void lstm_cell(const float *gates, int32_t units, const float *last, float *now) {
+// Gates become h, which the next layer reads, and c, where they stand: each unit writes what it alone has read.
+static void lstm_cell(int32_t units, const float *last, float *now) {
     for (int32_t j = 0; j < units; j++) {
         float c = last[units + j];
-        now[j] = hb_lstm_unit(gates, units, j, &c);
+        now[j] = hb_lstm_unit(now, units, j, &c);
         now[units + j] = c;
     }
 }
@@ -344,8 +345,8 @@ static void body_step(hb_group *group, int32_t lane, const float *observation, f
     const int measure = net->normalise && planes;
     first_input(group, memory, observation, last, now);
     for (int32_t l = 0; l < net->n_layers; l++) {
-        _Alignas(64) float acc[HB_MAX_WIDTH];
-        float *scale = memory + layout->scale + l;
+        float *const y = now + layout->activation[l + 1];
+        float *const scale = memory + layout->scale + l;
         const hb_pass pass = {.rows = memory + layout->rows[l],
                               .row = layout->row[l],
                               .padded = layout->padded[l],
@@ -355,13 +356,13 @@ static void body_step(hb_group *group, int32_t lane, const float *observation, f
                               .pre = last + layout->activation[l],
                               .post = last + layout->activation[l + 1],
                               .x = now + layout->activation[l],
-                              .acc = acc};
+                              .acc = y};
         const int32_t largest = pass_dispatch(&pass, planes, measure);
         if (measure) *scale = scale_of(largest);
         if (net->layer[l].activation == HB_LSTM)
-            lstm_cell(acc, hb_net_lstm(net), last + layout->activation[1], now + layout->activation[1]);
+            lstm_cell(hb_net_lstm(net), last + layout->activation[1], y);
         else
-            activate(net->layer[l].activation, *scale, acc, now + layout->activation[l + 1], layout->padded[l]);
+            activate(net->layer[l].activation, *scale, y, layout->padded[l]);
     }
     memcpy(action, now + layout->activation[net->n_layers],
            (size_t)net->layer[net->n_layers - 1].outputs * sizeof *action);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_NAME "test_config.yaml"
@@ -152,6 +153,50 @@ static void round_trip(void **state) {
     remove(FILE_NAME);
 }
 
+static void write_named(const char *name, const char *text) {
+    FILE *file = fopen(name, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+// A file that changes another one: what it says wins, what it does not say is the other's, bases in a row.
+static void bases(void **state) {
+    (void)state;
+    mkdir("test_bases", 0777);
+    write_named("test_bases/one.yaml", "env:\n  name: car\n  render: later\nsearch:\n  lr: 0.5\n  sigma: 0.3\n");
+    write_named("test_bases/two.yaml", "base: one.yaml\nsearch:\n  lr: 0.25\n");
+    write_named("test_three.yaml", "# changes two\nsearch:\n  l2: 0\nbase: test_bases/two.yaml\n");
+    write_named("test_loop.yaml", "base: test_loop.yaml\n");
+    write_named("test_lost.yaml", "run:\n  seed: 3\nbase: nowhere.yaml\n");
+    write_named("test_wrong.yaml", "base: test_bases/worse.yaml\n");
+    write_named("test_bases/worse.yaml", "search:\n  lr: fast\n");
+    hb_config *config;
+    hb_error error;
+    check_ok(hb_config_open("test_three.yaml", NULL, 0, &config, &error), error);
+    assert_string_equal(hb_config_value(config, "env.name"), "car");
+    assert_string_equal(hb_config_value(config, "env.render"), "later");
+    assert_string_equal(hb_config_value(config, "search.lr"), "0.25");
+    assert_string_equal(hb_config_value(config, "search.sigma"), "0.3");
+    assert_string_equal(hb_config_value(config, "search.l2"), "0");
+    assert_string_equal(config->path, "test_three.yaml");
+    hb_config_close(config);
+    const char *const known[][2] = {
+        {"test_loop.yaml", "test_loop.yaml:1: base: expected at most 8 files in a row, found more"},
+        {"test_lost.yaml", "test_lost.yaml:3: base: cannot read 'nowhere.yaml'"},
+        {"test_wrong.yaml", "test_bases/worse.yaml:2: search.lr: expected a number"}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        assert_int_equal(hb_config_open(known[k][0], NULL, 0, &config, &error), HB_BAD_INPUT);
+        if (strncmp(error.message, known[k][1], strlen(known[k][1])) != 0)
+            fail_msg("expected %s, found %s", known[k][1], error.message);
+    }
+    const char *const all[] = {"test_three.yaml",      "test_loop.yaml",      "test_lost.yaml",
+                               "test_wrong.yaml",      "test_bases/one.yaml", "test_bases/two.yaml",
+                               "test_bases/worse.yaml"};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) remove(all[k]);
+    rmdir("test_bases");
+}
+
 static int check_folder(const char *folder) {
     DIR *dir = opendir(folder);
     assert_non_null(dir);
@@ -197,9 +242,13 @@ static void plugin_environment(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_files),          cmocka_unit_test(bad_sets),
-        cmocka_unit_test(canonical_numbers),  cmocka_unit_test(values_and_settings),
-        cmocka_unit_test(round_trip),         cmocka_unit_test(shipped_configs_are_good),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(bad_sets),
+        cmocka_unit_test(canonical_numbers),
+        cmocka_unit_test(values_and_settings),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(bases),
+        cmocka_unit_test(shipped_configs_are_good),
         cmocka_unit_test(plugin_environment),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
