@@ -57,6 +57,7 @@ typedef struct hb_stop hb_stop;
 hb_stop *hb_stop_create(void); // NULL when out of memory
 void hb_stop_destroy(hb_stop *stop);
 void hb_stop_request(hb_stop *stop); // from any thread, or from a signal handler
+bool hb_stop_requested(const hb_stop *stop);
 
 // What training tells while it runs; any may be NULL. They are called on the thread that called hb_train.
 typedef struct {
@@ -134,6 +135,25 @@ hb_status hb_render(const char *source, const char *const *sets, int n_sets, con
 // What a run would take, before anything runs: a table of bytes per tensor, and seconds per generation
 // extrapolated from a short measurement on this machine.
 hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error);
+
+// The same as numbers: bytes, and seconds a generation, with lives as short as at the start and with all to their last step.
+typedef struct {
+    double bytes, least_seconds, most_seconds;
+} hb_plan_figures;
+hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error);
+
+// A study's file: configurations x seeds (x folds). Trains what is missing, resumes what was interrupted, evaluates, and
+// writes table.md and table.csv into the study's folder; with several tasks only the runs of one share, and no table. A run
+// whose folder holds another configuration is refused before anything starts, or left out (skip_changed).
+typedef struct {
+    const char *path;
+    int task, tasks, jobs; // share `task` of `tasks`, from 0; runs at once
+    bool dry_run;          // only say what there is to do
+    bool skip_changed;
+    void (*say)(void *context, const char *line); // called in the runs' processes, too
+    void *context;
+} hb_study_def;
+hb_status hb_study(const hb_study_def *def, const hb_stop *stop, hb_error *error);
 
 // Versions, devices and why one cannot be used, environments, rules, initialisers.
 void hb_info(FILE *file);

@@ -21,6 +21,7 @@ typedef struct {
     bool json;
     hb_trace_def trace;
     int width, height; // --size
+    hb_study_def study;
     int64_t moments;
     char text[16][512]; // sets made from --threads and its like
     int n_text;
@@ -210,6 +211,20 @@ static hb_status run_render(const arguments *a, hb_error *error) {
     return HB_OK;
 }
 
+static void say_line(void *context, const char *line) {
+    (void)context;
+    puts(line);
+    fflush(stdout);
+}
+
+static hb_status run_study(const arguments *a, hb_error *error) {
+    watch_signals();
+    hb_study_def def = a->study;
+    def.path = a->argument;
+    def.say = say_line;
+    return hb_study(&def, stop, error);
+}
+
 static hb_status run_digest(const arguments *a, hb_error *error) {
     char digest[33];
     const hb_status status = hb_digest(a->argument, digest, error);
@@ -232,6 +247,7 @@ static const command commands[] = {
     {"bench", "WHAT", 0, "step, es, gmm, products, env, generation or all: each against its limit", run_bench},
     {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step", run_trace},
     {"render", "RUN|CONFIG", 1, "a life as film (.mp4, by ffmpeg), strip (.png) or folder of pictures", run_render},
+    {"study", "FILE", 1, "configurations x seeds x folds, as far as they are not done, and one table", run_study},
     {"digest", "RUN", 1, "one hexadecimal digest of the search's state", run_digest},
     {"info", "", 0, "versions, devices, environments, rules", run_info},
 };
@@ -252,7 +268,11 @@ enum {
     KEY_INDIVIDUAL,
     KEY_VARIATION,
     KEY_SIZE,
-    KEY_MOMENTS
+    KEY_MOMENTS,
+    KEY_DRY_RUN,
+    KEY_TASK,
+    KEY_JOBS,
+    KEY_SKIP_CHANGED
 };
 
 static const struct argp_option options[] = {
@@ -269,6 +289,10 @@ static const struct argp_option options[] = {
     {"variation", KEY_VARIATION, "NAME", 0, "trace, render: the variation [the first of env.variations]", 3},
     {"size", KEY_SIZE, "WxH", 0, "render: pixels of a picture [500x400]", 3},
     {"moments", KEY_MOMENTS, "N", 0, "render: how many stand in a strip [8]", 3},
+    {"dry-run", KEY_DRY_RUN, NULL, 0, "study: only say what there is to do, with hours and bytes", 4},
+    {"jobs", KEY_JOBS, "N", 0, "study: runs at once [1]", 4},
+    {"task", KEY_TASK, "K/N", 0, "study: the K-th of N shares of the runs, K from 1; the table comes when all are done", 4},
+    {"skip-changed", KEY_SKIP_CHANGED, NULL, 0, "study: leave out runs whose configuration has changed since", 4},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -335,6 +359,26 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
             argp_error(state, "--size: expected WxH, 16 to 1920 each, found '%s'", text);
         return 0;
     }
+    case KEY_DRY_RUN:
+        a->study.dry_run = true;
+        return 0;
+    case KEY_SKIP_CHANGED:
+        a->study.skip_changed = true;
+        return 0;
+    case KEY_JOBS: {
+        int64_t jobs;
+        parse_count(state, "jobs", text, 1, &jobs);
+        a->study.jobs = jobs < 64 ? (int)jobs : 64;
+        return 0;
+    }
+    case KEY_TASK: {
+        char rest;
+        if (sscanf(text, "%d/%d%c", &a->study.task, &a->study.tasks, &rest) != 2 || a->study.task < 1 ||
+            a->study.task > a->study.tasks)
+            argp_error(state, "--task: expected K/N with K from 1 to N, found '%s'", text);
+        a->study.task--;
+        return 0;
+    }
     case KEY_MOMENTS:
         parse_count(state, "moments", text, 1, &a->moments);
         if (a->moments > 64) argp_error(state, "--moments: expected at most 64, found '%s'", text);
@@ -389,7 +433,8 @@ const char *argp_program_version = "hebbes " HB_VERSION;
 
 int main(int argc, char **argv) {
     open_standard_streams();
-    static arguments a = {.trace = {.individual = -1}, .width = 500, .height = 400, .moments = 8};
+    static arguments a = {.trace = {.individual = -1}, .width = 500, .height = 400, .moments = 8,
+                         .study = {.tasks = 1, .jobs = 1}};
     const struct argp parser = {.options = options,
                                 .parser = parse_option,
                                 .args_doc = "COMMAND [ARGUMENT]",
@@ -407,7 +452,7 @@ int main(int argc, char **argv) {
         else
             fprintf(
                 stderr,
-                "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, digest, info), found "
+                "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, study, digest, info), found "
                 "'%s'; see hebbes --help\n",
                 a.command ? a.command : "nothing");
         return HB_BAD_INPUT;

@@ -79,41 +79,71 @@ static hb_status time_search(hb_trainer *trainer, double asked, double *seconds,
     return status;
 }
 
-// Lives a few lives of the first generation and extrapolates: how long a life lasts is what training will change.
-static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
+// A few lives of the first generation; how long a life lasts is what training will change.
+typedef struct {
+    int32_t lives, threads;
+    double seconds;                  // of all of them
+    double per_step;                 // s of a thread
+    double physics, policy;          // shares of that
+    double search, shortest, longest; // s a generation: the search, lives as short as these, lives to their last step
+} timing;
+
+static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
     const hb_settings *s = trainer->settings;
     const int64_t all = s->population * trainer->n_variations;
-    const int32_t threads = hb_pool_threads(trainer->machine.pool);
-    const int32_t n = (int32_t)(all < 12 * threads ? all : 12 * threads);
-    const sample lives = {trainer, n};
-    hb_life_result *results = calloc((size_t)n, sizeof *results);
+    t->threads = hb_pool_threads(trainer->machine.pool);
+    t->lives = (int32_t)(all < 12 * t->threads ? all : 12 * t->threads);
+    const sample lives = {trainer, t->lives};
+    hb_life_result *results = calloc((size_t)t->lives, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory");
     hb_rollout_times times = {.physics = 0};
     const double asking = hb_now();
     hb_status status = hb_search_prepare(&trainer->search, s->population, 0, error);
     const double begun = hb_now(), asked = begun - asking;
     if (status == HB_OK)
-        status = hb_rollout_run(trainer->rollout, n, sample_life, &lives, results, &times, NULL, error);
-    const double seconds = hb_now() - begun;
+        status = hb_rollout_run(trainer->rollout, t->lives, sample_life, &lives, results, &times, NULL, error);
+    t->seconds = hb_now() - begun;
     double steps = 0;
-    for (int32_t k = 0; k < n; k++) steps += results[k].steps;
+    for (int32_t k = 0; k < t->lives; k++) steps += results[k].steps;
     free(results);
-    if (status != HB_OK || steps == 0) return status;
-    const double per_step = (times.physics + times.env + times.policy + times.expand) / steps;
-    const double longest = per_step * trainer->config->env->max_steps * (double)all / threads;
+    if (status != HB_OK) return status;
+    steps = steps > 0 ? steps : 1;
+    t->per_step = (times.physics + times.env + times.policy + times.expand) / steps;
+    t->physics = times.physics / (t->per_step * steps);
+    t->policy = times.policy / (t->per_step * steps);
+    status = time_search(trainer, asked, &t->search, error);
+    t->shortest = t->search + t->per_step * steps / t->lives * (double)all / t->threads;
+    t->longest = t->search + t->per_step * trainer->config->env->max_steps * (double)all / t->threads;
+    return status;
+}
+
+static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
+    timing t;
+    const hb_status status = time_lives(trainer, &t, error);
+    if (status != HB_OK) return status;
     fprintf(file,
             "time, from %d lives in %.2f s on %d threads: %.1f us a step, of it physics %.0f %%, policy %.0f "
             "%%\n",
-            n, seconds, threads, 1e6 * per_step, 100 * times.physics / (per_step * steps),
-            100 * times.policy / (per_step * steps));
-    double search;
-    status = time_search(trainer, asked, &search, error);
-    if (status != HB_OK) return status;
-    print_time(file, "lives as short as at the start", search + per_step * steps / n * (double)all / threads,
-               (double)s->generations);
-    print_time(file, "every life to its last step", search + longest, (double)s->generations);
-    print_time(file, "of it, the search", search, (double)s->generations);
+            t.lives, t.seconds, t.threads, 1e6 * t.per_step, 100 * t.physics, 100 * t.policy);
+    const double generations = (double)trainer->settings->generations;
+    print_time(file, "lives as short as at the start", t.shortest, generations);
+    print_time(file, "every life to its last step", t.longest, generations);
+    print_time(file, "of it, the search", t.search, generations);
     return HB_OK;
+}
+
+hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error) {
+    hb_trainer trainer;
+    timing t = {.lives = 0};
+    hb_status status = hb_trainer_open(config, &trainer, error);
+    if (status != HB_OK) return status;
+    const hb_machine *machine = &trainer.machine;
+    double bytes = (double)machine->table->group_bytes(machine->device, &trainer.net, hb_rollout_lanes(trainer.rollout));
+    for (int32_t k = 0; k < trainer.search.n_arrays; k++) bytes += 4.0 * (double)trainer.search.array[k].n;
+    status = time_lives(&trainer, &t, error);
+    *figures = (hb_plan_figures){bytes, t.shortest, t.longest};
+    hb_trainer_close(&trainer);
+    return status;
 }
 
 hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {

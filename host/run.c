@@ -31,6 +31,10 @@ void hb_stop_request(hb_stop *stop) {
     atomic_store(&stop->requested, true);
 }
 
+bool hb_stop_requested(const hb_stop *stop) {
+    return atomic_load(&stop->requested);
+}
+
 typedef struct {
     const hb_hooks *hooks;
     char folder[HB_PATH];
