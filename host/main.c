@@ -291,7 +291,8 @@ static const struct argp_option options[] = {
     {"moments", KEY_MOMENTS, "N", 0, "render: how many stand in a strip [8]", 3},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "study: only say what there is to do, with hours and bytes", 4},
     {"jobs", KEY_JOBS, "N", 0, "study: runs at once [1]", 4},
-    {"task", KEY_TASK, "K/N", 0, "study: the K-th of N shares of the runs, K from 1; the table comes when all are done", 4},
+    {"task", KEY_TASK, "K/N", 0,
+     "study: the K-th of N shares of the runs, K from 1; the table comes when all are done", 4},
     {"skip-changed", KEY_SKIP_CHANGED, NULL, 0, "study: leave out runs whose configuration has changed since", 4},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -433,8 +434,8 @@ const char *argp_program_version = "hebbes " HB_VERSION;
 
 int main(int argc, char **argv) {
     open_standard_streams();
-    static arguments a = {.trace = {.individual = -1}, .width = 500, .height = 400, .moments = 8,
-                         .study = {.tasks = 1, .jobs = 1}};
+    static arguments a = {
+        .trace = {.individual = -1}, .width = 500, .height = 400, .moments = 8, .study = {.tasks = 1, .jobs = 1}};
     const struct argp parser = {.options = options,
                                 .parser = parse_option,
                                 .args_doc = "COMMAND [ARGUMENT]",
@@ -450,11 +451,11 @@ int main(int argc, char **argv) {
         if (chosen)
             fprintf(stderr, "hebbes: %s: expected %s; see hebbes --help\n", chosen->name, chosen->argument);
         else
-            fprintf(
-                stderr,
-                "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, study, digest, info), found "
-                "'%s'; see hebbes --help\n",
-                a.command ? a.command : "nothing");
+            fprintf(stderr,
+                    "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, study, digest, "
+                    "info), found "
+                    "'%s'; see hebbes --help\n",
+                    a.command ? a.command : "nothing");
         return HB_BAD_INPUT;
     }
     char out[512];

@@ -82,9 +82,9 @@ static hb_status time_search(hb_trainer *trainer, double asked, double *seconds,
 // A few lives of the first generation; how long a life lasts is what training will change.
 typedef struct {
     int32_t lives, threads;
-    double seconds;                  // of all of them
-    double per_step;                 // s of a thread
-    double physics, policy;          // shares of that
+    double seconds;                   // of all of them
+    double per_step;                  // s of a thread
+    double physics, policy;           // shares of that
     double search, shortest, longest; // s a generation: the search, lives as short as these, lives to their last step
 } timing;
 
@@ -138,7 +138,8 @@ hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) return status;
     const hb_machine *machine = &trainer.machine;
-    double bytes = (double)machine->table->group_bytes(machine->device, &trainer.net, hb_rollout_lanes(trainer.rollout));
+    double bytes =
+        (double)machine->table->group_bytes(machine->device, &trainer.net, hb_rollout_lanes(trainer.rollout));
     for (int32_t k = 0; k < trainer.search.n_arrays; k++) bytes += 4.0 * (double)trainer.search.array[k].n;
     status = time_lives(&trainer, &t, error);
     *figures = (hb_plan_figures){bytes, t.shortest, t.longest};

@@ -76,17 +76,21 @@ hb_status hb_study_config(const hb_study_runs *runs, const hb_study_run *run, hb
     return hb_config_open(run->config_path, sets, n, config, error);
 }
 
+// A configuration's file, as the study's file names it.
+static bool find_config(const hb_study_file *file, const char *config, char path[HB_PATH]) {
+    char copy[HB_PATH];
+    snprintf(copy, sizeof copy, "%s", file->path);
+    return *config == '/' ? put(path, HB_PATH, "%s", config) : put(path, HB_PATH, "%s/%s", dirname(copy), config);
+}
+
 static hb_status add_run(study *s, const char *config, const char *fold, int64_t seed, hb_error *error) {
     const hb_study_file *file = &s->runs.file;
     if (s->runs.n_runs == MAX_RUNS)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected at most %d runs, found more", file->path, MAX_RUNS);
     hb_study_run *run = &s->runs.run[s->runs.n_runs];
     *run = (hb_study_run){.seed = seed};
-    char copy[HB_PATH], name[HB_TEXT];
-    snprintf(copy, sizeof copy, "%s", file->path);
-    const char *folder = dirname(copy);
-    bool fits = *config == '/' ? put(run->config_path, HB_PATH, "%s", config)
-                               : put(run->config_path, HB_PATH, "%s/%s", folder, config);
+    char name[HB_TEXT];
+    bool fits = find_config(file, config, run->config_path);
     snprintf(name, sizeof name, "%s", config);
     snprintf(run->config_name, HB_TEXT, "%s", basename(name));
     char *dot = strrchr(run->config_name, '.');
@@ -110,9 +114,7 @@ static hb_status add_config(study *s, const char *config, hb_error *error) {
     if (file->folds) {
         hb_study_run probe = {.seed = 1};
         hb_config *opened;
-        char copy[HB_PATH];
-        snprintf(copy, sizeof copy, "%s", file->path);
-        put(probe.config_path, HB_PATH, "%s/%s", dirname(copy), config);
+        find_config(file, config, probe.config_path);
         const hb_status status = hb_study_config(&s->runs, &probe, &opened, error);
         if (status != HB_OK) return status;
         folds = opened->settings.variations;
@@ -162,10 +164,11 @@ static hb_status look_at_run(study *s, hb_study_run *run, hb_error *error) {
         if (status == HB_OK && hb_config_differs(ours->identity, theirs->identity, difference)) {
             run->skipped = s->def->skip_changed;
             if (!run->skipped)
-                status = hb_fail(error, HB_BAD_INPUT,
-                                 "%s holds a run of another configuration: %s; move it away, or --skip-changed leaves it "
-                                 "out",
-                                 run->folder, difference);
+                status =
+                    hb_fail(error, HB_BAD_INPUT,
+                            "%s holds a run of another configuration: %s; move it away, or --skip-changed leaves it "
+                            "out",
+                            run->folder, difference);
         }
     }
     hb_config_close(theirs);
@@ -408,8 +411,8 @@ static hb_status plan(study *s, hb_error *error) {
             snprintf(hours, sizeof hours, "%.2f to %.2f", figures.least_seconds * left, figures.most_seconds * left);
         least_hours += figures.least_seconds * left;
         most_hours += figures.most_seconds * left;
-        say(s, "%-40s %5lld/%-6lld %18s %9.0f MB", run->name, (long long)run->done, (long long)run->generations, hours,
-            figures.bytes / 1e6);
+        say(s, "%-40s %5lld/%-6lld %18s %9.0f MB", run->name, (long long)run->done, (long long)run->generations,
+            hours, figures.bytes / 1e6);
     }
     say(s, "all: %.1f to %.1f hours, one run at a time; lives as short as at the start, or all to their last step",
         least_hours, most_hours);

@@ -86,8 +86,9 @@ hb_status hb_study_read(const char *path, hb_study_file *study, hb_error *error)
     raw_study *raw = NULL;
     const cyaml_err_t result = cyaml_load_data(text, length, &cyaml, &schema, (cyaml_data_t **)&raw, NULL);
     if (result != CYAML_OK)
-        status = hb_fail(error, HB_BAD_INPUT, "%s:%d: %s (a study has out, configs, seeds; set, folds, claims, published)",
-                         path, said.line, said.message[0] ? said.message : cyaml_strerror(result));
+        status =
+            hb_fail(error, HB_BAD_INPUT, "%s:%d: %s (a study has out, configs, seeds; set, folds, claims, published)",
+                    path, said.line, said.message[0] ? said.message : cyaml_strerror(result));
     else
         status = raw ? take_all(raw, study, error) : hb_fail(error, HB_BAD_INPUT, "%s: the study is empty", path);
     cyaml_free(&cyaml, &schema, raw, 0);

@@ -123,7 +123,9 @@ static hb_status write_claims(FILE *md, const hb_study_file *file, const cells *
         const double ours = standing(all, a, held_out), other = standing(all, b, held_out);
         fprintf(md, "| %s: %s > %s on %s variations | %.0f, %.0f | %s |\n", label, a, b,
                 held_out ? "unseen" : "trained", ours, other,
-                isnan(ours) || isnan(other) ? "not run" : ours > other ? "yes" : "no");
+                isnan(ours) || isnan(other) ? "not run"
+                : ours > other              ? "yes"
+                                            : "no");
     }
     return HB_OK;
 }
@@ -132,9 +134,11 @@ static hb_status write_claims(FILE *md, const hb_study_file *file, const cells *
 // Writing
 
 static void write_cells(FILE *md, FILE *csv, const cells *all, const char *text) {
-    fprintf(md, "| configuration | variation | seen | protocol | mean ± sd over rollouts | sd of seeds' means | seeds | published |\n"
+    fprintf(md, "| configuration | variation | seen | protocol | mean ± sd over rollouts | sd of seeds' means | "
+                "seeds | published |\n"
                 "|---|---|---|---|---:|---:|---:|---:|\n");
-    fprintf(csv, "config,without,variation,held_out,protocol,mean,sd,seed_spread,seeds,published_mean,published_sd\n");
+    fprintf(csv,
+            "config,without,variation,held_out,protocol,mean,sd,seed_spread,seeds,published_mean,published_sd\n");
     for (int k = 0; k < all->n; k++) {
         const cell *c = &all->cell[k];
         double mean, sd;

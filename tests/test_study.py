@@ -1,0 +1,123 @@
+"""hebbes study from outside: what it runs, resumes, refuses, and the table that comes of it."""
+
+import csv
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+HEBBES = sys.argv.pop(1)
+CONFIGS = Path("configs").resolve()
+SMALL = "search.population=4, run.generations=2, eval.rollouts=3, run.threads=1, policy.hidden=4"
+
+
+class Study(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.out = self.folder / "out"
+
+    def write(self, configs=("pnr-static", "pnr-hebbian"), seeds="1, 2", sets=SMALL, more=""):
+        names = ", ".join(str(CONFIGS / f"ant/{name}.yaml") for name in configs)
+        path = self.folder / "study.yaml"
+        path.write_text(f"out: {self.out}\nconfigs: [{names}]\nseeds: [{seeds}]\nset: [{sets}]\n{more}\n")
+        return path
+
+    def study(self, *arguments, code=0):
+        done = subprocess.run([HEBBES, "study", *map(str, arguments)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def rows(self):
+        return list(csv.DictReader((self.out / "table.csv").read_text().splitlines()))
+
+    def test_runs_and_table(self):
+        (self.folder / "numbers.csv").write_text("config,variation,mean,sd\npnr-static,default,1545,30\n")
+        claims = 'claims: ["1: pnr-static > pnr-hebbian on trained", "2: pnr-lstm > pnr-static on held_out"]'
+        path = self.write(more="published: numbers.csv\n" + claims)
+        planned = self.study(path, "--dry-run").stdout
+        self.assertRegex(planned, r"pnr-hebbian-seed2 +0/2 +0\.\d\d to 0\.\d\d")
+        self.assertFalse(self.out.exists())
+        self.study(path, "--jobs", 2)
+        rows = self.rows()
+        self.assertEqual(len(rows), 2 * 5 * 2)  # configurations, variations, protocols
+        one = [r for r in rows if (r["config"], r["variation"], r["protocol"]) == ("pnr-static", "default", "sample")][0]
+        self.assertEqual((one["published_mean"], one["seeds"], one["held_out"]), ("1545", "2", "0"))
+        # The table's numbers from the runs' own.
+        means, squares = [], []
+        for seed in (1, 2):
+            lines = (self.out / f"pnr-static-seed{seed}/evaluation.csv").read_text().splitlines()[1:]
+            row = [r for r in csv.DictReader(lines) if r["variation"] == "default" and r["protocol"] == "sample"][0]
+            means.append(float(row["mean"]))
+            squares.append(float(row["sd"]) ** 2 + float(row["mean"]) ** 2)
+        mean = sum(means) / 2
+        self.assertAlmostEqual(float(one["mean"]), mean, delta=1e-6 * abs(mean) + 1e-6)
+        self.assertAlmostEqual(float(one["sd"]) ** 2, sum(squares) / 2 - mean**2, delta=1e-3)
+        self.assertAlmostEqual(float(one["seed_spread"]), abs(means[0] - means[1]) / 2**0.5, delta=1e-4)
+        table = (self.out / "table.md").read_text()
+        trained = {c: sum(float(r["mean"]) for r in rows if r["config"] == c and r["held_out"] == "0" and r["protocol"] == "sample") / 4
+                   for c in ("pnr-static", "pnr-hebbian")}
+        verdict = "yes" if trained["pnr-static"] > trained["pnr-hebbian"] else "no"
+        self.assertRegex(table, rf"\| 1: pnr-static > pnr-hebbian on trained variations \| .* \| {verdict} \|")
+        self.assertIn("| 2: pnr-lstm > pnr-static on unseen variations | nan, ", table)
+        self.assertIn("1545 ± 30", table)
+        # Again: nothing is run, nothing evaluated.
+        self.assertEqual(len(self.study(path).stdout.splitlines()), 1)
+        # Other rollouts are another evaluation.
+        again = self.write(sets=SMALL.replace("rollouts=3", "rollouts=2"), more="published: numbers.csv")
+        self.assertEqual(self.study(again).stdout.count("evaluating"), 4)
+
+    def test_folds_and_tasks(self):
+        path = self.write(configs=["pnr-static"], seeds="1", more="folds: true")
+        for task in (1, 2):
+            self.study(path, "--task", f"{task}/2")
+            self.assertFalse((self.out / "table.md").exists())
+        self.assertEqual(len(list(self.out.iterdir())), 5)  # leave one out of five
+        self.study(path)
+        unseen = [(r["without"], r["variation"]) for r in self.rows() if r["held_out"] == "1" and r["protocol"] == "mean"]
+        self.assertEqual(len(unseen), 5)
+        self.assertTrue(all(a == b for a, b in unseen))
+        config = (self.out / "pnr-static-without-default-seed1/config.yaml").read_text()
+        self.assertIn("held_out: [default]", config)
+
+    def test_changed_runs(self):
+        self.study(self.write(configs=["pnr-static"], seeds="1"))
+        changed = self.write(configs=["pnr-static"], seeds="1, 2", sets=SMALL + ", search.lr=0.3")
+        refused = self.study(changed, code=2).stderr
+        self.assertIn("holds a run of another configuration: expected search.lr=0.3, found search.lr=0.2", refused)
+        self.assertFalse((self.out / "pnr-static-seed2").exists())  # before anything starts
+        self.assertIn("skipped", self.study(changed, "--skip-changed").stdout)
+        self.assertEqual({r["seeds"] for r in self.rows()}, {"1"})
+
+    def test_killed(self):
+        path = self.write(configs=["pnr-static"], seeds="1", sets=SMALL.replace("generations=2", "generations=400"))
+        process = subprocess.Popen([HEBBES, "study", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        metrics = self.out / "pnr-static-seed1/metrics.csv"
+        while not metrics.exists() or len(metrics.read_text().splitlines()) < 5:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        self.assertIn("stopped on request", process.communicate()[1])
+        self.assertEqual(process.returncode, 75)
+        done = len(metrics.read_text().splitlines()) - 1
+        more = self.write(configs=["pnr-static"], seeds="1", sets=SMALL.replace("generations=2", f"generations={done + 2}"))
+        self.study(more)
+        self.assertEqual(len(metrics.read_text().splitlines()) - 1, done + 2)
+
+    def test_bad_input(self):
+        self.assertIn("two runs are called 'pnr-static-seed1'", self.study(self.write(seeds="1, 1"), code=2).stderr)
+        self.assertIn("expected whole numbers", self.study(self.write(seeds="one"), code=2).stderr)
+        self.assertIn("cannot be read", self.study(self.write(configs=["pnr-nothing"]), code=2).stderr)
+        self.assertIn("did you mean 'search.lr'", self.study(self.write(sets="search.lrr=1"), code=2).stderr)
+        wrong = self.folder / "wrong.yaml"
+        wrong.write_text("out: x\nconfigs: [a.yaml]\nsedes: [1]\n")
+        self.assertIn("wrong.yaml:", self.study(wrong, code=2).stderr)
+        self.assertIn("--task: expected K/N", self.study(wrong, "--task", "3/2", code=2).stderr)
+        claims = self.write(configs=["pnr-static"], seeds="1", more='claims: ["better"]')
+        self.assertIn("claims: expected 'LABEL: A > B on trained|held_out'", self.study(claims, code=2).stderr)
+
+
+unittest.main()
