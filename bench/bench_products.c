@@ -121,10 +121,12 @@ static void compare(products *p, const hb_bench_out *out) {
     const double fused = hb_bench_fastest(step_fused, p, 0.5, &repeats);
     const double stored = hb_bench_fastest(step_by_products, p, 0.5, &repeats);
     snprintf(name, sizeof name, "products.static.%d", p->lanes);
+    if (p->status != HB_OK) return;
     hb_bench_row_out(out, name, 1e6 * stored, "us", 1e6 * fused, "the fused step", repeats);
     const double regenerated = hb_bench_fastest(gradient_fused, p, 0.5, &repeats);
     const double matrix = hb_bench_fastest(gradient_by_products, p, 0.5, &repeats);
     snprintf(name, sizeof name, "products.gradient.%dx%d", p->pairs, p->n);
+    if (p->status != HB_OK) return;
     hb_bench_row_out(out, name, 1e3 * matrix, "ms", 1e3 * regenerated, "the gradient from regenerated noise",
                      repeats);
 }
@@ -142,7 +144,12 @@ hb_status hb_bench_products(const hb_config *config, const hb_bench_out *out, hb
     p.n = (int32_t)genome.genome_size;
     p.lanes = (int32_t)settings.population;
     p.pairs = (int32_t)(settings.population / 2 > 0 ? settings.population / 2 : 1);
-    if (!machine.table->products)
+    if (p.net.vision.n_weights)
+        status = hb_fail(error, HB_BAD_INPUT,
+                         "bench products: expected observations that are numbers, environment '%s' has "
+                         "pictures",
+                         config->env->name);
+    else if (!machine.table->products)
         status = hb_fail(error, HB_BAD_INPUT,
                          "bench products: the %s device has no library of products to compare "
                          "with; --device cuda has cuBLAS",

@@ -30,7 +30,6 @@ typedef struct {
     void *(*create_context)(void *display, void *config, void *share, const int32_t *attributes);
     unsigned (*make_current)(void *display, void *draw, void *read, void *context);
     unsigned (*destroy_context)(void *display, void *context);
-    unsigned (*terminate)(void *display);
 } egl;
 
 struct hb_ant_camera {
@@ -58,8 +57,7 @@ static bool load(egl *e) {
            find(e, "eglBindAPI", (void *)&e->bind_api) && find(e, "eglChooseConfig", (void *)&e->choose_config) &&
            find(e, "eglCreateContext", (void *)&e->create_context) &&
            find(e, "eglMakeCurrent", (void *)&e->make_current) &&
-           find(e, "eglDestroyContext", (void *)&e->destroy_context) &&
-           find(e, "eglTerminate", (void *)&e->terminate);
+           find(e, "eglDestroyContext", (void *)&e->destroy_context);
 }
 
 static bool make_context(hb_ant_camera *c) {
@@ -106,6 +104,7 @@ hb_ant_camera *hb_ant_camera_open(const mjModel *model, int body, char *message,
 
 void hb_ant_camera_close(hb_ant_camera *c) {
     if (!c) return;
+    if (c->context) c->egl.make_current(c->display, NULL, NULL, c->context);
     if (c->ready) {
         mjr_freeContext(&c->renderer);
         mjv_freeScene(&c->scene);
@@ -114,8 +113,7 @@ void hb_ant_camera_close(hb_ant_camera *c) {
         c->egl.make_current(c->display, NULL, NULL, NULL);
         c->egl.destroy_context(c->display, c->context);
     }
-    if (c->display) c->egl.terminate(c->display);
-    free(c); // the library stays loaded: drivers keep memory of their own for the process
+    free(c); // the display is the process's: another camera may use it
 }
 
 // Bodies are told from the ground by colour, and lit by more than MuJoCo's lamp.
@@ -133,6 +131,7 @@ static void paint(mjvScene *scene) {
 int hb_ant_camera_take(hb_ant_camera *c, mjData *data, int32_t width, int32_t height, uint8_t *rgb, char *message,
                        size_t size) {
     const mjrRect all = {0, 0, width, height};
+    c->egl.make_current(c->display, NULL, NULL, c->context); // another camera may have been
     const size_t row = (size_t)width * 3;
     if (c->renderer.offWidth != width || c->renderer.offHeight != height)
         mjr_resizeOffscreen(width, height, &c->renderer);

@@ -147,7 +147,7 @@ static void advance(car_body *body, hb_env_step *out) {
     hb_car_world_state(body->world, &body->state);
     const double complete = body->options->lap_complete;
     if (complete > 0 && first_open && hb_car_world_visited(body->world, 0))
-        body->first_tile_late = body->visited > complete * body->track.n;
+        body->first_tile_late = (double)body->visited / body->track.n > complete;
     out->substeps++;
 }
 
@@ -193,13 +193,13 @@ static hb_env_outcome car_step(void *handle, const float *action, void *observat
     hb_car_world_control(body->world, steer, gas, brake);
     advance(body, out);
     if (!isfinite(body->state.hull.x) || !isfinite(body->state.hull.y)) return HB_ENV_DIVERGED;
+    observe(body, observation); // Gym draws before it counts this step
     bool done;
     out->fitness = out->reward = score(body, &done);
     body->without_reward = out->reward < 0 ? body->without_reward + 1 : 0;
     const int patience = body->options->early_stop;
     if (patience > 0 && body->without_reward >= patience) done = true;
     if (++body->step >= body->options->time_limit) done = true;
-    observe(body, observation);
     return done ? HB_ENV_DONE : HB_ENV_RUNNING;
 }
 
@@ -235,6 +235,8 @@ static int car_picture(void *handle, int32_t width, int32_t height, int32_t samp
                        size_t size) {
     const car_body *body = handle;
     const size_t n = (size_t)width * (size_t)height * (size_t)samples * (size_t)samples;
+    if (width * samples > HB_CANVAS_WIDTH)
+        return snprintf(message, size, "a picture has at most %d samples a row", HB_CANVAS_WIDTH), -1;
     hb_canvas canvas = {width * samples, height * samples, malloc(n)};
     if (!canvas.index) return snprintf(message, size, "out of memory drawing %d x %d", width, height), -1;
     draw(body, &canvas);

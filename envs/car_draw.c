@@ -84,10 +84,11 @@ static void draw_ground(const camera *eye) {
 
 static void draw_road(const camera *eye, const hb_car_scene *scene) {
     const hb_car_road *road = scene->road;
-    const double reach = eye->reach + 10; // a tile's corners are at most 10 from one another's opposite
+    // From corner 0 to any other of a tile or its kerb: 17 at most, but 20 where the last gap of the loop is wide.
+    const double reach = eye->reach + 20;
     for (int32_t i = 0; i < road->n; i++) {
         const double dx = road->tile[i][0][0] - eye->middle[0], dy = road->tile[i][0][1] - eye->middle[1];
-        if (dx * dx + dy * dy > (reach + 8) * (reach + 8)) continue;
+        if (dx * dx + dy * dy > reach * reach) continue;
         const bool plain = hb_car_world_plain(scene->world, i);
         paint(eye, (const double(*)[2])road->tile[i], 4, plain ? ROAD : (uint8_t)(ROAD + i % 3));
         if (road->has_kerb[i]) paint(eye, (const double(*)[2])road->kerb[i], 4, i % 2 == 0 ? WHITE : RED);

@@ -17,7 +17,6 @@ static const uint16 wheel_category = 0x0020, wheel_mask = 0x0001;
 static const double wheel_at[HB_CAR_WHEELS][2] = {{-55, 80}, {55, 80}, {-55, -82}, {55, -82}};
 static const double wheel_half[2] = {14, 27};
 
-// Each part ends with its count.
 static const struct {
     int32_t n;
     double corner[8][2];

@@ -66,16 +66,14 @@ FOR_ANY_PROCESSOR static void look_up(const uint8_t *index, int32_t n, const uin
     for (; k < n; k++) out[k] = colours[index[k]];
 }
 
-enum { MAX_WIDTH = 1 << 13 };
-
 // sums[column] of s rows of samples, before a pixel's columns are summed.
 FOR_ANY_PROCESSOR static void add_row(const uint8_t *row, int32_t n, uint16_t *sums) {
     for (int32_t k = 0; k < n; k++) sums[k] = (uint16_t)(sums[k] + row[k]);
 }
 
 static void average_row(const uint8_t *index, int32_t width, int32_t s, const uint8_t *colours, uint8_t *out) {
-    uint8_t row[MAX_WIDTH];
-    uint16_t sums[MAX_WIDTH] = {0};
+    uint8_t row[HB_CANVAS_WIDTH];
+    uint16_t sums[HB_CANVAS_WIDTH] = {0};
     for (int32_t a = 0; a < s; a++) {
         look_up(index + (size_t)a * (size_t)width, width, colours, row);
         add_row(row, width, sums);

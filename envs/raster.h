@@ -12,6 +12,7 @@ extern "C" {
 
 #define HB_PALETTE         16
 #define HB_PICTURE_CORNERS 8
+#define HB_CANVAS_WIDTH    8192 // at most
 
 // index (height, width): row 0 on top. The caller owns it.
 typedef struct {
@@ -24,7 +25,7 @@ typedef struct {
 void hb_canvas_fill(hb_canvas *canvas, const double (*corner)[2], int32_t n, uint8_t colour);
 
 // planes (3, height / s, width / s): red, green and blue of each pixel, the mean of its s x s samples' colours, rounded half
-// up; s is at most 16. What is left over where s does not divide the canvas is not looked at.
+// up; s is at most 16, the canvas at most HB_CANVAS_WIDTH wide. What is left over where s does not divide the canvas is not looked at.
 void hb_canvas_planes(const hb_canvas *canvas, int32_t s, const uint8_t palette[HB_PALETTE][3], uint8_t *planes);
 
 // The same as a picture: rgb (height / s, width / s, 3). Returns 0, or -1 where memory is short.

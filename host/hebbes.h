@@ -98,9 +98,10 @@ hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
 // the search's arrays, of its last good checkpoint.
 hb_status hb_digest(const char *folder, char digest[33], hb_error *error);
 
-// One life, written as HDF5 to `out` (must not exist): /obs (T, I), /action, /reward (T): the fitness of each step,
-// /layer{1..}/w (T+1, I, O), /layer{1..}/coefficients (I, O, C), the environment's fields (/qpos, /qvel); seed,
-// rule, individual, variation as attributes.
+// One life, written as HDF5 to `out` (must not exist): /obs (T, I) or /frame (T, H, W, C) and /frame96; /output of the
+// network, /action given for it, /reward (T): the fitness of each step; /layer{1..}/w (T+1, I, O) with its activation,
+// /layer{1..}/coefficients (I, O, C), /convolution{1,2} (maps, channels, side, side); the environment's fields (/qpos, /qvel;
+// /hull, /wheel_angle, /wheel_omega, /tiles) and what is constant (/track); seed, rule, individual, variation as attributes.
 typedef struct {
     int64_t steps;         // T: at most so many; fewer where the life ends
     int64_t individual;    // -1: the mean of the search
@@ -141,6 +142,17 @@ typedef struct {
     double bytes, least_seconds, most_seconds;
 } hb_plan_figures;
 hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error);
+
+// A picture through gnuplot, to `out` (.png or .svg, must not exist): of run folders, their population means by generation,
+// runs that differ in their seed as one curve with a band from the least to the largest; of one run with `coefficients`,
+// histograms of the mean individual's at the start and now; of a study's table.csv, bars with the published numbers.
+typedef struct {
+    const char *const *sources;
+    int n_sources;
+    bool coefficients;
+    const char *out;
+} hb_plot_def;
+hb_status hb_plot(const hb_plot_def *def, hb_error *error);
 
 // A study's file: configurations x seeds (x folds). Trains what is missing, resumes what was interrupted, evaluates, and
 // writes table.md and table.csv into the study's folder; with several tasks only the runs of one share, and no table. A run

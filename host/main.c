@@ -14,7 +14,10 @@
 
 typedef struct {
     const char *command;
-    const char *argument; // CONFIG, RUN, WHAT
+    const char *argument;    // CONFIG, RUN, WHAT
+    const char *sources[64]; // plot: it and those behind it
+    int n_sources;
+    bool coefficients;
     const char *sets[MAX_SETS];
     int n_sets;
     const char *config; // --config, for bench
@@ -22,6 +25,7 @@ typedef struct {
     hb_trace_def trace;
     int width, height; // --size
     hb_study_def study;
+    const char *fold; // --fold
     int64_t moments;
     char text[16][512]; // sets made from --threads and its like
     int n_text;
@@ -118,16 +122,63 @@ static void watch_signals(void) {
 // ---------------------------------------------------------------------------------------------------
 // Commands
 
-static hb_status run_train(const arguments *a, hb_error *error) {
+static hb_status train_one(const arguments *a, const char *const *sets, int n_sets, hb_error *error) {
     hb_config *config = NULL;
-    hb_status status = hb_config_open(a->argument, a->sets, a->n_sets, &config, error);
+    hb_status status = hb_config_open(a->argument, sets, n_sets, &config, error);
     if (status != HB_OK) return status;
     screen s = {.live = isatty(STDOUT_FILENO)};
-    watch_signals();
     const hb_hooks hooks = {on_started, on_progress, on_note, &s, stop};
     status = finish(&s, hb_train(config, &hooks, error));
     hb_config_close(config);
     return status;
+}
+
+// One fold: trains on all variations that the configuration names (those it holds out, too) but `fold`, which is held out.
+static hb_status train_fold(const arguments *a, const char *all, const char *fold, hb_error *error) {
+    const char *sets[MAX_SETS + 3];
+    char held_out[1024], rest[4096] = "env.variations=", out[4096], copy[4096], *next = NULL;
+    int n = a->n_sets;
+    memcpy(sets, a->sets, (size_t)n * sizeof *sets);
+    snprintf(held_out, sizeof held_out, "env.held_out=%s", fold);
+    snprintf(copy, sizeof copy, "%s", all);
+    for (char *name = strtok_r(copy, ",", &next); name; name = strtok_r(NULL, ",", &next)) {
+        const size_t at = strlen(rest);
+        if (strcmp(name, fold) != 0)
+            snprintf(rest + at, sizeof rest - at, "%s%s", rest[at - 1] == '=' ? "" : ",", name);
+    }
+    sets[n++] = held_out;
+    sets[n++] = rest;
+    if (a->trace.out) {
+        snprintf(out, sizeof out, "run.out=%s-without-%s", a->trace.out, fold);
+        sets[n++] = out;
+    }
+    return train_one(a, sets, n, error);
+}
+
+static hb_status train_folds(const arguments *a, hb_error *error) {
+    hb_config *config = NULL;
+    hb_status status = hb_config_open(a->argument, a->sets, a->n_sets, &config, error);
+    if (status != HB_OK) return status;
+    char all[4096], copy[4096], *next = NULL;
+    const char *held_out = hb_config_value(config, "env.held_out");
+    snprintf(all, sizeof all, "%s%s%s", hb_config_value(config, "env.variations"), *held_out ? "," : "", held_out);
+    hb_config_close(config);
+    bool found = false;
+    snprintf(copy, sizeof copy, "%s", all);
+    for (char *name = strtok_r(copy, ",", &next); name && status == HB_OK; name = strtok_r(NULL, ",", &next)) {
+        if (strcmp(a->fold, "all") != 0 && strcmp(a->fold, name) != 0) continue;
+        found = true;
+        printf("fold without %s\n", name);
+        status = train_fold(a, all, name, error);
+    }
+    return found || status != HB_OK
+               ? status
+               : hb_fail(error, HB_BAD_INPUT, "--fold: expected all or one of %s, found '%s'", all, a->fold);
+}
+
+static hb_status run_train(const arguments *a, hb_error *error) {
+    watch_signals();
+    return a->fold ? train_folds(a, error) : train_one(a, a->sets, a->n_sets, error);
 }
 
 static hb_status run_resume(const arguments *a, hb_error *error) {
@@ -225,6 +276,14 @@ static hb_status run_study(const arguments *a, hb_error *error) {
     return hb_study(&def, stop, error);
 }
 
+static hb_status run_plot(const arguments *a, hb_error *error) {
+    if (!a->trace.out) return hb_fail(error, HB_BAD_INPUT, "plot: expected --out FILE.png or FILE.svg");
+    const hb_plot_def def = {a->sources, a->n_sources, a->coefficients, a->trace.out};
+    const hb_status status = hb_plot(&def, error);
+    if (status == HB_OK) printf("wrote %s\n", def.out);
+    return status;
+}
+
 static hb_status run_digest(const arguments *a, hb_error *error) {
     char digest[33];
     const hb_status status = hb_digest(a->argument, digest, error);
@@ -248,6 +307,8 @@ static const command commands[] = {
     {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step", run_trace},
     {"render", "RUN|CONFIG", 1, "a life as film (.mp4, by ffmpeg), strip (.png) or folder of pictures", run_render},
     {"study", "FILE", 1, "configurations x seeds x folds, as far as they are not done, and one table", run_study},
+    {"plot", "RUN...|TABLE.csv", 1, "curves of runs, bars of a study, coefficients of a run: PNG or SVG, by gnuplot",
+     run_plot},
     {"digest", "RUN", 1, "one hexadecimal digest of the search's state", run_digest},
     {"info", "", 0, "versions, devices, environments, rules", run_info},
 };
@@ -272,13 +333,18 @@ enum {
     KEY_DRY_RUN,
     KEY_TASK,
     KEY_JOBS,
-    KEY_SKIP_CHANGED
+    KEY_SKIP_CHANGED,
+    KEY_FOLD,
+    KEY_COEFFICIENTS
 };
 
 static const struct argp_option options[] = {
     {"set", KEY_SET, "KEY=VALUE", 0, "set a key of the configuration, such as search.lr=0.1; repeats", 1},
     {"threads", KEY_THREADS, "N", 0, "the same as --set run.threads=N", 1},
     {"seed", KEY_SEED, "N", 0, "the same as --set run.seed=N", 1},
+    {"fold", KEY_FOLD, "NAME|all", 0,
+     "train: hold out this of the variations that the configuration names, train on the others; all: each in turn",
+     1},
     {"env", KEY_ENV, "NAME", 0, "the same as --set env.name=NAME", 1},
     {"device", KEY_DEVICE, "NAME", 0, "the same as --set run.device=NAME", 1},
     {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace, render: the file", 1},
@@ -289,6 +355,7 @@ static const struct argp_option options[] = {
     {"variation", KEY_VARIATION, "NAME", 0, "trace, render: the variation [the first of env.variations]", 3},
     {"size", KEY_SIZE, "WxH", 0, "render: pixels of a picture [500x400]", 3},
     {"moments", KEY_MOMENTS, "N", 0, "render: how many stand in a strip [8]", 3},
+    {"coefficients", KEY_COEFFICIENTS, NULL, 0, "plot: histograms of a run's coefficients, at the start and now", 3},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "study: only say what there is to do, with hours and bytes", 4},
     {"jobs", KEY_JOBS, "N", 0, "study: runs at once [1]", 4},
     {"task", KEY_TASK, "K/N", 0,
@@ -360,6 +427,12 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
             argp_error(state, "--size: expected WxH, 16 to 1920 each, found '%s'", text);
         return 0;
     }
+    case KEY_COEFFICIENTS:
+        a->coefficients = true;
+        return 0;
+    case KEY_FOLD:
+        a->fold = text;
+        return 0;
     case KEY_DRY_RUN:
         a->study.dry_run = true;
         return 0;
@@ -387,10 +460,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case ARGP_KEY_ARG:
         if (!a->command)
             a->command = text;
-        else if (!a->argument)
-            a->argument = text;
+        else if (a->n_sources == 0 || (strcmp(a->command, "plot") == 0 && a->n_sources < 64))
+            a->sources[a->n_sources++] = text;
         else
             argp_error(state, "unexpected argument '%s'", text);
+        a->argument = a->sources[0];
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -451,18 +525,19 @@ int main(int argc, char **argv) {
         if (chosen)
             fprintf(stderr, "hebbes: %s: expected %s; see hebbes --help\n", chosen->name, chosen->argument);
         else
-            fprintf(stderr,
-                    "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, study, digest, "
-                    "info), found "
-                    "'%s'; see hebbes --help\n",
-                    a.command ? a.command : "nothing");
+            fprintf(
+                stderr,
+                "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, plot, study, digest, "
+                "info), found "
+                "'%s'; see hebbes --help\n",
+                a.command ? a.command : "nothing");
         return HB_BAD_INPUT;
     }
     char out[512];
     snprintf(out, sizeof out, "run.out=%s", a.trace.out ? a.trace.out : "");
-    if (a.trace.out && strcmp(chosen->name, "trace") != 0 && strcmp(chosen->name, "render") != 0 &&
-        a.n_sets < MAX_SETS)
-        a.sets[a.n_sets++] = out;
+    const bool own = strcmp(chosen->name, "trace") == 0 || strcmp(chosen->name, "render") == 0 ||
+                     strcmp(chosen->name, "plot") == 0 || a.fold;
+    if (a.trace.out && !own && a.n_sets < MAX_SETS) a.sets[a.n_sets++] = out;
     hb_error error = {""};
     hb_status status = chosen->run(&a, &error);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == HB_OK)

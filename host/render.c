@@ -3,6 +3,7 @@
 #include "host/life.h"
 
 #include <png.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,10 +74,19 @@ static bool has_ffmpeg(void) {
     return system("command -v ffmpeg >/dev/null 2>&1") == 0;
 }
 
+// A film ends early when ffmpeg does: that is an error of a write, not the end of the process.
+static void ignore_broken_pipes(struct sigaction *before) {
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, before);
+}
+
 // Numbers and our own words alone stand in the shell's line, and the file's name between quotes, none inside.
 static hb_status open_film(render *r, hb_error *error) {
     char command[HB_PATH + 256];
     const double seconds = r->life->config->env->step_seconds;
+    if (r->def->width % 2 || r->def->height % 2)
+        return hb_fail(error, HB_BAD_INPUT, "--size: a film's width and height are even, found %d x %d",
+                       r->def->width, r->def->height);
     if (strchr(r->out, '\'')) return hb_fail(error, HB_BAD_INPUT, "--out: a film's name has no quotes");
     snprintf(command, sizeof command,
              "ffmpeg -loglevel error -f rawvideo -pix_fmt rgb24 -s %dx%d -r %.4f -i - -pix_fmt yuv420p -y '%s%s'",
@@ -155,6 +165,11 @@ static form form_of(const char *out, hb_rendered *rendered) {
 hb_status hb_render(const char *source, const char *const *sets, int n_sets, const hb_render_def *def,
                     hb_rendered *rendered, hb_error *error) {
     *rendered = (hb_rendered){.steps = 0};
+    if (def->width < 16 || def->width > 1920 || def->height < 16 || def->height > 1920 || def->moments < 1 ||
+        def->moments > 64)
+        return hb_fail(error, HB_BAD_INPUT,
+                       "--size: expected 16 to 1920 pixels and 1 to 64 moments, found %d x %d and %d", def->width,
+                       def->height, def->moments);
     hb_one_life life;
     render r = {.def = def, .life = &life, .out = rendered->wrote, .form = form_of(def->out, rendered)};
     if (access(r.out, F_OK) == 0)
@@ -163,7 +178,10 @@ hb_status hb_render(const char *source, const char *const *sets, int n_sets, con
         hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
     if (status == HB_OK && !life.config->env->picture)
         status = hb_fail(error, HB_BAD_INPUT, "environment '%s' draws no pictures", life.config->env->name);
+    struct sigaction before;
+    ignore_broken_pipes(&before);
     if (status == HB_OK) status = run(&r, &rendered->steps, error);
+    sigaction(SIGPIPE, &before, NULL);
     free(r.rgb);
     hb_life_close(&life);
     return status;

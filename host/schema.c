@@ -128,7 +128,7 @@ static const hb_key schema[] = {
     {"search", "responsibility", HB_KEY_WORD, "soft", 0, 0, NULL, responsibilities, AT(responsibility),
      "gmm: soft marginalises the rule (PNR); hard takes the one that was drawn"},
     {"search", "alternate", HB_KEY_INT, "0", 0, 1e6, NULL, NULL, AT(alternate),
-     "gmm: lambda and the rules move in turns of so many generations; 0: both always"},
+     "gmm: lambda and the rules (with convolutions) move in turns of so many generations; 0: both always"},
     {"search", "gradient", HB_KEY_WORD, "auto", 0, 0, NULL, gradients, AT(gradient),
      "gmm: dense looks at every rule for every sample; the same bits, slower"},
     {"search", "stop_mean", HB_KEY_REAL, "1e300", -1e300, 1e300, NULL, NULL, AT(stop_mean),

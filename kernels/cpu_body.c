@@ -202,8 +202,8 @@ static void body_expand(hb_group *group, int32_t lane, const hb_lane *life, floa
         memory[group->layout.scale + (size_t)l] = 1.0f;
     }
     if (net->vision.n_weights)
-        hb_cpu_vision_expand(&net->vision, h + hb_net_vision_offset(net), life->weights.seed,
-                             memory + group->layout.vision);
+        hb_cpu_vision_expand(&net->vision, net->vision.evolved ? h + hb_net_vision_offset(net) : NULL,
+                             life->weights.seed, memory + group->layout.vision);
     const size_t activations = group->layout.scale - group->layout.activations[0];
     memset(memory + group->layout.activations[0], 0, activations * sizeof *memory);
     group->steps[lane] = 0;

@@ -35,7 +35,7 @@ static inline size_t hb_cpu_vision_floats(const hb_vision *vision) {
     return n;
 }
 
-// Puts the weights there: those of the genome, or, where they are not evolved, drawn from the seed.
+// Puts the weights there: those of the genome (nullable where they are not evolved), or drawn from the seed.
 void hb_cpu_vision_expand(const hb_vision *vision, const float *genome, uint32_t seed, float *memory);
 
 struct hb_cpu_vision {

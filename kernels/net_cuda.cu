@@ -380,7 +380,8 @@ static __device__ void prefetch(const float *from, int64_t n) {
 // Dynamic shared memory: x and pre of the widest layer's input. Of a layer's three barriers the first separates the
 // writes of x, pre and `widest` from their reads; the second the atomic maxima from the scale, and this layer's reads
 // of x and pre from the next one's writes; the third the reads of `widest` from its next reset. Outputs y need none:
-// thread j writes and reads them, as input j of the next layer, too.
+// thread j writes and reads them, as input j of the next layer, too; but the gates of an LSTM cell, which one thread reads
+// and others wrote, stand behind the second.
 template <bool HALF>
 __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, const int32_t *lanes,
                             const float *observation, float *action, int32_t shared_width) {

@@ -103,9 +103,9 @@ static hb_status products_forward(hb_products *p, const hb_net *net, int32_t cou
     const size_t lanes = (size_t)count, last = (size_t)net->layer[net->n_layers - 1].outputs;
     float *x;
     hb_status status = hb_cuda_scratch(device, 2 * lanes * widest * sizeof *x, &x, error);
-    if (status == HB_OK)
-        status = HB_CUDA(cudaMemcpyAsync(x, observation, lanes * (size_t)net->layer[0].inputs * sizeof *x,
-                                         cudaMemcpyHostToDevice, device->stream));
+    if (status != HB_OK) return status;
+    status = HB_CUDA(cudaMemcpyAsync(x, observation, lanes * (size_t)net->layer[0].inputs * sizeof *x,
+                                     cudaMemcpyHostToDevice, device->stream));
     float *y = x + lanes * widest;
     for (int32_t l = 0; l < net->n_layers && status == HB_OK; l++) {
         status = layer_forward(p, net, l, count, weights, x, y, error);

@@ -10,7 +10,7 @@ struct thing {
     int tile = -1, wheel = -1;
     bool visited = false, plain = false;
     std::set<int> tiles; // that a wheel touches
-    double gas = 0, brake = 0, steer = 0, omega = 0;
+    double gas = 0, brake = 0, steer = 0, omega = 0, phase = 0;
     b2Body *body = nullptr;
     b2RevoluteJoint *joint = nullptr;
 };
@@ -144,6 +144,7 @@ static void drive(thing &w, const hb_car_push &push) {
         if (std::fabs(change) > std::fabs(w.omega)) change = std::fabs(w.omega);
         w.omega -= sign(w.omega) * change;
     }
+    w.phase += w.omega * dt;
     double along = 205000 * k * k * (w.omega * (27 * k) - vf), across = 205000 * k * k * (-vs + push.slip);
     const double force = std::sqrt(along * along + across * across);
     if (std::fabs(force) > limit) {
@@ -162,6 +163,8 @@ void car_oracle_step(car_oracle *o, double steer, double gas, double brake, cons
         o->wheels[w].gas += std::min(std::min(std::max(gas, 0.0), 1.0) - o->wheels[w].gas, 0.1);
     for (thing &w : o->wheels) w.brake = brake;
     for (thing &w : o->wheels) drive(w, *push);
+    if (push->force != 0)
+        o->hull.body->ApplyForce(b2Vec2((float)push->force, 0), o->hull.body->GetWorldCenter(), true);
     o->world.Step(0.02f, 6 * 30, 2 * 30);
 }
 
@@ -173,6 +176,10 @@ hb_car_pose car_oracle_pose(const car_oracle *o, int part) {
 
 double car_oracle_omega(const car_oracle *o, int wheel) {
     return o->wheels[wheel].omega;
+}
+
+double car_oracle_phase(const car_oracle *o, int wheel) {
+    return o->wheels[wheel].phase;
 }
 
 int car_oracle_visited(const car_oracle *o, int tile) {

@@ -84,6 +84,52 @@ class CommandLine(unittest.TestCase):
         self.hebbes("train", CONFIG, "--frobnicate", code=2)
         self.assertFalse(os.path.exists(life))
 
+    @unittest.skipUnless(shutil.which("gnuplot"), "no gnuplot")
+    def test_plot(self):
+        for seed in ("1", "2"):
+            self.hebbes("train", CONFIG, "--out", f"{self.run_folder}-seed{seed}", "--seed", seed, *SMALL)
+        runs = (f"{self.run_folder}-seed1", f"{self.run_folder}-seed2")
+        curves, table, bars = (Path(self.folder.name, n) for n in ("curves.svg", "table.csv", "bars.png"))
+        self.hebbes("plot", *runs, "--out", curves)
+        text = curves.read_text()
+        self.assertIn(">run<", text)  # both seeds are one curve
+        self.assertNotIn(">run-seed1<", text)
+        coefficients = Path(self.folder.name, "coefficients.svg")
+        self.hebbes("plot", runs[0], "--coefficients", "--out", coefficients)
+        for name in ("A", "B", "C", "eta", "D", "start", "now"):
+            self.assertIn(f">{name}<", coefficients.read_text())
+        table.write_text("config,without,variation,held_out,protocol,mean,sd,seed_spread,seeds,published_mean,published_sd\n"
+                         "one,,default,0,sample,5,1,0,1,6,1\none,,ice,1,sample,4,1,0,1,,\ntwo,,default,0,sample,3,1,0,1,,\n")
+        self.hebbes("plot", table, "--out", bars)
+        self.assertEqual(bars.read_bytes()[:4], b"\x89PNG")
+        self.assertEqual(list(Path(self.folder.name).glob("*.part")), [])
+        self.refuses("plot", *runs, "--out", curves, says="does not exist yet")
+        self.refuses("plot", *runs, "--out", "x.jpg", says="--out: expected FILE.png or FILE.svg")
+        self.refuses("plot", *runs, says="plot: expected --out")
+        self.refuses("plot", CONFIG, "--out", "x.png", says="expected a study's table.csv")
+        self.refuses("plot", "nowhere", "--out", "x.png", says="nowhere: cannot be read")
+
+    def test_plot_without_gnuplot(self):
+        env = {**os.environ, "PATH": "/nowhere"}
+        self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL)
+        done = subprocess.run([HEBBES, "plot", self.run_folder, "--out", "x.png"], capture_output=True, text=True, env=env)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1))
+        self.assertIn("plots need gnuplot", done.stderr)
+
+    def test_folds(self):
+        config, out = "configs/car/pnr-hebbian.yaml", self.run_folder
+        small = [*SMALL, "--set", "env.time_limit=2", "--set", "run.generations=1"]
+        self.hebbes("train", config, *small, "--fold", "all", "--out", out)
+        names = ["default", "half_friction", "double_friction", "pushed_left", "pushed_right"]
+        for name in names:
+            saved = Path(f"{out}-without-{name}", "config.yaml").read_text()
+            self.assertIn(f"held_out: [{name}]", saved)
+            self.assertIn("variations: [" + ",".join(n for n in names if n != name) + "]", saved)
+        self.hebbes("train", config, *small, "--fold", "default", "--out", out + "2")
+        self.assertTrue(Path(out + "2-without-default").exists())
+        self.refuses("train", config, *small, "--fold", "ice", says="--fold: expected all or one of default,half_")
+        self.refuses("train", config, *small, "--fold", "all", "--out", out, says="does not exist yet")
+
     def test_render(self):
         car = ("configs/car/pnr-replicate.yaml", "--size", "60x48", "--set", "env.time_limit=9")
         strip, folder = Path(self.folder.name, "strip.png"), Path(self.folder.name, "pictures")
@@ -99,6 +145,19 @@ class CommandLine(unittest.TestCase):
         else:
             self.assertIn("because there is no ffmpeg", said)
             self.assertEqual(len(list(Path(self.folder.name, "film").iterdir())), 9)
+        # An ffmpeg that ends early: a line, not the end of the process.
+        broken = Path(self.folder.name, "bin")
+        broken.mkdir()
+        (broken / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")
+        (broken / "ffmpeg").chmod(0o755)
+        path = {**os.environ, "PATH": f"{broken}:{os.environ['PATH']}"}
+        done = subprocess.run([HEBBES, "render", *car, "--out", str(film) + ".gif"], capture_output=True, text=True, env=path)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        self.assertIn("ffmpeg", done.stderr)
+        done = subprocess.run([HEBBES, "render", *car, "--out", str(film) + ".mp4", "--size", "61x48"], capture_output=True,
+                              text=True, env=path)
+        self.assertIn("a film's width and height are even", done.stderr)
+        self.refuses("bench", "products", "--env", "car", says="expected observations that are numbers")
         self.refuses("render", *car, "--out", strip, says="expected a name that does not exist yet")
         self.refuses("render", *car, says="expected --out FILM.mp4, STRIP.png or FOLDER")
         self.assertIn("--size: expected WxH", self.hebbes("render", *car, "--size", "9x", code=2).stderr)

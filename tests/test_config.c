@@ -3,6 +3,7 @@
 
 #include "host/config.h"
 #include "host/hebbes.h"
+#include "host/study.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -205,7 +206,13 @@ static int check_folder(const char *folder) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (entry->d_name[0] == '.') continue;
-        if (entry->d_type == DT_DIR) {
+        if (strcmp(entry->d_name, "studies") == 0) {
+            hb_study_file study;
+            hb_error error;
+            snprintf(path, sizeof path, "%s/studies/ant-small.yaml", folder);
+            check_ok(hb_study_read(path, &study, &error), error);
+            assert_true(study.configs.n == 3 && study.seeds.n == 2 && study.claims.n == 4);
+        } else if (entry->d_type == DT_DIR) {
             n += check_folder(path);
         } else if (strstr(entry->d_name, ".yaml")) {
             hb_config *config;

@@ -1,0 +1,345 @@
+// Pictures of runs and studies through gnuplot: training curves with a band over seeds, a study's table as bars, the rules'
+// coefficients before and after. gnuplot is given a script with its data on its standard input, and writes a part of a file
+// that is then renamed.
+#include "host/files.h"
+#include "host/hebbes.h"
+#include "host/run.h"
+
+#include <libgen.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// ---------------------------------------------------------------------------------------------------
+// gnuplot
+
+typedef struct {
+    FILE *in;
+    char part[HB_PATH + 8];
+    const char *out;
+} gnuplot;
+
+static hb_status begin(gnuplot *g, const char *out, int height, hb_error *error) {
+    const size_t n = strlen(out);
+    const bool svg = n > 4 && strcmp(out + n - 4, ".svg") == 0, png = n > 4 && strcmp(out + n - 4, ".png") == 0;
+    if (!svg && !png) return hb_fail(error, HB_BAD_INPUT, "--out: expected FILE.png or FILE.svg, found '%s'", out);
+    if (strpbrk(out, "'\n")) return hb_fail(error, HB_BAD_INPUT, "--out: a plot's name has no quotes");
+    if (system("command -v gnuplot >/dev/null 2>&1") != 0)
+        return hb_fail(error, HB_FAILED, "plots need gnuplot, which is not here (in Debian gnuplot-nox)");
+    g->out = out;
+    snprintf(g->part, sizeof g->part, "%s.part", out);
+    g->in = popen("gnuplot", "w");
+    if (!g->in) return hb_fail(error, HB_FAILED, "gnuplot cannot be started: %m");
+    fprintf(g->in, "set terminal %s size 900,%d font 'sans,11'\nset output '%s'\n", svg ? "svg" : "pngcairo", height,
+            g->part);
+    fprintf(g->in, "set border 3\nset tics nomirror\nset grid ytics lc rgb '#dddddd'\n");
+    return HB_OK;
+}
+
+static hb_status end(gnuplot *g, hb_error *error) {
+    fprintf(g->in, "\nunset output\n");
+    const bool failed = pclose(g->in) != 0;
+    void *data = NULL;
+    size_t n = 0;
+    hb_status status = failed ? hb_fail(error, HB_FAILED, "%s: gnuplot failed", g->out)
+                              : hb_file_read(g->part, (size_t)1 << 28, &data, &n, error);
+    if (status == HB_OK) status = hb_file_write(g->out, data, n, error);
+    free(data);
+    unlink(g->part);
+    return status;
+}
+
+static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
+                                      "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f"};
+enum { COLOURS = sizeof colours / sizeof *colours };
+
+// ---------------------------------------------------------------------------------------------------
+// Training curves
+
+typedef struct {
+    char group[HB_TEXT]; // the folder's name without its seed
+    int n;
+    double *mean; // (n), by generation from 1 on
+} curve;
+
+static hb_status read_curve(const char *folder, curve *c, hb_error *error) {
+    char path[HB_PATH], copy[HB_PATH];
+    void *text = NULL;
+    size_t bytes = 0;
+    hb_path(path, folder, "metrics.csv");
+    const hb_status status = hb_file_read(path, (size_t)1 << 30, &text, &bytes, error);
+    if (status != HB_OK) return status;
+    snprintf(copy, sizeof copy, "%s", folder);
+    snprintf(c->group, sizeof c->group, "%s", basename(copy));
+    char *seed = strstr(c->group, "-seed");
+    if (seed) *seed = '\0';
+    size_t room = 1;
+    for (const char *at = text; *at; at++) room += *at == '\n';
+    c->mean = calloc(room, sizeof *c->mean);
+    char *rest = NULL;
+    strtok_r(text, "\n", &rest); // the header
+    for (char *line = strtok_r(NULL, "\n", &rest); c->mean && line; line = strtok_r(NULL, "\n", &rest)) {
+        long long generation;
+        if (sscanf(line, "%lld,%lf", &generation, &c->mean[c->n]) == 2) c->n++;
+    }
+    free(text);
+    if (!c->mean) return hb_fail(error, HB_FAILED, "out of memory reading %s", path);
+    return c->n > 0 ? HB_OK : hb_fail(error, HB_BAD_INPUT, "%s: expected generations, found none", path);
+}
+
+// Is run k the first of its group?
+static bool leads(const curve *curves, int k) {
+    for (int j = 0; j < k; j++)
+        if (strcmp(curves[j].group, curves[k].group) == 0) return false;
+    return true;
+}
+
+// A block of data for the group that run k leads: generation, mean, least and largest over its seeds.
+static void write_group(FILE *to, const curve *curves, int n, int k) {
+    fprintf(to, "$g%d << EOD\n", k);
+    for (int g = 0;; g++) {
+        double sum = 0, least = INFINITY, most = -INFINITY;
+        int runs = 0;
+        for (int j = k; j < n; j++) {
+            if (strcmp(curves[j].group, curves[k].group) != 0 || g >= curves[j].n) continue;
+            sum += curves[j].mean[g];
+            least = fmin(least, curves[j].mean[g]);
+            most = fmax(most, curves[j].mean[g]);
+            runs++;
+        }
+        if (runs == 0) break;
+        fprintf(to, "%d %.9g %.9g %.9g\n", g + 1, sum / runs, least, most);
+    }
+    fprintf(to, "EOD\n");
+}
+
+static void write_curves(FILE *to, const curve *curves, int n) {
+    for (int k = 0; k < n; k++)
+        if (leads(curves, k)) write_group(to, curves, n, k);
+    fprintf(to, "set xlabel 'generation'\nset ylabel 'population mean'\nset key top left reverse Left\nplot ");
+    int shown = 0;
+    for (int k = 0; k < n; k++) {
+        if (!leads(curves, k)) continue;
+        const char *colour = colours[shown % COLOURS];
+        fprintf(to,
+                "%s$g%d using 1:3:4 with filledcurves fs transparent solid 0.2 noborder lc rgb '%s' notitle, "
+                "$g%d using 1:2 with lines lw 2 lc rgb '%s' title '%s' noenhanced",
+                shown ? ", " : "", k, colour, k, colour, curves[k].group);
+        shown++;
+    }
+}
+
+static hb_status plot_curves(const hb_plot_def *def, hb_error *error) {
+    curve *curves = calloc((size_t)def->n_sources, sizeof *curves);
+    hb_status status = curves ? HB_OK : hb_fail(error, HB_FAILED, "out of memory plotting");
+    for (int k = 0; k < def->n_sources && status == HB_OK; k++)
+        status = read_curve(def->sources[k], &curves[k], error);
+    gnuplot g;
+    if (status == HB_OK) status = begin(&g, def->out, 540, error);
+    if (status == HB_OK) {
+        write_curves(g.in, curves, def->n_sources);
+        status = end(&g, error);
+    }
+    for (int k = 0; curves && k < def->n_sources; k++) free(curves[k].mean);
+    free(curves);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// A study's table as bars
+
+typedef struct {
+    char config[64], without[64], variation[64], protocol[16];
+    int held_out;
+    double mean, sd, published;
+    bool has_published;
+} bar;
+
+static int read_bars(char *text, bar *bars, int most) {
+    int n = 0;
+    char *rest = NULL;
+    strtok_r(text, "\n", &rest);
+    for (char *line = strtok_r(NULL, "\n", &rest); line && n < most; line = strtok_r(NULL, "\n", &rest)) {
+        bar *b = &bars[n];
+        char *next = line, *field[11] = {NULL};
+        for (int k = 0; k < 11 && next; k++) field[k] = strsep(&next, ",");
+        if (!field[10] || strcmp(field[4], "sample") != 0 || *field[1]) continue;
+        snprintf(b->config, sizeof b->config, "%s", field[0]);
+        snprintf(b->variation, sizeof b->variation, "%s%s", field[2], atoi(field[3]) ? "\\n(unseen)" : "");
+        b->mean = strtod(field[5], NULL), b->sd = strtod(field[6], NULL);
+        b->has_published = *field[9] != '\0';
+        b->published = strtod(field[9], NULL);
+        n++;
+    }
+    return n;
+}
+
+// The index of a name among the first ones of its kind; how many kinds there are in *n.
+static int kind_of(const bar *bars, int count, const char *name, bool config, int *n) {
+    int index = -1;
+    *n = 0;
+    for (int k = 0; k < count; k++) {
+        const char *own = config ? bars[k].config : bars[k].variation;
+        bool known = false;
+        for (int j = 0; j < k; j++) known = known || strcmp(config ? bars[j].config : bars[j].variation, own) == 0;
+        if (known) continue;
+        if (strcmp(own, name) == 0) index = *n;
+        ++*n;
+    }
+    return index;
+}
+
+static void write_bars(FILE *to, const bar *bars, int n) {
+    int configs = 0, variations = 0;
+    for (int k = 0; k < n; k++) {
+        kind_of(bars, n, bars[k].config, true, &configs);
+        kind_of(bars, n, bars[k].variation, false, &variations);
+    }
+    const double width = 0.8 / configs;
+    fprintf(to, "$bars << EOD\n");
+    for (int k = 0; k < n; k++) {
+        const int c = kind_of(bars, n, bars[k].config, true, &configs);
+        const int v = kind_of(bars, n, bars[k].variation, false, &variations);
+        fprintf(to, "%g %.9g %.9g %d ", v - 0.4 + (c + 0.5) * width, bars[k].mean, bars[k].sd, c);
+        fprintf(to, bars[k].has_published ? "%.9g\n" : "?\n", bars[k].published);
+    }
+    fprintf(to, "EOD\nset datafile missing '?'\nset boxwidth %g\nset style fill solid 0.8\nset ylabel 'return'\n",
+            0.9 * width);
+    fprintf(to, "set xrange [-0.6:%g]\nset xtics (", variations - 0.4);
+    for (int k = 0, v = 0; k < n; k++)
+        if (kind_of(bars, n, bars[k].variation, false, &variations) == v)
+            fprintf(to, "%s\"%s\" %d", v ? ", " : "", bars[k].variation, v), v++;
+    fprintf(to, ") noenhanced\nset key outside top center horizontal\nplot ");
+    for (int k = 0, c = 0; k < n; k++) {
+        if (kind_of(bars, n, bars[k].config, true, &configs) != c) continue;
+        fprintf(to, "$bars using ($4==%d?$1:1/0):2:3 with boxerrorbars lc rgb '%s' title '%s' noenhanced, ", c,
+                colours[c % COLOURS], bars[k].config);
+        c++;
+    }
+    fprintf(to, "$bars using 1:5 with points pt 4 ps 1.2 lc rgb 'black' title 'published'");
+}
+
+static hb_status plot_bars(const hb_plot_def *def, hb_error *error) {
+    enum { MOST = 512 };
+    void *text = NULL;
+    size_t bytes = 0;
+    hb_status status = hb_file_read(def->sources[0], (size_t)1 << 24, &text, &bytes, error);
+    bar *bars = status == HB_OK ? calloc(MOST, sizeof *bars) : NULL;
+    if (status == HB_OK && !bars) status = hb_fail(error, HB_FAILED, "out of memory plotting");
+    const int n = status == HB_OK ? read_bars(text, bars, MOST) : 0;
+    if (status == HB_OK && n == 0)
+        status = hb_fail(error, HB_BAD_INPUT, "%s: expected a study's table.csv with rows of protocol sample",
+                         def->sources[0]);
+    gnuplot g;
+    if (status == HB_OK) status = begin(&g, def->out, 480, error);
+    if (status == HB_OK) {
+        write_bars(g.in, bars, n);
+        status = end(&g, error);
+    }
+    free(bars);
+    free(text);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Coefficients before and after
+
+enum { BINS = 80 };
+
+// The mean individual's genome.
+static hb_status mean_genome(hb_trainer *trainer, float *h, hb_error *error) {
+    const hb_machine *machine = &trainer->machine;
+    const size_t n = (size_t)trainer->net.genome_size;
+    float *there = NULL;
+    hb_genome genome;
+    hb_status status = hb_search_prepare(&trainer->search, 1, HB_EPISODE_EVAL, error);
+    if (status == HB_OK) status = machine->table->alloc(machine->device, n, &there, error);
+    if (status == HB_OK) {
+        hb_search_mean_genome(&trainer->search, &genome);
+        status = machine->table->sample(machine->device, &genome, there, 0, n, error);
+    }
+    if (status == HB_OK) status = machine->table->download(machine->device, h, there, n, error);
+    machine->table->free(machine->device, there);
+    return status;
+}
+
+// Two blocks of data for coefficient c: the middle of a bin and the share of synapses in it, at the start and now.
+static void write_histogram(FILE *to, const hb_net *net, const float *const h[2], int c) {
+    const int64_t n = net->n_penalised, step = net->rule ? net->rule->n_coefficients : 1;
+    float least = INFINITY, most = -INFINITY;
+    for (int k = 0; k < 2; k++)
+        for (int64_t d = c; d < n; d += step) {
+            least = fminf(least, h[k][d]);
+            most = fmaxf(most, h[k][d]);
+        }
+    const float width = most > least ? (most - least) / BINS : 1;
+    for (int k = 0; k < 2; k++) {
+        int64_t count[BINS] = {0};
+        for (int64_t d = c; d < n; d += step) {
+            const int bin = (int)((h[k][d] - least) / width);
+            count[bin < BINS ? bin : BINS - 1]++;
+        }
+        fprintf(to, "$h%d_%d << EOD\n", c, k);
+        for (int b = 0; b < BINS; b++)
+            fprintf(to, "%.6g %.6g\n", (double)(least + ((float)b + 0.5f) * width),
+                    100.0 * (double)count[b] * (double)step / (double)n);
+        fprintf(to, "EOD\n");
+    }
+}
+
+static void write_histograms(FILE *to, const hb_net *net, const float *const h[2]) {
+    const int n = net->rule ? net->rule->n_coefficients : 1;
+    for (int c = 0; c < n; c++) write_histogram(to, net, h, c);
+    fprintf(to, "set multiplot layout %d,%d\nset style fill transparent solid 0.5 noborder\n", n > 3 ? 2 : 1,
+            n > 3 ? 3 : n);
+    for (int c = 0; c < n; c++)
+        fprintf(to,
+                "set title '%s'\nset ylabel '%%'\nplot $h%d_0 using 1:2 with boxes lc rgb '#7f7f7f' title '%s', "
+                "$h%d_1 using 1:2 with boxes lc rgb '#1f77b4' title '%s'\n",
+                net->rule ? net->rule->coefficients[c] : "weights", c, c ? "" : "start", c, c ? "" : "now");
+    fprintf(to, "unset multiplot");
+}
+
+static hb_status plot_coefficients(const hb_plot_def *def, hb_error *error) {
+    hb_config *config = NULL;
+    hb_trainer trainer;
+    hb_status status = hb_run_config(def->sources[0], NULL, 0, &config, error);
+    if (status != HB_OK) return status;
+    status = hb_trainer_open(config, &trainer, error);
+    if (status != HB_OK) {
+        hb_config_close(config);
+        return status;
+    }
+    const size_t n = (size_t)trainer.net.genome_size;
+    float *h[2] = {calloc(n, sizeof(float)), calloc(n, sizeof(float))};
+    gnuplot g;
+    if (!h[0] || !h[1]) status = hb_fail(error, HB_FAILED, "out of memory plotting");
+    if (status == HB_OK) status = mean_genome(&trainer, h[0], error);
+    if (status == HB_OK)
+        status = hb_run_load(&trainer, def->sources[0], config->settings.eval_checkpoint, NULL, NULL, error);
+    if (status == HB_OK) status = mean_genome(&trainer, h[1], error);
+    if (status == HB_OK) status = begin(&g, def->out, 540, error);
+    if (status == HB_OK) {
+        write_histograms(g.in, &trainer.net, (const float *const *)h);
+        status = end(&g, error);
+    }
+    free(h[0]);
+    free(h[1]);
+    hb_trainer_close(&trainer);
+    hb_config_close(config);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+
+hb_status hb_plot(const hb_plot_def *def, hb_error *error) {
+    struct stat about;
+    if (access(def->out, F_OK) == 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one", def->out);
+    if (stat(def->sources[0], &about) != 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: cannot be read: %m", def->sources[0]);
+    if (!S_ISDIR(about.st_mode)) return plot_bars(def, error);
+    return def->coefficients ? plot_coefficients(def, error) : plot_curves(def, error);
+}
