@@ -31,10 +31,12 @@ echo "== digests of whole runs"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 agree=0
-runs=("policy.kind=hebbian" "policy.kind=static" "policy.normalise=true" "search.optimiser=adam")
-for set in "${runs[@]}"; do
+runs=("ant policy.kind=hebbian" "ant policy.kind=static" "ant policy.kind=lstm" "ant policy.normalise=true"
+    "ant search.optimiser=adam" "car policy.kind=hebbian" "car policy.vision=fixed" "car policy.kind=lstm")
+for run in "${runs[@]}"; do
+    read -r env set <<<"$run"
     for device in cpu cuda; do
-        "$hebbes" train configs/ant/pnr-replicate.yaml --device "$device" --out "$folder/$device" --set "$set" \
+        "$hebbes" train "configs/$env/pnr-replicate.yaml" --device "$device" --out "$folder/$device" --set "$set" \
             --set search.population=16 --set run.generations=3 >/dev/null
     done
     if [ "$("$hebbes" digest "$folder/cpu")" = "$("$hebbes" digest "$folder/cuda")" ]; then agree=$((agree + 1)); fi
@@ -44,6 +46,7 @@ echo "$agree of ${#runs[@]} digests agree"
 
 echo "== timings"
 "$hebbes" bench step --device cuda
+"$hebbes" bench step --env car --device cuda
 "$hebbes" bench es --device cuda
 "$hebbes" bench gmm --device cuda
 "$hebbes" bench products --device cuda || true # without cuBLAS it says so
