@@ -143,6 +143,19 @@ typedef struct {
 } hb_plan_figures;
 hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error);
 
+// An analysis of one life into the folder `out` (must not exist; learning.md section 7): "images", each layer's weights as
+// grey at eight moments (layerL.png); "pca", the first three principal components of the trajectory of all weights (pca.csv
+// with the explained variance, pca.png).
+typedef struct {
+    const char *what, *out;
+    int64_t steps, individual; // as of a trace
+    const char *variation;     // nullable
+} hb_probe_def;
+
+// *steps receives how many were lived.
+hb_status hb_probe(const char *source, const char *const *sets, int n_sets, const hb_probe_def *def, int64_t *steps,
+                   hb_error *error);
+
 // A picture through gnuplot, to `out` (.png or .svg, must not exist): of run folders, their population means by generation,
 // runs that differ in their seed as one curve with a band from the least to the largest; of one run with `coefficients`,
 // histograms of the mean individual's at the start and now; of a study's table.csv, bars with the published numbers.

@@ -18,6 +18,7 @@ typedef struct {
     const char *sources[64]; // plot: it and those behind it
     int n_sources;
     bool coefficients;
+    const char *what; // --what
     const char *sets[MAX_SETS];
     int n_sets;
     const char *config; // --config, for bench
@@ -276,6 +277,19 @@ static hb_status run_study(const arguments *a, hb_error *error) {
     return hb_study(&def, stop, error);
 }
 
+static hb_status run_probe(const arguments *a, hb_error *error) {
+    if (!a->trace.out) return hb_fail(error, HB_BAD_INPUT, "probe: expected --out FOLDER");
+    const hb_probe_def def = {.what = a->what ? a->what : "nothing",
+                              .out = a->trace.out,
+                              .steps = a->trace.steps > 0 ? a->trace.steps : 1000,
+                              .individual = a->trace.individual,
+                              .variation = a->trace.variation};
+    int64_t steps = 0;
+    const hb_status status = hb_probe(a->argument, a->sets, a->n_sets, &def, &steps, error);
+    if (status == HB_OK) printf("wrote %s: a life of %lld steps\n", def.out, (long long)steps);
+    return status;
+}
+
 static hb_status run_plot(const arguments *a, hb_error *error) {
     if (!a->trace.out) return hb_fail(error, HB_BAD_INPUT, "plot: expected --out FILE.png or FILE.svg");
     const hb_plot_def def = {a->sources, a->n_sources, a->coefficients, a->trace.out};
@@ -307,6 +321,7 @@ static const command commands[] = {
     {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step", run_trace},
     {"render", "RUN|CONFIG", 1, "a life as film (.mp4, by ffmpeg), strip (.png) or folder of pictures", run_render},
     {"study", "FILE", 1, "configurations x seeds x folds, as far as they are not done, and one table", run_study},
+    {"probe", "RUN|CONFIG", 1, "an analysis of a life: --what images (of its weights) or pca", run_probe},
     {"plot", "RUN...|TABLE.csv", 1, "curves of runs, bars of a study, coefficients of a run: PNG or SVG, by gnuplot",
      run_plot},
     {"digest", "RUN", 1, "one hexadecimal digest of the search's state", run_digest},
@@ -335,7 +350,8 @@ enum {
     KEY_JOBS,
     KEY_SKIP_CHANGED,
     KEY_FOLD,
-    KEY_COEFFICIENTS
+    KEY_COEFFICIENTS,
+    KEY_WHAT
 };
 
 static const struct argp_option options[] = {
@@ -355,6 +371,7 @@ static const struct argp_option options[] = {
     {"variation", KEY_VARIATION, "NAME", 0, "trace, render: the variation [the first of env.variations]", 3},
     {"size", KEY_SIZE, "WxH", 0, "render: pixels of a picture [500x400]", 3},
     {"moments", KEY_MOMENTS, "N", 0, "render: how many stand in a strip [8]", 3},
+    {"what", KEY_WHAT, "NAME", 0, "probe: images, each layer's weights over the life; pca, their trajectory", 3},
     {"coefficients", KEY_COEFFICIENTS, NULL, 0, "plot: histograms of a run's coefficients, at the start and now", 3},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "study: only say what there is to do, with hours and bytes", 4},
     {"jobs", KEY_JOBS, "N", 0, "study: runs at once [1]", 4},
@@ -427,6 +444,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
             argp_error(state, "--size: expected WxH, 16 to 1920 each, found '%s'", text);
         return 0;
     }
+    case KEY_WHAT:
+        a->what = text;
+        return 0;
     case KEY_COEFFICIENTS:
         a->coefficients = true;
         return 0;
@@ -525,18 +545,18 @@ int main(int argc, char **argv) {
         if (chosen)
             fprintf(stderr, "hebbes: %s: expected %s; see hebbes --help\n", chosen->name, chosen->argument);
         else
-            fprintf(
-                stderr,
-                "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, plot, study, digest, "
-                "info), found "
-                "'%s'; see hebbes --help\n",
-                a.command ? a.command : "nothing");
+            fprintf(stderr,
+                    "hebbes: expected a command (train, resume, eval, plan, bench, trace, render, probe, plot, "
+                    "study, digest, "
+                    "info), found "
+                    "'%s'; see hebbes --help\n",
+                    a.command ? a.command : "nothing");
         return HB_BAD_INPUT;
     }
     char out[512];
     snprintf(out, sizeof out, "run.out=%s", a.trace.out ? a.trace.out : "");
     const bool own = strcmp(chosen->name, "trace") == 0 || strcmp(chosen->name, "render") == 0 ||
-                     strcmp(chosen->name, "plot") == 0 || a.fold;
+                     strcmp(chosen->name, "plot") == 0 || strcmp(chosen->name, "probe") == 0 || a.fold;
     if (a.trace.out && !own && a.n_sets < MAX_SETS) a.sets[a.n_sets++] = out;
     hb_error error = {""};
     hb_status status = chosen->run(&a, &error);

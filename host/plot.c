@@ -1,8 +1,7 @@
 // Pictures of runs and studies through gnuplot: training curves with a band over seeds, a study's table as bars, the rules'
-// coefficients before and after. gnuplot is given a script with its data on its standard input, and writes a part of a file
-// that is then renamed.
-#include "host/files.h"
+// coefficients before and after.
 #include "host/hebbes.h"
+#include "host/picture.h"
 #include "host/run.h"
 
 #include <libgen.h>
@@ -11,45 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-// ---------------------------------------------------------------------------------------------------
-// gnuplot
-
-typedef struct {
-    FILE *in;
-    char part[HB_PATH + 8];
-    const char *out;
-} gnuplot;
-
-static hb_status begin(gnuplot *g, const char *out, int height, hb_error *error) {
-    const size_t n = strlen(out);
-    const bool svg = n > 4 && strcmp(out + n - 4, ".svg") == 0, png = n > 4 && strcmp(out + n - 4, ".png") == 0;
-    if (!svg && !png) return hb_fail(error, HB_BAD_INPUT, "--out: expected FILE.png or FILE.svg, found '%s'", out);
-    if (strpbrk(out, "'\n")) return hb_fail(error, HB_BAD_INPUT, "--out: a plot's name has no quotes");
-    if (system("command -v gnuplot >/dev/null 2>&1") != 0)
-        return hb_fail(error, HB_FAILED, "plots need gnuplot, which is not here (in Debian gnuplot-nox)");
-    g->out = out;
-    snprintf(g->part, sizeof g->part, "%s.part", out);
-    g->in = popen("gnuplot", "w");
-    if (!g->in) return hb_fail(error, HB_FAILED, "gnuplot cannot be started: %m");
-    fprintf(g->in, "set terminal %s size 900,%d font 'sans,11'\nset output '%s'\n", svg ? "svg" : "pngcairo", height,
-            g->part);
-    fprintf(g->in, "set border 3\nset tics nomirror\nset grid ytics lc rgb '#dddddd'\n");
-    return HB_OK;
-}
-
-static hb_status end(gnuplot *g, hb_error *error) {
-    fprintf(g->in, "\nunset output\n");
-    const bool failed = pclose(g->in) != 0;
-    void *data = NULL;
-    size_t n = 0;
-    hb_status status = failed ? hb_fail(error, HB_FAILED, "%s: gnuplot failed", g->out)
-                              : hb_file_read(g->part, (size_t)1 << 28, &data, &n, error);
-    if (status == HB_OK) status = hb_file_write(g->out, data, n, error);
-    free(data);
-    unlink(g->part);
-    return status;
-}
 
 static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
                                       "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f"};
@@ -136,11 +96,11 @@ static hb_status plot_curves(const hb_plot_def *def, hb_error *error) {
     hb_status status = curves ? HB_OK : hb_fail(error, HB_FAILED, "out of memory plotting");
     for (int k = 0; k < def->n_sources && status == HB_OK; k++)
         status = read_curve(def->sources[k], &curves[k], error);
-    gnuplot g;
-    if (status == HB_OK) status = begin(&g, def->out, 540, error);
+    hb_gnuplot g;
+    if (status == HB_OK) status = hb_gnuplot_begin(&g, def->out, 540, error);
     if (status == HB_OK) {
         write_curves(g.in, curves, def->n_sources);
-        status = end(&g, error);
+        status = hb_gnuplot_end(&g, error);
     }
     for (int k = 0; curves && k < def->n_sources; k++) free(curves[k].mean);
     free(curves);
@@ -232,11 +192,11 @@ static hb_status plot_bars(const hb_plot_def *def, hb_error *error) {
     if (status == HB_OK && n == 0)
         status = hb_fail(error, HB_BAD_INPUT, "%s: expected a study's table.csv with rows of protocol sample",
                          def->sources[0]);
-    gnuplot g;
-    if (status == HB_OK) status = begin(&g, def->out, 480, error);
+    hb_gnuplot g;
+    if (status == HB_OK) status = hb_gnuplot_begin(&g, def->out, 480, error);
     if (status == HB_OK) {
         write_bars(g.in, bars, n);
-        status = end(&g, error);
+        status = hb_gnuplot_end(&g, error);
     }
     free(bars);
     free(text);
@@ -314,16 +274,16 @@ static hb_status plot_coefficients(const hb_plot_def *def, hb_error *error) {
     }
     const size_t n = (size_t)trainer.net.genome_size;
     float *h[2] = {calloc(n, sizeof(float)), calloc(n, sizeof(float))};
-    gnuplot g;
+    hb_gnuplot g;
     if (!h[0] || !h[1]) status = hb_fail(error, HB_FAILED, "out of memory plotting");
     if (status == HB_OK) status = mean_genome(&trainer, h[0], error);
     if (status == HB_OK)
         status = hb_run_load(&trainer, def->sources[0], config->settings.eval_checkpoint, NULL, NULL, error);
     if (status == HB_OK) status = mean_genome(&trainer, h[1], error);
-    if (status == HB_OK) status = begin(&g, def->out, 540, error);
+    if (status == HB_OK) status = hb_gnuplot_begin(&g, def->out, 540, error);
     if (status == HB_OK) {
         write_histograms(g.in, &trainer.net, (const float *const *)h);
-        status = end(&g, error);
+        status = hb_gnuplot_end(&g, error);
     }
     free(h[0]);
     free(h[1]);

@@ -1,8 +1,7 @@
 // Pictures of a life for people: a film through ffmpeg, numbered pictures, or one picture with a few moments in a row.
-#include "host/files.h"
 #include "host/life.h"
+#include "host/picture.h"
 
-#include <png.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,25 +33,7 @@ static size_t picture_bytes(const render *r) {
 }
 
 // ---------------------------------------------------------------------------------------------------
-// PNG
-
-static hb_status write_png(const char *path, const uint8_t *rgb, int32_t width, int32_t height, hb_error *error) {
-    png_image image = {.version = PNG_IMAGE_VERSION,
-                       .width = (png_uint_32)width,
-                       .height = (png_uint_32)height,
-                       .format = PNG_FORMAT_RGB};
-    png_alloc_size_t n = 0;
-    if (!png_image_write_to_memory(&image, NULL, &n, 0, rgb, 0, NULL))
-        return hb_fail(error, HB_FAILED, "%s: %s", path, image.message);
-    void *data = malloc(n ? n : 1);
-    if (!data) return hb_fail(error, HB_FAILED, "out of memory writing %s", path);
-    hb_status status = HB_OK;
-    if (!png_image_write_to_memory(&image, data, &n, 0, rgb, 0, NULL))
-        status = hb_fail(error, HB_FAILED, "%s: %s", path, image.message);
-    if (status == HB_OK) status = hb_file_write(path, data, n, error);
-    free(data);
-    return status;
-}
+// A strip
 
 // The kept moments side by side.
 static hb_status write_strip(const render *r, hb_error *error) {
@@ -62,7 +43,7 @@ static hb_status write_strip(const render *r, hb_error *error) {
     for (size_t k = 0; k < n; k++)
         for (size_t y = 0; y < height; y++)
             memcpy(strip + (y * n + k) * row, r->rgb + k * picture_bytes(r) + y * row, row);
-    const hb_status status = write_png(r->out, strip, (int32_t)n * r->def->width, r->def->height, error);
+    const hb_status status = hb_png_write(r->out, strip, (int32_t)n * r->def->width, r->def->height, error);
     free(strip);
     return status;
 }
@@ -118,7 +99,7 @@ static hb_status show(render *r, int64_t step, hb_error *error) {
                    : hb_fail(error, HB_FAILED, "%s: ffmpeg ended early", r->out);
     snprintf(name, sizeof name, "%05lld.png", (long long)step);
     hb_path(path, r->out, name);
-    return write_png(path, rgb, r->def->width, r->def->height, error);
+    return hb_png_write(path, rgb, r->def->width, r->def->height, error);
 }
 
 // Lives `most` steps, to the end of the life at most; shows every one, or none to count them. Returns how many in *steps.

@@ -7,6 +7,7 @@ defines them, float32, ascending, one rounding each: weights grow into the hundr
 there any other order moves an unsaturated output by 1e-3. All else is double precision.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -140,6 +141,52 @@ def convolve(x, w, stride):
             z += np.einsum("oc,chw->ohw", w[:, :, a, b], part)
     rows, columns = high // 2, wide // 2
     return np.tanh(z)[:, : 2 * rows, : 2 * columns].reshape(-1, rows, 2, columns, 2).max(axis=(2, 4))
+
+
+class Probes(unittest.TestCase):
+    """Analyses of a life against NumPy's, from the trace of the same life."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def run_on_life(self, command, *more):
+        life = ["configs/ant/pnr-replicate.yaml", "--individual", "2", "--set", "env.early_stop=false"]
+        return subprocess.run([HEBBES, command, *life, *more], capture_output=True, text=True)
+
+    def test_pca(self):
+        path = self.folder / "life.h5"
+        self.run_on_life("trace", "--out", str(path), "--steps", "60").check_returncode()
+        done = self.run_on_life("probe", "--what", "pca", "--steps", "60", "--out", str(self.folder / "pca"))
+        if shutil.which("gnuplot"):
+            self.assertEqual((self.folder / "pca/pca.png").read_bytes()[:4], b"\x89PNG")
+        else:
+            self.assertIn("plots need gnuplot", done.stderr)
+        file = h5py.File(path)
+        weights = np.concatenate([file[f"layer{k}/w"][:].reshape(61, -1) for k in (1, 2, 3)], 1).astype(float)
+        left, scale, _ = np.linalg.svd(weights - weights.mean(0), full_matrices=False)
+        lines = (self.folder / "pca/pca.csv").read_text().splitlines()
+        explained = [float(v) for v in lines[0].split(":")[1].split()]
+        np.testing.assert_allclose(explained, (scale**2 / (scale**2).sum())[:3], atol=1e-4)
+        found = np.array([[float(v) for v in line.split(",")[1:]] for line in lines[2:]])
+        for c in range(3):
+            expected = left[:, c] * scale[c]
+            sign = np.sign(expected @ found[:, c])
+            np.testing.assert_allclose(sign * found[:, c], expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+    def test_images(self):
+        self.run_on_life("probe", "--what", "images", "--out", str(self.folder / "images")).check_returncode()
+        sizes = []
+        for k in (1, 2, 3):
+            data = (self.folder / f"images/layer{k}.png").read_bytes()
+            sizes.append((int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")))
+        # Eight moments, gaps of 4: 28 wide and 128 high, 64 and 128, 8 and 64 (learning.md section 7).
+        self.assertEqual(sizes, [(8 * 28 + 28, 128), (8 * 64 + 28, 128), (8 * 8 + 28, 64)])
+
+    def test_refusals(self):
+        self.assertIn("--what: expected images or pca", self.run_on_life("probe", "--out", str(self.folder / "x")).stderr)
+        self.assertIn("cannot make the folder", self.run_on_life("probe", "--what", "pca", "--out", str(self.folder)).stderr)
 
 
 class CarReplay(unittest.TestCase):
