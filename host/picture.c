@@ -1,6 +1,7 @@
 #include "host/picture.h"
 
 #include <png.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,12 +35,14 @@ hb_status hb_gnuplot_begin(hb_gnuplot *g, const char *out, int height, hb_error 
     const size_t n = strlen(out);
     const bool svg = n > 4 && strcmp(out + n - 4, ".svg") == 0, png = n > 4 && strcmp(out + n - 4, ".png") == 0;
     if (!svg && !png) return hb_fail(error, HB_BAD_INPUT, "--out: expected FILE.png or FILE.svg, found '%s'", out);
-    if (strpbrk(out, "'\n")) return hb_fail(error, HB_BAD_INPUT, "--out: a plot's name has no quotes");
+    if (strpbrk(out, "'\"`\n")) return hb_fail(error, HB_BAD_INPUT, "--out: a plot's name has no quotes");
     if (system("command -v gnuplot >/dev/null 2>&1") != 0)
         return hb_fail(error, HB_FAILED, "plots need gnuplot, which is not here (in Debian gnuplot-nox)");
     g->out = out;
     snprintf(g->part, sizeof g->part, "%s.part", out);
-    g->in = popen("gnuplot", "w");
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, &g->pipe); // gnuplot may end early: an error, not the end of the process
+    g->in = popen("gnuplot 2>/dev/null", "w");
     if (!g->in) return hb_fail(error, HB_FAILED, "gnuplot cannot be started: %m");
     fprintf(g->in, "set terminal %s size 900,%d font 'sans,11'\nset output '%s'\n", svg ? "svg" : "pngcairo", height,
             g->part);
@@ -50,6 +53,7 @@ hb_status hb_gnuplot_begin(hb_gnuplot *g, const char *out, int height, hb_error 
 hb_status hb_gnuplot_end(hb_gnuplot *g, hb_error *error) {
     fprintf(g->in, "\nunset output\n");
     const bool failed = pclose(g->in) != 0;
+    sigaction(SIGPIPE, &g->pipe, NULL);
     void *data = NULL;
     size_t n = 0;
     hb_status status = failed ? hb_fail(error, HB_FAILED, "%s: gnuplot failed", g->out)
@@ -58,4 +62,14 @@ hb_status hb_gnuplot_end(hb_gnuplot *g, hb_error *error) {
     free(data);
     unlink(g->part);
     return status;
+}
+
+void hb_gnuplot_quote(char *out, const char *text) {
+    *out++ = '\'';
+    for (; *text; text++) {
+        if (*text == '\'') *out++ = '\'';
+        *out++ = *text == '\n' ? ' ' : *text;
+    }
+    *out++ = '\'';
+    *out = '\0';
 }

@@ -4,6 +4,7 @@
 
 #include "host/files.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -15,7 +16,11 @@ typedef struct {
     FILE *in;
     char part[HB_PATH + 8];
     const char *out;
+    struct sigaction pipe; // what was done about broken pipes before
 } hb_gnuplot;
+
+// A text as gnuplot reads it, in single quotes; the caller gives room for twice its length and 3.
+void hb_gnuplot_quote(char *out, const char *text);
 
 // Starts gnuplot for `out` (.png or .svg), 900 x height pixels. Fails where there is no gnuplot, saying what to install.
 hb_status hb_gnuplot_begin(hb_gnuplot *plot, const char *out, int height, hb_error *error);

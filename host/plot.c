@@ -33,8 +33,9 @@ static hb_status read_curve(const char *folder, curve *c, hb_error *error) {
     if (status != HB_OK) return status;
     snprintf(copy, sizeof copy, "%s", folder);
     snprintf(c->group, sizeof c->group, "%s", basename(copy));
-    char *seed = strstr(c->group, "-seed");
-    if (seed) *seed = '\0';
+    char *seed = NULL; // the last "-seed" with nothing but digits behind it
+    for (char *at = strstr(c->group, "-seed"); at; at = strstr(at + 1, "-seed")) seed = at;
+    if (seed && seed[5] && strspn(seed + 5, "0123456789") == strlen(seed + 5)) *seed = '\0';
     size_t room = 1;
     for (const char *at = text; *at; at++) room += *at == '\n';
     c->mean = calloc(room, sizeof *c->mean);
@@ -75,7 +76,13 @@ static void write_group(FILE *to, const curve *curves, int n, int k) {
     fprintf(to, "EOD\n");
 }
 
+static const char *quoted(const char *text, char room[2 * HB_TEXT + 3]) {
+    hb_gnuplot_quote(room, text);
+    return room;
+}
+
 static void write_curves(FILE *to, const curve *curves, int n) {
+    char quote[2 * HB_TEXT + 3];
     for (int k = 0; k < n; k++)
         if (leads(curves, k)) write_group(to, curves, n, k);
     fprintf(to, "set xlabel 'generation'\nset ylabel 'population mean'\nset key top left reverse Left\nplot ");
@@ -85,8 +92,8 @@ static void write_curves(FILE *to, const curve *curves, int n) {
         const char *colour = colours[shown % COLOURS];
         fprintf(to,
                 "%s$g%d using 1:3:4 with filledcurves fs transparent solid 0.2 noborder lc rgb '%s' notitle, "
-                "$g%d using 1:2 with lines lw 2 lc rgb '%s' title '%s' noenhanced",
-                shown ? ", " : "", k, colour, k, colour, curves[k].group);
+                "$g%d using 1:2 with lines lw 2 lc rgb '%s' title %s noenhanced",
+                shown ? ", " : "", k, colour, k, colour, quoted(curves[k].group, quote));
         shown++;
     }
 }
@@ -125,9 +132,9 @@ static int read_bars(char *text, bar *bars, int most) {
         bar *b = &bars[n];
         char *next = line, *field[11] = {NULL};
         for (int k = 0; k < 11 && next; k++) field[k] = strsep(&next, ",");
-        if (!field[10] || strcmp(field[4], "sample") != 0 || *field[1]) continue;
+        if (!field[10] || strcmp(field[4], "sample") != 0 || *field[1]) continue; // not of folds
         snprintf(b->config, sizeof b->config, "%s", field[0]);
-        snprintf(b->variation, sizeof b->variation, "%s%s", field[2], atoi(field[3]) ? "\\n(unseen)" : "");
+        snprintf(b->variation, sizeof b->variation, "%s%s", field[2], atoi(field[3]) ? " *" : "");
         b->mean = strtod(field[5], NULL), b->sd = strtod(field[6], NULL);
         b->has_published = *field[9] != '\0';
         b->published = strtod(field[9], NULL);
@@ -152,6 +159,7 @@ static int kind_of(const bar *bars, int count, const char *name, bool config, in
 }
 
 static void write_bars(FILE *to, const bar *bars, int n) {
+    char quote[2 * HB_TEXT + 3];
     int configs = 0, variations = 0;
     for (int k = 0; k < n; k++) {
         kind_of(bars, n, bars[k].config, true, &configs);
@@ -165,17 +173,19 @@ static void write_bars(FILE *to, const bar *bars, int n) {
         fprintf(to, "%g %.9g %.9g %d ", v - 0.4 + (c + 0.5) * width, bars[k].mean, bars[k].sd, c);
         fprintf(to, bars[k].has_published ? "%.9g\n" : "?\n", bars[k].published);
     }
-    fprintf(to, "EOD\nset datafile missing '?'\nset boxwidth %g\nset style fill solid 0.8\nset ylabel 'return'\n",
+    fprintf(to,
+            "EOD\nset datafile missing '?'\nset boxwidth %g\nset style fill solid 0.8\nset ylabel 'return'\nset "
+            "xlabel '* never seen in training'\n",
             0.9 * width);
     fprintf(to, "set xrange [-0.6:%g]\nset xtics (", variations - 0.4);
     for (int k = 0, v = 0; k < n; k++)
         if (kind_of(bars, n, bars[k].variation, false, &variations) == v)
-            fprintf(to, "%s\"%s\" %d", v ? ", " : "", bars[k].variation, v), v++;
+            fprintf(to, "%s%s %d", v ? ", " : "", quoted(bars[k].variation, quote), v), v++;
     fprintf(to, ") noenhanced\nset key outside top center horizontal\nplot ");
     for (int k = 0, c = 0; k < n; k++) {
         if (kind_of(bars, n, bars[k].config, true, &configs) != c) continue;
-        fprintf(to, "$bars using ($4==%d?$1:1/0):2:3 with boxerrorbars lc rgb '%s' title '%s' noenhanced, ", c,
-                colours[c % COLOURS], bars[k].config);
+        fprintf(to, "$bars using ($4==%d?$1:1/0):2:3 with boxerrorbars lc rgb '%s' title %s noenhanced, ", c,
+                colours[c % COLOURS], quoted(bars[k].config, quote));
         c++;
     }
     fprintf(to, "$bars using 1:5 with points pt 4 ps 1.2 lc rgb 'black' title 'published'");
@@ -238,6 +248,7 @@ static void write_histogram(FILE *to, const hb_net *net, const float *const h[2]
     for (int k = 0; k < 2; k++) {
         int64_t count[BINS] = {0};
         for (int64_t d = c; d < n; d += step) {
+            if (!isfinite(h[k][d])) continue;
             const int bin = (int)((h[k][d] - least) / width);
             count[bin < BINS ? bin : BINS - 1]++;
         }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -154,14 +155,19 @@ static hb_status look_at_run(study *s, hb_study_run *run, hb_error *error) {
     hb_status status = hb_study_config(&s->runs, run, &ours, error);
     if (status != HB_OK) return status;
     run->generations = ours->settings.generations;
-    char path[HB_PATH], difference[HB_DIFFERENCE];
+    char path[HB_PATH], difference[HB_DIFFERENCE] = "";
     hb_path(path, run->folder, "config.yaml");
     if (access(path, F_OK) == 0) {
         status = hb_config_open(path, NULL, 0, &theirs, error);
         double mean = 0;
         run->done = last_generation(run->folder, &mean);
         run->finished = run->done >= run->generations || (run->done > 0 && mean > ours->settings.stop_mean);
-        if (status == HB_OK && hb_config_differs(ours->identity, theirs->identity, difference)) {
+        if (status == HB_OK && run->done > run->generations)
+            snprintf(difference, sizeof difference, "expected run.generations=%lld, found %lld done",
+                     (long long)run->generations, (long long)run->done);
+        else if (status == HB_OK && !hb_config_differs(ours->identity, theirs->identity, difference))
+            difference[0] = '\0';
+        if (status == HB_OK && *difference) {
             run->skipped = s->def->skip_changed;
             if (!run->skipped)
                 status =
@@ -199,22 +205,48 @@ static void on_note(void *context, const char *line) {
     say(w->study, "%s: %s", w->run->name, line);
 }
 
+// Keys that change none of a run's bits, as the study has them today: they go on to a run that is there already.
+static const char *const free_keys[] = {"run.generations", "run.threads",     "run.device",    "run.checkpoint_every",
+                                        "env.held_out",    "eval.rollouts",   "eval.protocol", "eval.checkpoint",
+                                        "eval.init",       "search.stop_mean"};
+enum { FREE_KEYS = sizeof free_keys / sizeof *free_keys };
+
+static hb_status with_free_keys(const hb_config *config, hb_error *error,
+                                hb_status (*what)(const char *const *sets, int n, void *context, hb_error *error),
+                                void *context) {
+    char text[FREE_KEYS][HB_TEXT + 64];
+    const char *sets[FREE_KEYS];
+    for (int k = 0; k < FREE_KEYS; k++) {
+        snprintf(text[k], sizeof text[k], "%s=%s", free_keys[k], hb_config_value(config, free_keys[k]));
+        sets[k] = text[k];
+    }
+    return what(sets, FREE_KEYS, context, error);
+}
+
+typedef struct {
+    const hb_study_run *run;
+    const hb_hooks *hooks;
+} resuming;
+
+static hb_status resume_with(const char *const *sets, int n, void *context, hb_error *error) {
+    const resuming *r = context;
+    return hb_resume(r->run->folder, sets, n, r->hooks, error);
+}
+
 static hb_status train_run(study *s, hb_study_run *run, hb_error *error) {
     watch w = {s, run, 0};
     const hb_hooks hooks = {.progress = on_progress, .note = on_note, .context = &w, .stop = s->stop};
-    char path[HB_PATH], generations[64];
+    char path[HB_PATH];
     if (run->skipped) say(s, "%-40s skipped: its folder holds a run of another configuration", run->name);
     if (run->skipped || run->finished) return HB_OK;
     hb_path(path, run->folder, "config.yaml");
-    if (access(path, F_OK) == 0) {
-        snprintf(generations, sizeof generations, "run.generations=%lld", (long long)run->generations);
-        const char *const sets[] = {generations};
-        return hb_resume(run->folder, sets, 1, &hooks, error);
-    }
     hb_config *config;
     hb_status status = hb_study_config(&s->runs, run, &config, error);
     if (status != HB_OK) return status;
-    status = hb_train(config, &hooks, error);
+    if (access(path, F_OK) == 0)
+        status = with_free_keys(config, error, resume_with, &(resuming){run, &hooks});
+    else
+        status = hb_train(config, &hooks, error);
     hb_config_close(config);
     return status;
 }
@@ -225,9 +257,9 @@ static hb_status train_run(study *s, hb_study_run *run, hb_error *error) {
 static void evaluation_stamp(const hb_study_run *run, const hb_config *config, char out[HB_TEXT]) {
     const hb_settings *e = &config->settings;
     double mean;
-    snprintf(out, HB_TEXT, "# generation %lld, rollouts %lld, protocol %s, checkpoint %s, init %s",
+    snprintf(out, HB_TEXT, "# generation %lld, rollouts %lld, protocol %s, checkpoint %s, init %s, unseen %s",
              (long long)last_generation(run->folder, &mean), (long long)e->rollouts, e->protocol, e->eval_checkpoint,
-             e->eval_init);
+             e->eval_init, hb_config_value(config, "env.held_out"));
 }
 
 static void add_row(void *context, const hb_evaluation *e) {
@@ -286,23 +318,26 @@ static bool load_evaluation(hb_study_run *run, const char *stamp) {
     return same && run->n_rows > 0;
 }
 
+static hb_status evaluate_with(const char *const *sets, int n, void *context, hb_error *error) {
+    hb_study_run *run = context;
+    const hb_status status = hb_evaluate(run->folder, sets, n, add_row, run, error);
+    return status == HB_OK && run->n_rows == 0 ? hb_fail(error, HB_FAILED, "out of memory evaluating") : status;
+}
+
 static hb_status evaluate_run(study *s, hb_study_run *run, hb_error *error) {
     hb_config *config;
     hb_status status = hb_study_config(&s->runs, run, &config, error);
     if (status != HB_OK) return status;
-    char stamp[HB_TEXT], sets[4][HB_TEXT + 32];
+    char stamp[HB_TEXT];
     evaluation_stamp(run, config, stamp);
-    const char *const keys[] = {"eval.rollouts", "eval.protocol", "eval.checkpoint", "eval.init"};
-    const char *pointer[4];
-    for (int k = 0; k < 4; k++) {
-        snprintf(sets[k], sizeof sets[k], "%s=%s", keys[k], hb_config_value(config, keys[k]));
-        pointer[k] = sets[k];
+    if (load_evaluation(run, stamp)) {
+        hb_config_close(config);
+        return HB_OK;
     }
-    hb_config_close(config);
-    if (load_evaluation(run, stamp)) return HB_OK;
     run->n_rows = 0;
     say(s, "%-40s evaluating", run->name);
-    status = hb_evaluate(run->folder, pointer, 4, add_row, run, error);
+    status = with_free_keys(config, error, evaluate_with, run);
+    hb_config_close(config);
     return status == HB_OK ? save_evaluation(run, stamp, error) : status;
 }
 
@@ -314,6 +349,8 @@ static hb_status evaluate_run(study *s, hb_study_run *run, hb_error *error) {
 typedef struct {
     pid_t pid; // 0: none
     int result;
+    bool told; // to stop: once, because a third signal would end it at once
+    const char *name;
 } child;
 
 typedef struct {
@@ -321,17 +358,26 @@ typedef struct {
     hb_error error;
 } ending;
 
+static bool stopped(const study *s) {
+    return s->stop && hb_stop_requested(s->stop);
+}
+
 static hb_status live_run(study *s, hb_study_run *run, hb_error *error) {
     const hb_status status = train_run(s, run, error);
+    if (status == HB_OK && stopped(s))
+        return hb_fail(error, HB_INTERRUPTED, "stopped on request before an evaluation");
     return status == HB_OK && !run->skipped ? evaluate_run(s, run, error) : status;
 }
 
 static hb_status start_child(study *s, hb_study_run *run, child *c, hb_error *error) {
     int ends[2];
+    const pid_t parent = getpid();
     if (pipe(ends) != 0) return hb_fail(error, HB_FAILED, "no pipe for a run: %m");
     fflush(stdout);
-    c->pid = fork();
+    *c = (child){.pid = fork(), .name = run->name};
     if (c->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); // nobody trains on for a study that is gone
+        if (getppid() != parent) _exit(1);
         close(ends[0]);
         ending how = {.error = {""}};
         how.status = live_run(s, run, &how.error);
@@ -348,21 +394,21 @@ static hb_status start_child(study *s, hb_study_run *run, child *c, hb_error *er
 
 // Waits for some child; passes a stop on to all. The first failure is the study's.
 static hb_status wait_for_one(const study *s, child *children, int jobs, hb_error *error) {
-    for (bool told = false;; usleep(20000)) {
+    for (;; usleep(20000))
         for (int k = 0; k < jobs; k++) {
-            if (children[k].pid == 0) continue;
-            if (s->stop && hb_stop_requested(s->stop) && !told) kill(children[k].pid, SIGTERM);
+            child *c = &children[k];
+            if (c->pid == 0) continue;
+            if (stopped(s) && !c->told) c->told = kill(c->pid, SIGTERM) == 0;
             int how;
-            if (waitpid(children[k].pid, &how, WNOHANG) != children[k].pid) continue;
-            ending end = {HB_FAILED, {"a run's process died"}};
-            if (read(children[k].result, &end, sizeof end) != (ssize_t)sizeof end) end.status = HB_FAILED;
-            close(children[k].result);
-            children[k].pid = 0;
+            if (waitpid(c->pid, &how, WNOHANG) == 0) continue;
+            ending end = {HB_OK, {""}};
+            if (read(c->result, &end, sizeof end) != (ssize_t)sizeof end)
+                end.status = hb_fail(&end.error, HB_FAILED, "%s: the run's process died", c->name);
+            close(c->result);
+            c->pid = 0;
             if (end.status != HB_OK && error) *error = end.error;
             return end.status;
         }
-        told = s->stop && hb_stop_requested(s->stop);
-    }
 }
 
 static int alive(const child *children, int jobs) {
@@ -372,10 +418,12 @@ static int alive(const child *children, int jobs) {
 }
 
 static hb_status work(study *s, hb_error *error) {
-    child children[64] = {{0, 0}};
+    child children[64] = {{.pid = 0}};
     const int jobs = s->def->jobs < 64 ? s->def->jobs : 64;
     hb_status status = HB_OK, ended;
     for (int k = s->def->task; k < s->runs.n_runs && status == HB_OK; k += s->def->tasks) {
+        if (stopped(s)) status = hb_fail(error, HB_INTERRUPTED, "stopped on request; the same command goes on");
+        if (status != HB_OK) break;
         if (alive(children, jobs) == jobs) status = wait_for_one(s, children, jobs, error);
         for (int c = 0; c < jobs && status == HB_OK; c++) {
             if (children[c].pid) continue;
@@ -391,11 +439,11 @@ static hb_status work(study *s, hb_error *error) {
     return status;
 }
 
-// What there is to do, with hours from lives of the first generation where nothing is done yet.
+// What there is to do, with hours from lives of the first generation.
 static hb_status plan(study *s, hb_error *error) {
     double least_hours = 0, most_hours = 0;
     say(s, "%-40s %12s %18s %12s", "run", "generations", "hours left", "memory");
-    for (int k = 0; k < s->runs.n_runs; k++) {
+    for (int k = 0; k < s->runs.n_runs && !stopped(s); k++) {
         const hb_study_run *run = &s->runs.run[k];
         hb_config *config;
         hb_plan_figures figures = {0, 0, 0};
@@ -421,6 +469,7 @@ static hb_status plan(study *s, hb_error *error) {
 
 static hb_status run_study(study *s, hb_error *error) {
     hb_status status = hb_study_read(s->def->path, &s->runs.file, error);
+    if (status == HB_OK) status = hb_study_check(&s->runs.file, error);
     for (int32_t k = 0; k < s->runs.file.configs.n && status == HB_OK; k++)
         status = add_config(s, s->runs.file.configs.item[k], error);
     for (int k = 0; k < s->runs.n_runs && status == HB_OK; k++) status = look_at_run(s, &s->runs.run[k], error);
@@ -428,8 +477,12 @@ static hb_status run_study(study *s, hb_error *error) {
     if (s->def->dry_run) return plan(s, error);
     status = work(s, error);
     if (status != HB_OK || s->def->tasks > 1) return status;
-    for (int k = 0; k < s->runs.n_runs && status == HB_OK; k++) // as the children left them
-        if (!s->runs.run[k].skipped) status = evaluate_run(s, &s->runs.run[k], error);
+    for (int k = 0; k < s->runs.n_runs && status == HB_OK; k++) { // as the children left them
+        if (stopped(s))
+            status = hb_fail(error, HB_INTERRUPTED, "stopped on request; the same command goes on");
+        else if (!s->runs.run[k].skipped)
+            status = evaluate_run(s, &s->runs.run[k], error);
+    }
     if (status == HB_OK) status = hb_study_table(&s->runs, error);
     if (status == HB_OK) say(s, "wrote %s/table.md and table.csv", s->runs.file.out);
     return status;

@@ -40,6 +40,9 @@ typedef struct {
 // The configuration of a run, with everything that the study sets; the caller closes it.
 hb_status hb_study_config(const hb_study_runs *study, const hb_study_run *run, hb_config **config, hb_error *error);
 
+// Are the claims and the published numbers such as the table needs? Asked before anything runs.
+hb_status hb_study_check(const hb_study_file *study, hb_error *error);
+
 // The table as Markdown and as CSV from the evaluations of the runs, with the published numbers and the claims.
 hb_status hb_study_table(const hb_study_runs *study, hb_error *error);
 

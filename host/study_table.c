@@ -70,14 +70,17 @@ static hb_status collect(const hb_study_runs *study, cells *out, hb_error *error
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Published numbers: lines "config,variation,mean,sd"
+// Published numbers: lines "config,variation,mean,sd", of PNR's protocol and the configuration's own fold
 
 static hb_status read_published(const hb_study_file *file, char **text, hb_error *error) {
     *text = NULL;
     if (!*file->published) return HB_OK;
     char copy[HB_PATH], path[HB_PATH];
     snprintf(copy, sizeof copy, "%s", file->path);
-    hb_path(path, dirname(copy), file->published);
+    if (*file->published == '/')
+        snprintf(path, sizeof path, "%s", file->published);
+    else
+        hb_path(path, dirname(copy), file->published);
     void *data = NULL;
     size_t n = 0;
     const hb_status status = hb_file_read(path, 1 << 20, &data, &n, error);
@@ -89,7 +92,8 @@ static bool published(const char *text, const cell *c, double *mean, double *sd)
     for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
         char config[HB_TEXT], variation[HB_TEXT];
         if (sscanf(line, "%255[^,\n],%255[^,\n],%lf,%lf", config, variation, mean, sd) == 4 &&
-            strcmp(config, c->config) == 0 && strcmp(variation, c->variation) == 0)
+            strcmp(config, c->config) == 0 && strcmp(variation, c->variation) == 0 && !*c->fold &&
+            strcmp(c->protocol, "sample") == 0)
             return true;
     }
     return false;
@@ -111,18 +115,39 @@ static double standing(const cells *all, const char *config, bool held_out) {
     return n > 0 ? sum / n : NAN;
 }
 
+typedef struct {
+    char label[HB_TEXT], a[HB_TEXT], b[HB_TEXT];
+    bool held_out;
+} claim;
+
+static hb_status read_claim(const hb_study_file *file, int32_t k, claim *c, hb_error *error) {
+    char where[HB_TEXT];
+    if (sscanf(file->claims.item[k], "%255[^:]: %255s > %255s on %255s", c->label, c->a, c->b, where) != 4 ||
+        (strcmp(where, "trained") != 0 && strcmp(where, "held_out") != 0))
+        return hb_fail(error, HB_BAD_INPUT, "%s: claims: expected 'LABEL: A > B on trained|held_out', found '%s'",
+                       file->path, file->claims.item[k]);
+    c->held_out = strcmp(where, "held_out") == 0;
+    return HB_OK;
+}
+
+hb_status hb_study_check(const hb_study_file *file, hb_error *error) {
+    claim c;
+    char *text = NULL;
+    hb_status status = read_published(file, &text, error);
+    free(text);
+    for (int32_t k = 0; k < file->claims.n && status == HB_OK; k++) status = read_claim(file, k, &c, error);
+    return status;
+}
+
 static hb_status write_claims(FILE *md, const hb_study_file *file, const cells *all, hb_error *error) {
     if (file->claims.n > 0) fprintf(md, "\n## Claims\n\n| claim | ours | borne out |\n|---|---|---|\n");
     for (int32_t k = 0; k < file->claims.n; k++) {
-        char label[HB_TEXT], a[HB_TEXT], b[HB_TEXT], where[HB_TEXT];
-        if (sscanf(file->claims.item[k], "%255[^:]: %255s > %255s on %255s", label, a, b, where) != 4 ||
-            (strcmp(where, "trained") != 0 && strcmp(where, "held_out") != 0))
-            return hb_fail(error, HB_BAD_INPUT, "%s: claims: expected 'LABEL: A > B on trained|held_out', found '%s'",
-                           file->path, file->claims.item[k]);
-        const bool held_out = strcmp(where, "held_out") == 0;
-        const double ours = standing(all, a, held_out), other = standing(all, b, held_out);
-        fprintf(md, "| %s: %s > %s on %s variations | %.0f, %.0f | %s |\n", label, a, b,
-                held_out ? "unseen" : "trained", ours, other,
+        claim c;
+        const hb_status status = read_claim(file, k, &c, error);
+        if (status != HB_OK) return status;
+        const double ours = standing(all, c.a, c.held_out), other = standing(all, c.b, c.held_out);
+        fprintf(md, "| %s: %s > %s on %s variations | %.0f, %.0f | %s |\n", c.label, c.a, c.b,
+                c.held_out ? "unseen" : "trained", ours, other,
                 isnan(ours) || isnan(other) ? "not run"
                 : ours > other              ? "yes"
                                             : "no");
@@ -147,9 +172,11 @@ static void write_cells(FILE *md, FILE *csv, const cells *all, const char *text)
             snprintf(beside, sizeof beside, "%.0f ± %.0f", mean, sd);
             snprintf(columns, sizeof columns, "%.9g,%.9g", mean, sd);
         }
-        fprintf(md, "| %s%s%s | %s | %s | %s | %.0f ± %.0f | %.0f | %d | %s |\n", c->config,
+        char spread[32] = "–";
+        if (c->seeds > 1) snprintf(spread, sizeof spread, "%.0f", c->seed_spread);
+        fprintf(md, "| %s%s%s | %s | %s | %s | %.0f ± %.0f | %s | %d | %s |\n", c->config,
                 *c->fold ? " without " : "", c->fold, c->variation, c->held_out ? "no" : "yes", c->protocol, c->mean,
-                c->sd, c->seed_spread, c->seeds, beside);
+                c->sd, spread, c->seeds, beside);
         fprintf(csv, "%s,%s,%s,%d,%s,%.9g,%.9g,%.9g,%d,%s\n", c->config, c->fold, c->variation, c->held_out,
                 c->protocol, c->mean, c->sd, c->seed_spread, c->seeds, columns);
     }

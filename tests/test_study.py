@@ -1,6 +1,7 @@
 """hebbes study from outside: what it runs, resumes, refuses, and the table that comes of it."""
 
 import csv
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,8 +117,43 @@ class Study(unittest.TestCase):
         wrong.write_text("out: x\nconfigs: [a.yaml]\nsedes: [1]\n")
         self.assertIn("wrong.yaml:", self.study(wrong, code=2).stderr)
         self.assertIn("--task: expected K/N", self.study(wrong, "--task", "3/2", code=2).stderr)
+        shutil.rmtree(self.out, ignore_errors=True)
         claims = self.write(configs=["pnr-static"], seeds="1", more='claims: ["better"]')
         self.assertIn("claims: expected 'LABEL: A > B on trained|held_out'", self.study(claims, code=2).stderr)
+        self.assertFalse(self.out.exists())  # before anything starts
+
+    def test_what_is_there_is_what_was_asked_for(self):
+        path = self.write(configs=["pnr-static"], seeds="1", more="published: numbers.csv\nfolds: true")
+        (self.folder / "numbers.csv").write_text("config,variation,mean,sd\npnr-static,default,1545,30\n")
+        self.study(path)
+        self.assertEqual({r["published_mean"] for r in self.rows()}, {""})  # of folds nothing is published
+        shutil.rmtree(self.out)
+        self.study(self.write(configs=["pnr-static"], seeds="1"))
+        fewer = self.write(configs=["pnr-static"], seeds="1", sets=SMALL.replace("generations=2", "generations=1"))
+        self.assertIn("expected run.generations=1, found 2 done", self.study(fewer, code=2).stderr)
+        seen = self.write(configs=["pnr-static"], seeds="1", sets=SMALL + ", env.held_out=")
+        self.study(seen)
+        self.assertEqual({r["held_out"] for r in self.rows()}, {"0"})
+
+    def test_stopped_together(self):
+        """Several runs stop with a checkpoint each, however long it takes one of them, and go on to the same bits."""
+        sets = SMALL.replace("generations=2", "generations=300").replace("population=4", "population=20")
+        path = self.write(sets=sets)
+        process = subprocess.Popen([HEBBES, "study", str(path), "--jobs", "4"], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        names = [f"{c}-seed{s}" for c in ("pnr-static", "pnr-hebbian") for s in (1, 2)]
+        deadline = time.time() + 60
+        while time.time() < deadline:
+            files = [self.out / n / "metrics.csv" for n in names]
+            if all(f.exists() and len(f.read_text().splitlines()) > 3 for f in files):
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(60), 75)
+        done = [len((self.out / n / "metrics.csv").read_text().splitlines()) - 1 for n in names]
+        for name, generations in zip(names, done):
+            last = self.out / name / f"checkpoints/gen-{generations:06d}.h5"
+            self.assertTrue(last.exists(), f"{name}: {generations} generations without their checkpoint")
 
 
 unittest.main()
