@@ -172,6 +172,8 @@ hb_status hb_plot(const hb_plot_def *def, hb_error *error);
 // whose folder holds another configuration is refused before anything starts, or left out (skip_changed).
 typedef struct {
     const char *path;
+    const char *const *sets; // "section.key=value" for every run, behind those of the file
+    int n_sets;
     int task, tasks, jobs; // share `task` of `tasks`, from 0; runs at once
     bool dry_run;          // only say what there is to do
     bool skip_changed;

@@ -272,6 +272,11 @@ static void say_line(void *context, const char *line) {
 static hb_status run_study(const arguments *a, hb_error *error) {
     watch_signals();
     hb_study_def def = a->study;
+    for (int k = 0; k < a->n_sets; k++)
+        if (strncmp(a->sets[k], "run.seed=", 9) == 0 || strncmp(a->sets[k], "run.out=", 8) == 0)
+            return hb_fail(error, HB_BAD_INPUT, "study: seeds and out stand in its file, found '%s'", a->sets[k]);
+    def.sets = a->sets;
+    def.n_sets = a->n_sets;
     def.path = a->argument;
     def.say = say_line;
     return hb_study(&def, stop, error);
@@ -363,7 +368,7 @@ static const struct argp_option options[] = {
      1},
     {"env", KEY_ENV, "NAME", 0, "the same as --set env.name=NAME", 1},
     {"device", KEY_DEVICE, "NAME", 0, "the same as --set run.device=NAME", 1},
-    {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace, render: the file", 1},
+    {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace, render, plot, probe: what is written", 1},
     {"json", KEY_JSON, NULL, 0, "bench: one JSON object a line", 2},
     {"config", KEY_CONFIG, "FILE", 0, "bench: the configuration to measure; default: the schema's defaults", 2},
     {"steps", KEY_STEPS, "T", 0, "trace, render: policy steps at most [trace: 200]", 3},

@@ -58,10 +58,11 @@ static void fold_sets(const hb_config *config, const char *fold, char variations
 }
 
 hb_status hb_study_config(const hb_study_runs *runs, const hb_study_run *run, hb_config **config, hb_error *error) {
-    const char *sets[HB_MAX_LIST + 4];
+    const char *sets[HB_MAX_LIST + HB_STUDY_SETS + 4];
     char seed[64], out[HB_PATH + 16];
     int n = 0;
     for (int32_t k = 0; k < runs->file.sets.n; k++) sets[n++] = runs->file.sets.item[k];
+    for (int k = 0; k < runs->n_sets && k < HB_STUDY_SETS; k++) sets[n++] = runs->sets[k];
     snprintf(seed, sizeof seed, "run.seed=%lld", (long long)run->seed);
     snprintf(out, sizeof out, "run.out=%s", run->folder);
     sets[n++] = seed;
@@ -417,26 +418,30 @@ static int alive(const child *children, int jobs) {
     return n;
 }
 
+// Keeps the study's first failure; others are told where they happen, and the runs that can go on do.
+static void keep(study *s, hb_status *status, hb_error *error, hb_status ended, const hb_error *why) {
+    if (ended == HB_OK) return;
+    if (ended != HB_INTERRUPTED) say(s, "failed: %s", why->message);
+    if (*status != HB_OK) return;
+    *status = ended;
+    if (error) *error = *why;
+}
+
 static hb_status work(study *s, hb_error *error) {
     child children[64] = {{.pid = 0}};
     const int jobs = s->def->jobs < 64 ? s->def->jobs : 64;
-    hb_status status = HB_OK, ended;
-    for (int k = s->def->task; k < s->runs.n_runs && status == HB_OK; k += s->def->tasks) {
-        if (stopped(s)) status = hb_fail(error, HB_INTERRUPTED, "stopped on request; the same command goes on");
-        if (status != HB_OK) break;
-        if (alive(children, jobs) == jobs) status = wait_for_one(s, children, jobs, error);
-        for (int c = 0; c < jobs && status == HB_OK; c++) {
-            if (children[c].pid) continue;
-            status = start_child(s, &s->runs.run[k], &children[c], error);
-            break;
-        }
+    hb_status status = HB_OK;
+    hb_error why = {""};
+    for (int k = s->def->task; k < s->runs.n_runs && !stopped(s); k += s->def->tasks) {
+        if (alive(children, jobs) == jobs) keep(s, &status, error, wait_for_one(s, children, jobs, &why), &why);
+        int free_place = 0;
+        while (children[free_place].pid) free_place++;
+        if (!stopped(s)) keep(s, &status, error, start_child(s, &s->runs.run[k], &children[free_place], &why), &why);
     }
-    hb_error other;
-    while (alive(children, jobs) > 0) {
-        ended = wait_for_one(s, children, jobs, status == HB_OK ? error : &other);
-        status = status == HB_OK ? ended : status;
-    }
-    return status;
+    while (alive(children, jobs) > 0) keep(s, &status, error, wait_for_one(s, children, jobs, &why), &why);
+    return status == HB_OK && stopped(s)
+               ? hb_fail(error, HB_INTERRUPTED, "stopped on request; the same command goes on")
+               : status;
 }
 
 // What there is to do, with hours from lives of the first generation.
@@ -496,6 +501,8 @@ hb_status hb_study(const hb_study_def *def, const hb_stop *stop, hb_error *error
         s->def = def;
         s->stop = stop;
         s->runs.run = runs;
+        s->runs.sets = def->sets;
+        s->runs.n_sets = def->n_sets;
         status = run_study(s, error);
         for (int k = 0; k < s->runs.n_runs; k++) {
             free(runs[k].row);

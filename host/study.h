@@ -6,6 +6,8 @@
 #include "host/files.h"
 #include "host/hebbes.h"
 
+#define HB_STUDY_SETS 128
+
 // What a study's file says. Texts are as written there, paths from its folder; `out` is from where the user stands.
 typedef struct {
     char path[HB_PATH];
@@ -33,6 +35,8 @@ typedef struct {
 
 typedef struct {
     hb_study_file file;
+    const char *const *sets; // of the user's today, behind the file's own
+    int n_sets;
     int n_runs;
     hb_study_run *run;
 } hb_study_runs;

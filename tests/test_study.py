@@ -135,6 +135,19 @@ class Study(unittest.TestCase):
         self.study(seen)
         self.assertEqual({r["held_out"] for r in self.rows()}, {"0"})
 
+    def test_settings_of_today(self):
+        path = self.write(configs=["pnr-static"], seeds="1, 2")
+        self.study(path, "--set", "eval.rollouts=2", "--threads", "2")
+        self.assertIn("threads: 2", (self.out / "pnr-static-seed1/config.yaml").read_text())
+        self.assertIn("seeds and out stand in its file", self.study(path, "--seed", 3, code=2).stderr)
+        self.assertIn("seeds and out stand in its file", self.study(path, "--out", "x", code=2).stderr)
+        # One run that cannot go on does not keep the others from it.
+        shutil.rmtree(self.out)
+        (self.out / "pnr-static-seed1").mkdir(parents=True)
+        done = self.study(path, code=2)
+        self.assertIn("failed: ", done.stdout)
+        self.assertTrue((self.out / "pnr-static-seed2/evaluation.csv").exists())
+
     def test_stopped_together(self):
         """Several runs stop with a checkpoint each, however long it takes one of them, and go on to the same bits."""
         sets = SMALL.replace("generations=2", "generations=300").replace("population=4", "population=20")
