@@ -67,7 +67,7 @@ MUTANTS = [
     ("lanes overlap", NET, "float *lane = memory + k * net.lane;", "float *lane = memory + k * (net.lane - 8);", 0),
     ("columns counted without padding", NET, "j = (int32_t)((t - first) % net.padded[l]);", "j = (int32_t)((t - first) % net.outputs[l]);", 0),
     ("first scale 0", NET, "lane[at] = at >= net.scale ? 1.0f : 0.0f;", "lane[at] = 0.0f;", 0),
-    ("activations not cleared", NET, "if (t >= first && t - first < net.lane - net.activations[0]) {", "if (t > first && t - first < 8) {", 0),
+    ("activations not cleared", NET, "if (t >= first && t - first < net.look - net.activations[0]) {", "if (t > first && t - first < 8) {", 0),
     ("stripes overlap", NET, "for (int64_t d = threadIdx.x; d < n; d += STRIPES)", "for (int64_t d = 0; d < n; d += STRIPES)", 0),
     ("one zero too many in sparse", NET, "return smaller < (4 * outputs + 4) / 5;", "return smaller <= (4 * outputs + 4) / 5;", 0),
     ("uniform of half the width", NET, "2.0f * s, -s)", "s, -s)", 0),
