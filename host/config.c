@@ -593,6 +593,24 @@ const char *hb_config_value(const hb_config *config, const char *key) {
     return k < 0 ? NULL : config->value[k];
 }
 
+const char *hb_config_fold(const hb_config *config, int k) {
+    const hb_words *trained = &config->settings.variations, *held_out = &config->settings.held_out;
+    if (k < trained->n) return trained->item[k];
+    return k - trained->n < held_out->n ? held_out->item[k - trained->n] : NULL;
+}
+
+void hb_config_fold_sets(const hb_config *config, const char *name, char variations[HB_FOLD],
+                         char held_out[HB_FOLD]) {
+    size_t at = (size_t)snprintf(variations, HB_FOLD, "env.variations=");
+    const char *comma = "", *other;
+    for (int k = 0; (other = hb_config_fold(config, k)); k++) {
+        if (strcmp(other, name) == 0 || at >= HB_FOLD) continue;
+        at += (size_t)snprintf(variations + at, HB_FOLD - at, "%s%s", comma, other);
+        comma = ",";
+    }
+    snprintf(held_out, HB_FOLD, "env.held_out=%s", name);
+}
+
 hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) {
     const char *section = "";
     for (int32_t k = 0; k < config->n_keys; k++) {

@@ -33,6 +33,14 @@ void hb_config_close(hb_config *config);
 // The value of "section.key" as text, owned by the config; NULL where there is no such key.
 const char *hb_config_value(const hb_config *config, const char *key);
 
+// Folds: the variations that the configuration trains on, then those that it holds out; NULL past the last one. The k-th is
+// held out in turn, the others trained on.
+const char *hb_config_fold(const hb_config *config, int k);
+
+// The two settings of a fold, "env.variations=..." and "env.held_out=NAME", for hb_config_open.
+#define HB_FOLD 8192
+void hb_config_fold_sets(const hb_config *config, const char *name, char variations[HB_FOLD], char held_out[HB_FOLD]);
+
 // Writes the whole configuration as YAML.
 hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error);
 

@@ -43,3 +43,12 @@ hb_status hb_machine_split(const hb_machine *machine, size_t n, size_t grain,
         run_part(&s, 0, n);
     return (hb_status)atomic_load(&s.failed);
 }
+
+hb_status hb_machine_sample(const hb_machine *machine, const hb_genome *genome, float *h, size_t n, hb_error *error) {
+    float *there = NULL;
+    hb_status status = machine->table->alloc(machine->device, n, &there, error);
+    if (status == HB_OK) status = machine->table->sample(machine->device, genome, there, 0, n, error);
+    if (status == HB_OK) status = machine->table->download(machine->device, h, there, n, error);
+    machine->table->free(machine->device, there);
+    return status;
+}

@@ -16,6 +16,9 @@ typedef struct {
 hb_status hb_machine_open(hb_machine *machine, const hb_settings *settings, hb_error *error);
 void hb_machine_close(hb_machine *machine);
 
+// Numbers 0..n of an individual's genome, into h in host memory.
+hb_status hb_machine_sample(const hb_machine *machine, const hb_genome *genome, float *h, size_t n, hb_error *error);
+
 // Runs part(context, begin, end, error) over [0, n): on a device with host_parallel in a range per thread, boundaries
 // being multiples of `grain`, on another in one. Returns a failure of one of them, and its line.
 hb_status hb_machine_split(const hb_machine *machine, size_t n, size_t grain,

@@ -134,25 +134,19 @@ static hb_status train_one(const arguments *a, const char *const *sets, int n_se
     return status;
 }
 
-// One fold: trains on all variations that the configuration names (those it holds out, too) but `fold`, which is held out.
-static hb_status train_fold(const arguments *a, const char *all, const char *fold, hb_error *error) {
+static hb_status train_fold(const arguments *a, const hb_config *config, const char *fold, hb_error *error) {
     const char *sets[MAX_SETS + 3];
-    char held_out[1024], rest[4096] = "env.variations=", out[4096], copy[4096], *next = NULL;
+    char held_out[HB_FOLD], variations[HB_FOLD], out[4096];
     int n = a->n_sets;
     memcpy(sets, a->sets, (size_t)n * sizeof *sets);
-    snprintf(held_out, sizeof held_out, "env.held_out=%s", fold);
-    snprintf(copy, sizeof copy, "%s", all);
-    for (char *name = strtok_r(copy, ",", &next); name; name = strtok_r(NULL, ",", &next)) {
-        const size_t at = strlen(rest);
-        if (strcmp(name, fold) != 0)
-            snprintf(rest + at, sizeof rest - at, "%s%s", rest[at - 1] == '=' ? "" : ",", name);
-    }
+    hb_config_fold_sets(config, fold, variations, held_out);
     sets[n++] = held_out;
-    sets[n++] = rest;
+    sets[n++] = variations;
     if (a->trace.out) {
         snprintf(out, sizeof out, "run.out=%s-without-%s", a->trace.out, fold);
         sets[n++] = out;
     }
+    printf("fold without %s\n", fold);
     return train_one(a, sets, n, error);
 }
 
@@ -160,18 +154,17 @@ static hb_status train_folds(const arguments *a, hb_error *error) {
     hb_config *config = NULL;
     hb_status status = hb_config_open(a->argument, a->sets, a->n_sets, &config, error);
     if (status != HB_OK) return status;
-    char all[4096], copy[4096], *next = NULL;
-    const char *held_out = hb_config_value(config, "env.held_out");
-    snprintf(all, sizeof all, "%s%s%s", hb_config_value(config, "env.variations"), *held_out ? "," : "", held_out);
-    hb_config_close(config);
+    char all[HB_FOLD] = "";
+    const char *fold;
     bool found = false;
-    snprintf(copy, sizeof copy, "%s", all);
-    for (char *name = strtok_r(copy, ",", &next); name && status == HB_OK; name = strtok_r(NULL, ",", &next)) {
-        if (strcmp(a->fold, "all") != 0 && strcmp(a->fold, name) != 0) continue;
+    for (int k = 0; status == HB_OK && (fold = hb_config_fold(config, k)); k++) {
+        const size_t at = strlen(all);
+        snprintf(all + at, sizeof all - at, "%s%s", k ? "," : "", fold);
+        if (strcmp(a->fold, "all") != 0 && strcmp(a->fold, fold) != 0) continue;
         found = true;
-        printf("fold without %s\n", name);
-        status = train_fold(a, all, name, error);
+        status = train_fold(a, config, fold, error);
     }
+    hb_config_close(config);
     return found || status != HB_OK
                ? status
                : hb_fail(error, HB_BAD_INPUT, "--fold: expected all or one of %s, found '%s'", all, a->fold);

@@ -118,8 +118,7 @@ static hb_status plot_curves(const hb_plot_def *def, hb_error *error) {
 // A study's table as bars
 
 typedef struct {
-    char config[64], without[64], variation[64], protocol[16];
-    int held_out;
+    char config[64], variation[64];
     double mean, sd, published;
     bool has_published;
 } bar;
@@ -220,19 +219,11 @@ enum { BINS = 80 };
 
 // The mean individual's genome.
 static hb_status mean_genome(hb_trainer *trainer, float *h, hb_error *error) {
-    const hb_machine *machine = &trainer->machine;
-    const size_t n = (size_t)trainer->net.genome_size;
-    float *there = NULL;
     hb_genome genome;
-    hb_status status = hb_search_prepare(&trainer->search, 1, HB_EPISODE_EVAL, error);
-    if (status == HB_OK) status = machine->table->alloc(machine->device, n, &there, error);
-    if (status == HB_OK) {
-        hb_search_mean_genome(&trainer->search, &genome);
-        status = machine->table->sample(machine->device, &genome, there, 0, n, error);
-    }
-    if (status == HB_OK) status = machine->table->download(machine->device, h, there, n, error);
-    machine->table->free(machine->device, there);
-    return status;
+    const hb_status status = hb_search_prepare(&trainer->search, 1, HB_EPISODE_EVAL, error);
+    if (status != HB_OK) return status;
+    hb_search_mean_genome(&trainer->search, &genome);
+    return hb_machine_sample(&trainer->machine, &genome, h, (size_t)trainer->net.genome_size, error);
 }
 
 // Two blocks of data for coefficient c: the middle of a bin and the share of synapses in it, at the start and now.

@@ -41,22 +41,6 @@ static bool put(char *out, size_t n, const char *format, ...) {
     return length >= 0 && (size_t)length < n;
 }
 
-// The fold's settings: its variation is held out, the others that the configuration names are trained on.
-static void fold_sets(const hb_config *config, const char *fold, char variations[HB_MAX_LIST * HB_TEXT],
-                      char held_out[2 * HB_TEXT]) {
-    size_t at = (size_t)snprintf(variations, HB_TEXT, "env.variations=");
-    const hb_words *lists[] = {&config->settings.variations, &config->settings.held_out};
-    bool first = true;
-    for (int list = 0; list < 2; list++)
-        for (int32_t v = 0; v < lists[list]->n; v++) {
-            if (strcmp(lists[list]->item[v], fold) == 0) continue;
-            at += (size_t)snprintf(variations + at, HB_MAX_LIST * HB_TEXT - at, "%s%s", first ? "" : ",",
-                                   lists[list]->item[v]);
-            first = false;
-        }
-    snprintf(held_out, 2 * HB_TEXT, "env.held_out=%s", fold);
-}
-
 hb_status hb_study_config(const hb_study_runs *runs, const hb_study_run *run, hb_config **config, hb_error *error) {
     const char *sets[HB_MAX_LIST + HB_STUDY_SETS + 4];
     char seed[64], out[HB_PATH + 16];
@@ -69,9 +53,8 @@ hb_status hb_study_config(const hb_study_runs *runs, const hb_study_run *run, hb
     sets[n++] = out;
     hb_status status = hb_config_open(run->config_path, sets, n, config, error);
     if (status != HB_OK || !*run->fold) return status;
-    static _Thread_local char variations[HB_MAX_LIST * HB_TEXT];
-    char held_out[2 * HB_TEXT];
-    fold_sets(*config, run->fold, variations, held_out);
+    char variations[HB_FOLD], held_out[HB_FOLD];
+    hb_config_fold_sets(*config, run->fold, variations, held_out);
     hb_config_close(*config);
     sets[n++] = held_out;
     sets[n++] = variations;
@@ -112,22 +95,20 @@ static hb_status add_run(study *s, const char *config, const char *fold, int64_t
 // Runs of one configuration: every seed, of every fold where folds are asked for.
 static hb_status add_config(study *s, const char *config, hb_error *error) {
     const hb_study_file *file = &s->runs.file;
-    hb_words folds = {.n = 1};
-    if (file->folds) {
-        hb_study_run probe = {.seed = 1};
-        hb_config *opened;
-        find_config(file, config, probe.config_path);
-        const hb_status status = hb_study_config(&s->runs, &probe, &opened, error);
-        if (status != HB_OK) return status;
-        folds = opened->settings.variations;
-        for (int32_t v = 0; v < opened->settings.held_out.n && folds.n < HB_MAX_LIST; v++)
-            snprintf(folds.item[folds.n++], HB_TEXT, "%s", opened->settings.held_out.item[v]);
-        hb_config_close(opened);
-    }
+    hb_study_run probe = {.seed = 1};
+    hb_config *opened = NULL;
     hb_status status = HB_OK;
-    for (int32_t f = 0; f < folds.n; f++)
+    if (file->folds) {
+        find_config(file, config, probe.config_path);
+        status = hb_study_config(&s->runs, &probe, &opened, error);
+    }
+    for (int f = 0; status == HB_OK && (f == 0 || file->folds); f++) {
+        const char *fold = file->folds ? hb_config_fold(opened, f) : "";
+        if (!fold) break;
         for (int32_t k = 0; k < file->seeds.n && status == HB_OK; k++)
-            status = add_run(s, config, folds.item[f], file->seeds.item[k], error);
+            status = add_run(s, config, fold, file->seeds.item[k], error);
+    }
+    hb_config_close(opened);
     return status;
 }
 

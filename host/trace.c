@@ -219,17 +219,10 @@ static hb_status fill_file(trace *t, hb_error *error) {
     const hb_trainer *trainer = &t->life->trainer;
     const hb_env_table *env = trainer->config->env;
     const hb_net *net = &trainer->net;
-    float *genome = NULL;
     const size_t size = (size_t)net->genome_size;
-    hb_status status = trainer->machine.table->alloc(trainer->machine.device, size, &genome, error);
     float *host = malloc(size * sizeof *host);
-    if (status == HB_OK && !host) status = hb_fail(error, HB_FAILED, "out of memory writing a trace");
-    if (status == HB_OK)
-        status =
-            trainer->machine.table->sample(trainer->machine.device, &t->life->lane.genome, genome, 0, size, error);
-    if (status == HB_OK)
-        status = trainer->machine.table->download(trainer->machine.device, host, genome, size, error);
-    trainer->machine.table->free(trainer->machine.device, genome);
+    hb_status status = host ? hb_machine_sample(&trainer->machine, &t->life->lane.genome, host, size, error)
+                            : hb_fail(error, HB_FAILED, "out of memory writing a trace");
     if (status == HB_OK) {
         const hsize_t steps = (hsize_t)t->steps;
         const hsize_t action[] = {steps, (hsize_t)env->action_size};
