@@ -1,8 +1,7 @@
 // YAML into the config. libcyaml reads the document against a schema built from our table of keys, every
 // value as text; the table then checks it. libyaml, libcyaml's own parser, tells on which line a key stands.
-#include "host/config.h"
+#include "host/yaml.h"
 
-#include <cyaml/cyaml.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -69,16 +68,9 @@ typedef struct {
     raw_list list[HB_MAX_KEYS];
 } raw_config;
 
-// What libcyaml said when it refused: its first message, and the innermost place of the backtrace.
-typedef struct {
-    char message[HB_TEXT];
-    char field[HB_TEXT], section[HB_TEXT];
-    int line;
-} complaint;
-
 static void listen(cyaml_log_t level, void *context, const char *format, va_list args) {
     (void)level;
-    complaint *c = context;
+    hb_yaml_complaint *c = context;
     char line[512], field[HB_TEXT];
     unsigned at;
     vsnprintf(line, sizeof line, format, args);
@@ -90,6 +82,14 @@ static void listen(cyaml_log_t level, void *context, const char *format, va_list
     }
     const char *place = strstr(line, "(line: ");
     if (place && !c->line) c->line = atoi(place + 7);
+}
+
+cyaml_config_t hb_yaml_settings(hb_yaml_complaint *said) {
+    return (cyaml_config_t){.log_fn = listen,
+                            .log_ctx = said,
+                            .mem_fn = cyaml_mem,
+                            .log_level = CYAML_LOG_ERROR,
+                            .flags = CYAML_CFG_NO_ALIAS};
 }
 
 static const cyaml_schema_value_t entry_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, HB_TEXT - 1)};
@@ -139,7 +139,7 @@ static const char *key_name(const void *context, int k) {
     return NULL;
 }
 
-static hb_status explain(const hb_config *config, const char *text, size_t length, const complaint *c,
+static hb_status explain(const hb_config *config, const char *text, size_t length, const hb_yaml_complaint *c,
                          hb_error *error) {
     char unknown[HB_TEXT];
     if (sscanf(c->message, "Unexpected key: %255[^\n]", unknown) == 1) {
@@ -206,12 +206,8 @@ hb_status hb_config_parse(hb_config *config, const char *text, size_t length, hb
                                            .flags = CYAML_FLAG_POINTER,
                                            .data_size = sizeof(raw_config),
                                            .mapping.fields = sections};
-    complaint said = {.line = 0};
-    const cyaml_config_t cyaml = {.log_fn = listen,
-                                  .log_ctx = &said,
-                                  .mem_fn = cyaml_mem,
-                                  .log_level = CYAML_LOG_ERROR,
-                                  .flags = CYAML_CFG_NO_ALIAS};
+    hb_yaml_complaint said = {.line = 0};
+    const cyaml_config_t cyaml = hb_yaml_settings(&said);
     raw_config *raw = NULL;
     const cyaml_err_t result =
         cyaml_load_data((const uint8_t *)text, length, &cyaml, &document, (cyaml_data_t **)&raw, NULL);

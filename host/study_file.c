@@ -1,7 +1,7 @@
 // A study's YAML, and the runs that it asks for.
 #include "host/study.h"
+#include "host/yaml.h"
 
-#include <cyaml/cyaml.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,23 +29,6 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_END};
 
 static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, raw_study, fields)};
-
-// libcyaml's first message, and the innermost line of its backtrace.
-typedef struct {
-    char message[HB_TEXT];
-    int line;
-} complaint;
-
-static void listen(cyaml_log_t level, void *context, const char *format, va_list args) {
-    (void)level;
-    complaint *c = context;
-    char line[512];
-    vsnprintf(line, sizeof line, format, args);
-    if (strncmp(line, "Load: ", 6) == 0 && !c->message[0] && !strstr(line, "Backtrace"))
-        snprintf(c->message, sizeof c->message, "%.*s", (int)strcspn(line + 6, "\n"), line + 6);
-    const char *place = strstr(line, "(line: ");
-    if (place && !c->line) c->line = atoi(place + 7);
-}
 
 static void take(hb_words *to, char *const *from, unsigned n) {
     to->n = (int32_t)n;
@@ -77,12 +60,8 @@ hb_status hb_study_read(const char *path, hb_study_file *study, hb_error *error)
     snprintf(study->path, sizeof study->path, "%s", path);
     hb_status status = hb_file_read(path, 1 << 20, &text, &length, error);
     if (status != HB_OK) return status;
-    complaint said = {.line = 0};
-    const cyaml_config_t cyaml = {.log_fn = listen,
-                                  .log_ctx = &said,
-                                  .mem_fn = cyaml_mem,
-                                  .log_level = CYAML_LOG_ERROR,
-                                  .flags = CYAML_CFG_NO_ALIAS};
+    hb_yaml_complaint said = {.line = 0};
+    const cyaml_config_t cyaml = hb_yaml_settings(&said);
     raw_study *raw = NULL;
     const cyaml_err_t result = cyaml_load_data(text, length, &cyaml, &schema, (cyaml_data_t **)&raw, NULL);
     if (result != CYAML_OK)

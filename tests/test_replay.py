@@ -49,17 +49,21 @@ def forward(w, x):
     return np.tanh(sums.astype(float)).astype(np.float32).astype(float)
 
 
+def trace_life(test, config, individual, *sets):
+    """The trace of a life of STEPS steps, open until the test ends."""
+    folder = tempfile.TemporaryDirectory()
+    test.addCleanup(folder.cleanup)
+    path = Path(folder.name) / "life.h5"
+    command = [HEBBES, "trace", config, "--steps", str(STEPS), "--individual", individual, "--out", str(path)]
+    for item in sets:
+        command += ["--set", item]
+    subprocess.run(command, check=True, capture_output=True)
+    return h5py.File(path, "r")
+
+
 class Replay(unittest.TestCase):
     def trace(self, *sets):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        path = Path(folder.name) / "life.h5"
-        command = [HEBBES, "trace", "configs/ant/pnr-replicate.yaml", "--steps", str(STEPS), "--individual", "3"]
-        command += ["--out", str(path), "--set", "env.early_stop=false"]
-        for item in sets:
-            command += ["--set", item]
-        subprocess.run(command, check=True, capture_output=True)
-        return h5py.File(path, "r")
+        return trace_life(self, "configs/ant/pnr-replicate.yaml", "3", "env.early_stop=false", *sets)
 
     def replay(self, *sets):
         global RULE_D_OUT
@@ -194,15 +198,7 @@ class CarReplay(unittest.TestCase):
     the traced weights before it."""
 
     def replay(self, *sets):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        path = Path(folder.name) / "life.h5"
-        command = [HEBBES, "trace", "configs/car/pnr-replicate.yaml", "--steps", str(STEPS), "--individual", "1"]
-        command += ["--out", str(path), "--set", "env.early_stop=0"]
-        for item in sets:
-            command += ["--set", item]
-        subprocess.run(command, check=True, capture_output=True)
-        file = h5py.File(path)
+        file = trace_life(self, "configs/car/pnr-replicate.yaml", "1", "env.early_stop=0", *sets)
         self.assertEqual(file["frame"].shape, (STEPS, 84, 84, 3))
         self.assertEqual(file["frame96"].shape, (STEPS, 96, 96, 3))
         self.assertEqual(file["track"].shape[1], 4)
