@@ -337,6 +337,31 @@ static hb_status cpu_group_weights(hb_group *group, int32_t lane, int32_t layer,
     return HB_OK;
 }
 
+static hb_status cpu_group_put_weights(hb_group *group, int32_t lane, const float *w, hb_error *error) {
+    (void)error;
+    const hb_cpu_layout *layout = &group->layout;
+    float *memory = group->memory + (size_t)lane * layout->lane;
+    for (int32_t l = 0; l < group->net.n_layers; l++) {
+        const hb_layer *layer = &group->net.layer[l];
+        memory[layout->scale + (size_t)l] = 1.0f;
+        for (size_t i = 0; i < (size_t)layer->inputs; i++) {
+            float *row = memory + layout->rows[l] + i * layout->row[l];
+            for (size_t j = 0; j < (size_t)layer->outputs; j++) row[hb_cpu_column(layout->arrays, j)] = *w++;
+        }
+    }
+    if (group->net.planes) group->steps[lane] = 0; // nothing to make up for
+    return HB_OK;
+}
+
+static hb_status cpu_group_put_output(hb_group *group, int32_t lane, const float *y, hb_error *error) {
+    (void)error;
+    const hb_cpu_layout *layout = &group->layout;
+    const int32_t n = group->net.n_layers;
+    float *last = group->memory + (size_t)lane * layout->lane + layout->activations[(group->steps[lane] + 1) & 1];
+    memcpy(last + layout->activation[n], y, (size_t)group->net.layer[n - 1].outputs * sizeof *y);
+    return HB_OK;
+}
+
 const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .summary =
                                            "host threads with AVX-512, AVX2 or plain C; the same bits from each",
@@ -367,4 +392,6 @@ const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .group_expand = cpu_group_expand,
                                        .group_step = cpu_group_step,
                                        .group_wait = cpu_group_wait,
-                                       .group_weights = cpu_group_weights};
+                                       .group_weights = cpu_group_weights,
+                                       .group_put_weights = cpu_group_put_weights,
+                                       .group_put_output = cpu_group_put_output};

@@ -27,6 +27,12 @@ typedef struct {
     size_t lane;                          // floats of a lane
 } hb_cpu_layout;
 
+// Where column j of a row stands, in floats from the row's start; plane p follows its weight by 16 floats for
+// each array before it.
+static inline size_t hb_cpu_column(size_t arrays, size_t j) {
+    return j / HB_CPU_PAD * HB_CPU_PAD * arrays + j % HB_CPU_PAD;
+}
+
 struct hb_group {
     const struct hb_cpu_body *body;
     hb_net net;

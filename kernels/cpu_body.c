@@ -153,12 +153,6 @@ static void scale_row(const hb_initialiser *init, const hb_layer *layer, hb_nois
     }
 }
 
-// Where column j of a row stands, in floats from the row's start; plane p follows its weight by 16 floats for
-// each array before it.
-static size_t column_at(size_t arrays, size_t j) {
-    return j / HB_CPU_PAD * HB_CPU_PAD * arrays + j % HB_CPU_PAD;
-}
-
 // Folds row i of a layer into the lane. h: the genome's part for this row, w: its initial weights.
 static void expand_row(const hb_group *group, int32_t l, const float *h, const float *w, float *row) {
     const hb_net *net = &group->net;
@@ -166,7 +160,7 @@ static void expand_row(const hb_group *group, int32_t l, const float *h, const f
     const size_t arrays = group->layout.arrays;
     memset(row, 0, group->layout.row[l] * sizeof *row);
     for (int32_t j = 0; j < outputs; j++) {
-        float *at = row + column_at(arrays, (size_t)j);
+        float *at = row + hb_cpu_column(arrays, (size_t)j);
         *at = w[j];
         if (!net->rule) continue;
         float folded[HB_N_PLANES];
@@ -241,7 +235,7 @@ static inline __attribute__((always_inline)) hb_vi pass_columns(const hb_pass *p
         const hb_vf pre = planes ? hb_vf_all(pass->pre[i]) : zero;
 #pragma GCC unroll 8
         for (int v = 0; v < n; v++) {
-            float *at = row + column_at(pass->arrays, j + (size_t)v * HB_LANES);
+            float *at = row + hb_cpu_column(pass->arrays, j + (size_t)v * HB_LANES);
             hb_vf w = hb_vf_load(at);
             if (planes) {
                 const hb_vf a = planes & 1u ? hb_vf_load(at + at_a) : zero;
@@ -382,7 +376,7 @@ static void body_weights(const hb_group *group, int32_t lane, int32_t l, float *
         const float *row = memory + layout->rows[l] + i * layout->row[l];
         for (size_t j = 0; j < outputs; j++) {
             float plane[HB_N_PLANES] = {0};
-            const float *at = row + column_at(layout->arrays, j), *next = at;
+            const float *at = row + hb_cpu_column(layout->arrays, j), *next = at;
             for (int p = 0; p < HB_N_PLANES; p++)
                 if (net->planes >> p & 1u) plane[p] = *(next += HB_CPU_PAD);
             const float change = hb_fma(plane[HB_PLANE_B], pre[i], plane[HB_PLANE_D]);

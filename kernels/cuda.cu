@@ -282,5 +282,7 @@ extern "C" const hb_device_table hb_cuda_device = {
     .group_step = cuda_group_step,
     .group_wait = cuda_group_wait,
     .group_weights = hb_cuda_weights,
+    .group_put_weights = hb_cuda_put_weights,
+    .group_put_output = hb_cuda_put_output,
     .products = &hb_cublas,
 };

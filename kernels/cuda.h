@@ -132,6 +132,8 @@ hb_status hb_cuda_look(hb_group *group, int32_t count, hb_error *error);
 hb_status hb_cuda_vision_weights(hb_group *group, const hb_lane *life, const int32_t *lanes, int32_t count,
                                  int64_t stride, hb_error *error);
 hb_status hb_cuda_weights(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
+hb_status hb_cuda_put_weights(hb_group *group, int32_t lane, const float *w, hb_error *error);
+hb_status hb_cuda_put_output(hb_group *group, int32_t lane, const float *y, hb_error *error);
 
 extern "C" const hb_device_table hb_cuda_device;
 extern "C" const hb_products_table hb_cublas;

@@ -109,6 +109,10 @@ typedef struct {
     hb_status (*group_wait)(hb_group *group, hb_error *error);
     // The weights of one layer of one lane after the update of its last step: w (I, O), host memory. Waits.
     hb_status (*group_weights)(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
+    // Disturbs a life (ops.h, "Put"): all layers' weights w (N), [I][O] of each in a row, or the last layer's output y (O)
+    // of the last step, in host memory. Waits.
+    hb_status (*group_put_weights)(hb_group *group, int32_t lane, const float *w, hb_error *error);
+    hb_status (*group_put_output)(hb_group *group, int32_t lane, const float *y, hb_error *error);
 
     const hb_products_table *products; // nullable
 } hb_device_table;

@@ -483,6 +483,41 @@ __global__ void weights_kernel(hb_cuda_net net, const float *lane, const int32_t
     for (int64_t e = threadIdx.x; e < size; e += THREADS) w[e] = scale * w[e];
 }
 
+// Copies alone: a lane's rows, scales and count of steps are as the kernels leave them.
+hb_status hb_cuda_put_weights(hb_group *group, int32_t lane, const float *w, hb_error *error) {
+    static const float ones[HB_MAX_LAYERS] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
+    const hb_cuda_net &net = group->layout;
+    float *memory = group->memory + (int64_t)lane * net.lane;
+    cudaStream_t stream = group->stream;
+    hb_status status = HB_OK;
+    for (int32_t l = 0; l < net.n_layers && status == HB_OK; l++) {
+        const size_t row = (size_t)net.row[l] * sizeof *w, width = (size_t)net.outputs[l] * sizeof *w;
+        status = HB_CUDA(cudaMemcpy2DAsync(memory + net.rows[l], row, w + net.weight_offset[l], width, width,
+                                           (size_t)net.inputs[l], cudaMemcpyHostToDevice, stream));
+    }
+    const size_t layers = (size_t)net.n_layers;
+    if (status == HB_OK)
+        status =
+            HB_CUDA(cudaMemcpyAsync(memory + net.scale, ones, layers * sizeof *ones, cudaMemcpyHostToDevice, stream));
+    if (status == HB_OK && net.planes) // nothing to make up for
+        status = HB_CUDA(cudaMemsetAsync(group->steps + lane, 0, sizeof *group->steps, stream));
+    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(stream)) : status;
+}
+
+hb_status hb_cuda_put_output(hb_group *group, int32_t lane, const float *y, hb_error *error) {
+    const hb_cuda_net &net = group->layout;
+    int32_t steps = 0;
+    hb_status status =
+        HB_CUDA(cudaMemcpyAsync(&steps, group->steps + lane, sizeof steps, cudaMemcpyDeviceToHost, group->stream));
+    if (status == HB_OK) status = HB_CUDA(cudaStreamSynchronize(group->stream));
+    if (status != HB_OK) return status;
+    float *last = group->memory + (int64_t)lane * net.lane + net.activations[(steps + 1) & 1];
+    status = HB_CUDA(cudaMemcpyAsync(last + net.inputs_at[net.n_layers], y,
+                                     (size_t)net.outputs[net.n_layers - 1] * sizeof *y, cudaMemcpyHostToDevice,
+                                     group->stream));
+    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(group->stream)) : status;
+}
+
 hb_status hb_cuda_weights(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error) {
     const hb_cuda_net &net = group->layout;
     const size_t bytes = (size_t)net.inputs[layer] * (size_t)net.outputs[layer] * sizeof *w;

@@ -46,6 +46,10 @@
 //
 // Weights. What the lane's weights are after the update of its last step: w as above, times s where normalising.
 //
+// Put (learning.md section 7), for analyses that disturb a life. Weights: w becomes what is given, s = 1, and the next step
+// starts without an update, as if w were what "Weights" says; an LSTM cell's c and h stay. Output: y of the last layer in
+// the last step becomes what is given, which the next update takes as post.
+//
 // Gradient (learning.md section 4). Over K terms with numbers z_k and the noise sequences of individuals k = 0..K-1:
 //     g_d = fma(z_k, eps_kd, g_d)                  for ascending k, from +0
 // SGD:   mean_d <- fma(rate, g_d, mean_d)

@@ -216,6 +216,8 @@ typedef struct {
     float *mean;             // (D), the device's
     float *genome;           // (D)
     float *w[HB_MAX_LAYERS]; // (I, O), now
+    bool has_put;            // the last output has been replaced, by
+    float put[64];
 } oracle;
 
 static double plane(const hb_net *net, const float *h, int which) {
@@ -271,6 +273,32 @@ static bounded update(const oracle *o, int32_t l, size_t e, bounded pre, bounded
                      2 * error + HALF_ULPS * unit * size};
 }
 
+// Disturbs lane 1: its last output becomes what the oracle takes from now on as the last layer's.
+static void put_output(oracle *o, const opened *d, hb_group *group) {
+    const int32_t outputs = o->net.layer[o->net.n_layers - 1].outputs;
+    for (int32_t j = 0; j < outputs; j++) o->put[j] = 0.25f * hb_noise_normal(weights_id, (uint64_t)j);
+    o->has_put = true;
+    check_ok(d->table->group_put_output(group, 1, o->put, NULL), (hb_error){"put output"});
+}
+
+// Its weights become others, a column of 0 among them.
+static void put_weights(oracle *o, const opened *d, hb_group *group) {
+    float *all = floats((size_t)o->net.n_weights);
+    for (int32_t l = 0; l < o->net.n_layers; l++) {
+        const hb_layer *layer = &o->net.layer[l];
+        const size_t outputs = (size_t)layer->outputs, size = (size_t)layer->inputs * outputs;
+        for (size_t e = 0; e < size; e++) o->w[l][e] = e % outputs ? 0.75f * o->w[l][e] : 0.0f;
+        memcpy(all + layer->weight_offset, o->w[l], size * sizeof *all);
+    }
+    check_ok(d->table->group_put_weights(group, 1, all, NULL), (hb_error){"put weights"});
+    for (int32_t l = 0; l < o->net.n_layers; l++) {
+        const size_t size = (size_t)o->net.layer[l].inputs * (size_t)o->net.layer[l].outputs;
+        check_ok(d->table->group_weights(group, 1, l, all, NULL), (hb_error){"weights"});
+        assert_memory_equal(all, o->w[l], size * sizeof *all);
+    }
+    free(all);
+}
+
 // One step in double precision from the weights o->w: the action is compared; then each layer's next weights.
 static void check_step(oracle *o, const hb_device_table *table, hb_group *group, int32_t lane, const float *x,
                        const float *action, double *worst) {
@@ -281,6 +309,11 @@ static void check_step(oracle *o, const hb_device_table *table, hb_group *group,
         const hb_layer *layer = &net->layer[l];
         const size_t outputs = (size_t)layer->outputs, size = (size_t)layer->inputs * outputs;
         for (int32_t j = 0; j < layer->outputs; j++) output[j] = forward(o, l, j, input);
+        if (l == net->n_layers - 1)
+            for (int32_t j = 0; j < layer->outputs; j++) {
+                check_close(action[j], output[j].value, output[j].error + 4 * unit * fabs(output[j].value));
+                if (o->has_put) output[j] = (bounded){(double)o->put[j], 0};
+            }
         bounded *next = calloc(size, sizeof *next);
         assert_non_null(next);
         bounded largest = {0, 0};
@@ -304,8 +337,7 @@ static void check_step(oracle *o, const hb_device_table *table, hb_group *group,
         free(got);
         free(next);
     }
-    for (int32_t j = 0; j < net->layer[net->n_layers - 1].outputs; j++)
-        check_close(action[j], input[j].value, input[j].error + 4 * unit * fabs(input[j].value));
+    o->has_put = false;
 }
 
 // Lives STEPS steps of lane 1 between two others, one of which never starts; returns the hash of all it saw.
@@ -350,7 +382,9 @@ static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
         check_ok(d->table->group_step(group, count, row ? both : swapped, x, action, &error), error);
         check_ok(d->table->group_wait(group, &error), error);
         for (size_t j = (size_t)count * outputs; j < 2 * outputs + 16; j++) assert_true(action[j] == -7.0f);
+        if (t == 1 || t == 3) put_output(o, d, group); // before and after its count of steps starts anew
         check_step(o, d->table, group, 1, x + (size_t)row * inputs, action + (size_t)row * outputs, worst);
+        if (t == 2) put_weights(o, d, group);
         bits = hash(bits, action, 2 * outputs);
         for (int32_t l = 0; l < net->n_layers; l++)
             bits = hash(bits, o->w[l], (size_t)net->layer[l].inputs * (size_t)net->layer[l].outputs);
@@ -787,6 +821,8 @@ static uint64_t remember(const opened *d, const hb_net *net, int inputs, int uni
                              features);
                 memcpy(x, features, (size_t)inputs * sizeof *x);
             }
+            if (t == 3) // its own weights once more: what the cell remembers stays
+                check_ok(d->table->group_put_weights(group, 0, g, &error), error);
             check_ok(d->table->group_step(group, 1, &only, observation, action, &error), error);
             check_ok(d->table->group_wait(group, &error), error);
             bits = hash(bits, action, (size_t)outputs);

@@ -328,6 +328,17 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
     return cudaSuccess;
 }
 
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+                              size_t height, enum cudaMemcpyKind kind, cudaStream_t stream) {
+    if (width > to_pitch || width > from_pitch) return last_error = cudaErrorInvalidPitchValue;
+    for (size_t row = 0; row < height; row++) {
+        const cudaError_t result = cudaMemcpyAsync((uint8_t *)to + row * to_pitch,
+                                                   (const uint8_t *)from + row * from_pitch, width, kind, stream);
+        if (result != cudaSuccess) return result;
+    }
+    return cudaSuccess;
+}
+
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     work *w = queue(stream);
