@@ -100,7 +100,7 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
     if (!hb_hdf_get_text(file, "identity", s->identity, sizeof s->identity))
         return hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint does not say of which configuration it is", name);
     char difference[HB_DIFFERENCE];
-    if (hb_config_differs(trainer->config->identity, s->identity, difference))
+    if (hb_config_differs(trainer->config, s->identity, difference))
         return hb_fail(error, HB_BAD_INPUT, "%s: a checkpoint of another configuration: %s", name, difference);
     const bool ok = hb_hdf_get(file, "generation", H5T_NATIVE_INT64, &s->generation) &&
                     hb_hdf_get(file, "lr", H5T_NATIVE_DOUBLE, &s->lr) &&

@@ -176,6 +176,7 @@ hb_status hb_config_bind(hb_config *config, const char *name, const char *source
         if (key->offset == offsetof(hb_settings, threads)) snprintf(text, sizeof text, "%ld", usable_cores());
         status = hb_config_assign(config, k, text, "default", error);
         if (status != HB_OK) return status;
+        memcpy(config->standard[k], config->value[k], HB_TEXT);
     }
     return HB_OK;
 }
@@ -469,16 +470,43 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error) {
     return status;
 }
 
-bool hb_config_differs(const char *ours, const char *theirs, char out[HB_DIFFERENCE]) {
-    if (strcmp(ours, theirs) == 0) return false;
-    while (*ours && *theirs) {
-        const size_t a = strcspn(ours, "\n"), b = strcspn(theirs, "\n");
-        if (a != b || memcmp(ours, theirs, a) != 0) break;
-        ours += a + (ours[a] == '\n');
-        theirs += b + (theirs[b] == '\n');
+// The line of a text that begins as `line` does up to its '=', or NULL.
+static const char *line_of_key(const char *text, const char *line) {
+    const size_t n = strcspn(line, "=\n") + 1;
+    while (*text && strncmp(text, line, n) != 0) {
+        text += strcspn(text, "\n");
+        text += *text == '\n';
     }
-    snprintf(out, HB_DIFFERENCE, "expected %.*s, found %.*s", *ours ? (int)strcspn(ours, "\n") : 7,
-             *ours ? ours : "nothing", *theirs ? (int)strcspn(theirs, "\n") : 7, *theirs ? theirs : "nothing");
+    return *text ? text : NULL;
+}
+
+// Is a line of our identity what younger keys had before there were any?
+static bool is_standard(const hb_config *config, const char *line) {
+    for (int32_t k = 0; k < config->n_keys; k++) {
+        char standard[HB_TEXT + 128];
+        snprintf(standard, sizeof standard, "%s.%s=%s\n", config->key[k].section, config->key[k].name,
+                 config->standard[k]);
+        if (strncmp(line, standard, strlen(standard)) == 0) return true;
+    }
+    return false;
+}
+
+bool hb_config_differs(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE]) {
+    const char *ours = config->identity, *other = NULL, *line = ours;
+    for (; *line; line += strcspn(line, "\n") + 1) {
+        const size_t n = strcspn(line, "\n");
+        other = line_of_key(theirs, line);
+        if (other ? strncmp(line, other, n + 1) != 0 : !is_standard(config, line)) break;
+    }
+    if (!*line) { // no difference in our keys: any that we have not?
+        for (other = theirs; *other && line_of_key(ours, other);) {
+            other += strcspn(other, "\n");
+            other += *other == '\n';
+        }
+        if (!*other) return false;
+    }
+    snprintf(out, HB_DIFFERENCE, "expected %.*s, found %.*s", *line ? (int)strcspn(line, "\n") : 7,
+             *line ? line : "nothing", other ? (int)strcspn(other, "\n") : 7, other ? other : "nothing");
     return true;
 }
 

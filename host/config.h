@@ -79,6 +79,7 @@ typedef struct hb_config {
     int32_t n_keys;
     hb_key key[HB_MAX_KEYS];
     char value[HB_MAX_KEYS][HB_TEXT];
+    char standard[HB_MAX_KEYS][HB_TEXT];    // the defaults, as values are written
     char source[HB_MAX_KEYS][HB_TEXT + 32]; // "file:line", "--set" or "default"
     const hb_env_table *env;
     void *env_library; // of an environment from a shared object
@@ -119,9 +120,11 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error);
 // The environment's settings, for world_create.
 hb_env_settings hb_config_env_settings(const hb_config *config);
 
-// Do two identities differ? Then the first difference stands in out, as "expected KEY=OURS, found KEY=THEIRS".
+// Is a configuration another one than that of an identity? Then the first difference stands in out, as "expected
+// KEY=OURS, found KEY=THEIRS". A key that is not in theirs is younger than it, and had its default: a new key's default is
+// what was done before there was the key.
 #define HB_DIFFERENCE (2 * HB_TEXT + 160)
-bool hb_config_differs(const char *ours, const char *theirs, char out[HB_DIFFERENCE]);
+bool hb_config_differs(const hb_config *ours, const char *theirs, char out[HB_DIFFERENCE]);
 
 // Writes "; did you mean 'NAME'?" with the candidate closest to `word` by edits, or "" where none is close.
 // next(context, k) lists the candidates, NULL ends them.

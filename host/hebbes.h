@@ -151,18 +151,29 @@ typedef struct {
 } hb_plan_figures;
 hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error);
 
-// An analysis of one life into the folder `out` (must not exist; learning.md section 7): "images", each layer's weights as
-// grey at eight moments (layerL.png); "pca", the first three principal components of the trajectory of all weights (pca.csv
-// with the explained variance, pca.png).
+// An analysis of lives into the folder `out` (must not exist; learning.md section 7), data and a picture. Of one life:
+//     images    each layer's weights as grey at eight moments (layerL.png)
+//     pca       the first three principal components of the trajectory of all weights, with the explained variance
+// Of eval.rollouts lives, each with weights and a reset of its own, beside the same lives undisturbed:
+//     freeze    no update from the T-th on: the return for T from 0 to 200 and of whole lives that learn
+//     saturate  all outputs 1 for the 100 steps from `at` (300) on, felt by the updates or not: the fitness of each step
+//     zero      at step `at` (500) the middle third of each layer's outputs lose their weights: the fitness of each step, the
+//               weights' distance to the undisturbed twin's, |w - w'| / |w'|, and a life's weights before, then and 10 steps
+//               later (layerL.png)
+//     init      the return with each way of drawing initial weights
 typedef struct {
     const char *what, *out;
     int64_t steps, individual; // as of a trace
+    int64_t at;                // 0: as above
     const char *variation;     // nullable
 } hb_probe_def;
 
-// *steps receives how many were lived.
-hb_status hb_probe(const char *source, const char *const *sets, int n_sets, const hb_probe_def *def, int64_t *steps,
-                   hb_error *error);
+typedef struct {
+    int64_t lives, steps; // lived, in all
+} hb_probed;
+
+hb_status hb_probe(const char *source, const char *const *sets, int n_sets, const hb_probe_def *def,
+                   hb_probed *probed, hb_error *error);
 
 // A picture through gnuplot, to `out` (.png or .svg, must not exist): of run folders, their population means by generation,
 // runs that differ in their seed as one curve with a band from the least to the largest; of one run with `coefficients`,

@@ -16,17 +16,25 @@ static hb_status choose(hb_one_life *life, const hb_life_def *def, hb_error *err
     if (def->individual >= trainer->settings->population)
         return hb_fail(error, HB_BAD_INPUT, "--individual: expected mean or 0 to %lld, found %lld",
                        (long long)trainer->settings->population - 1, (long long)def->individual);
-    const int64_t k = def->individual < 0 ? 0 : def->individual;
-    const uint32_t episode = def->individual < 0 ? HB_EPISODE_EVAL : 0;
-    const hb_status status = hb_search_prepare(&trainer->search, k + 1, episode, error);
+    life->individual = def->individual;
+    const hb_status status = hb_search_prepare(&trainer->search, def->individual < 0 ? 1 : def->individual + 1,
+                                               def->individual < 0 ? HB_EPISODE_EVAL : 0, error);
     if (status != HB_OK) return status;
     if (def->individual < 0)
         hb_search_mean_genome(&trainer->search, &life->lane.genome);
     else
-        trainer->search.method->genome(&trainer->search, k, &life->lane.genome);
-    life->lane.weights = hb_search_noise(&trainer->search, HB_STREAM_WEIGHTS, k, episode + (uint32_t)life->variation);
-    life->reset = hb_search_noise(&trainer->search, HB_STREAM_RESET, k, episode + (uint32_t)life->variation);
+        trainer->search.method->genome(&trainer->search, def->individual, &life->lane.genome);
     return HB_OK;
+}
+
+// Birth 0 of an individual is the one that it will have in training.
+static void draw(hb_one_life *life, int64_t birth) {
+    const bool training = life->individual >= 0 && birth == 0;
+    const hb_search *search = &life->trainer.search;
+    const int64_t k = training ? life->individual : birth;
+    const uint32_t episode = (training ? 0 : HB_EPISODE_EVAL) + (uint32_t)life->variation;
+    life->lane.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, k, episode);
+    life->reset = hb_search_noise(search, HB_STREAM_RESET, k, episode);
 }
 
 static hb_status make_room(hb_one_life *life, hb_error *error) {
@@ -60,6 +68,7 @@ hb_status hb_life_open(const char *source, const char *const *sets, int n_sets, 
     life->config = config;
     if (is_run)
         status = hb_run_load(&life->trainer, source, life->trainer.settings->eval_checkpoint, NULL, NULL, error);
+    if (status == HB_OK) status = hb_trainer_use_eval_init(&life->trainer, error);
     if (status == HB_OK) status = choose(life, def, error);
     return status == HB_OK ? make_room(life, error) : status;
 }
@@ -75,8 +84,9 @@ void hb_life_close(hb_one_life *life) {
     hb_config_close(life->config);
 }
 
-hb_status hb_life_begin(hb_one_life *life, hb_error *error) {
+hb_status hb_life_begin(hb_one_life *life, int64_t birth, hb_error *error) {
     const int32_t lane = 0;
+    draw(life, birth);
     const hb_status status =
         life->trainer.machine.table->group_expand(life->group, 1, &lane, &life->lane, NULL, error);
     hb_random random;
@@ -86,15 +96,31 @@ hb_status hb_life_begin(hb_one_life *life, hb_error *error) {
     return status;
 }
 
-hb_status hb_life_step(hb_one_life *life, hb_error *error) {
+hb_status hb_life_think(hb_one_life *life, hb_error *error) {
     const hb_device_table *table = life->trainer.machine.table;
-    const hb_env_table *env = life->config->env;
     const int32_t lane = 0;
-    hb_status status = table->group_step(life->group, 1, &lane, life->observation, life->output, error);
-    if (status == HB_OK) status = table->group_wait(life->group, error);
-    if (status != HB_OK) return status;
+    const hb_status status = table->group_step(life->group, 1, &lane, life->observation, life->output, error);
+    return status == HB_OK ? table->group_wait(life->group, error) : status;
+}
+
+void hb_life_act(hb_one_life *life) {
+    const hb_env_table *env = life->config->env;
     memcpy(life->action, life->output, (size_t)env->action_size * sizeof *life->action);
     hb_policy_bound(env, life->action);
     life->outcome = env->step(life->body, life->action, life->observation, &life->step);
-    return HB_OK;
+}
+
+hb_status hb_life_step(hb_one_life *life, hb_error *error) {
+    const hb_status status = hb_life_think(life, error);
+    if (status == HB_OK) hb_life_act(life);
+    return status;
+}
+
+hb_status hb_life_weights(const hb_one_life *life, float *w, hb_error *error) {
+    const hb_net *net = &life->trainer.net;
+    hb_status status = HB_OK;
+    for (int32_t l = 0; l < net->n_layers && status == HB_OK; l++)
+        status =
+            life->trainer.machine.table->group_weights(life->group, 0, l, w + net->layer[l].weight_offset, error);
+    return status;
 }

@@ -17,6 +17,7 @@ typedef struct {
     hb_config *config;
     hb_trainer trainer;
     int32_t variation;
+    int64_t individual; // of the definition
     hb_lane lane;
     hb_noise reset;
     hb_group *group;
@@ -28,14 +29,22 @@ typedef struct {
     float *action;      // what the environment was given for it
 } hb_one_life;
 
-// Opens the life of a configuration's or of a run's search, there of the checkpoint that eval.checkpoint names; the caller
-// closes it, whatever is returned.
+// Opens the life of a configuration's or of a run's search, there of the checkpoint that eval.checkpoint names, with initial
+// weights as eval.init says; the caller closes it, whatever is returned.
 hb_status hb_life_open(const char *source, const char *const *sets, int n_sets, const hb_life_def *def,
                        hb_one_life *life, hb_error *error);
 void hb_life_close(hb_one_life *life);
 
-// Is born: weights drawn, environment reset. Then step by step while outcome is HB_ENV_RUNNING.
-hb_status hb_life_begin(hb_one_life *life, hb_error *error);
+// Is born: weights drawn, environment reset. Then step by step while outcome is HB_ENV_RUNNING. Births other than 0 draw other
+// weights and resets, those of the rollouts of an evaluation.
+hb_status hb_life_begin(hb_one_life *life, int64_t birth, hb_error *error);
 hb_status hb_life_step(hb_one_life *life, hb_error *error);
+
+// The two halves of a step: what the network puts out, and what the environment makes of it.
+hb_status hb_life_think(hb_one_life *life, hb_error *error);
+void hb_life_act(hb_one_life *life);
+
+// The weights of all layers after the update of the last step: w (N).
+hb_status hb_life_weights(const hb_one_life *life, float *w, hb_error *error);
 
 #endif

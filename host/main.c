@@ -19,6 +19,7 @@ typedef struct {
     int n_sources;
     bool coefficients;
     const char *what; // --what
+    int64_t at;       // --at
     const char *sets[MAX_SETS];
     int n_sets;
     const char *config; // --config, for bench
@@ -281,10 +282,13 @@ static hb_status run_probe(const arguments *a, hb_error *error) {
                               .out = a->trace.out,
                               .steps = a->trace.steps > 0 ? a->trace.steps : 1000,
                               .individual = a->trace.individual,
+                              .at = a->at,
                               .variation = a->trace.variation};
-    int64_t steps = 0;
-    const hb_status status = hb_probe(a->argument, a->sets, a->n_sets, &def, &steps, error);
-    if (status == HB_OK) printf("wrote %s: a life of %lld steps\n", def.out, (long long)steps);
+    hb_probed probed;
+    const hb_status status = hb_probe(a->argument, a->sets, a->n_sets, &def, &probed, error);
+    if (status == HB_OK)
+        printf("wrote %s: %lld %s, %lld steps\n", def.out, (long long)probed.lives,
+               probed.lives == 1 ? "life" : "lives", (long long)probed.steps);
     return status;
 }
 
@@ -319,7 +323,7 @@ static const command commands[] = {
     {"trace", "RUN|CONFIG", 1, "one life as HDF5: observations, actions, every weight of every step", run_trace},
     {"render", "RUN|CONFIG", 1, "a life as film (.mp4, by ffmpeg), strip (.png) or folder of pictures", run_render},
     {"study", "FILE", 1, "configurations x seeds x folds, as far as they are not done, and one table", run_study},
-    {"probe", "RUN|CONFIG", 1, "an analysis of a life: --what images (of its weights) or pca", run_probe},
+    {"probe", "RUN|CONFIG", 1, "an analysis of lives, its data and pictures: see --what", run_probe},
     {"plot", "RUN...|TABLE.csv", 1, "curves of runs, bars of a study, coefficients of a run: PNG or SVG, by gnuplot",
      run_plot},
     {"digest", "RUN", 1, "one hexadecimal digest of the search's state", run_digest},
@@ -349,7 +353,8 @@ enum {
     KEY_SKIP_CHANGED,
     KEY_FOLD,
     KEY_COEFFICIENTS,
-    KEY_WHAT
+    KEY_WHAT,
+    KEY_AT
 };
 
 static const struct argp_option options[] = {
@@ -364,12 +369,18 @@ static const struct argp_option options[] = {
     {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace, render, plot, probe: what is written", 1},
     {"json", KEY_JSON, NULL, 0, "bench: one JSON object a line", 2},
     {"config", KEY_CONFIG, "FILE", 0, "bench: the configuration to measure; default: the schema's defaults", 2},
-    {"steps", KEY_STEPS, "T", 0, "trace, render: policy steps at most [trace: 200]", 3},
-    {"individual", KEY_INDIVIDUAL, "mean|K", 0, "trace, render: the search's mean, or individual K [mean]", 3},
-    {"variation", KEY_VARIATION, "NAME", 0, "trace, render: the variation [the first of env.variations]", 3},
+    {"steps", KEY_STEPS, "T", 0, "trace, render, probe: policy steps at most [trace: 200, probe: 1000]", 3},
+    {"individual", KEY_INDIVIDUAL, "mean|K", 0, "trace, render, probe: the search's mean, or individual K [mean]", 3},
+    {"variation", KEY_VARIATION, "NAME", 0, "trace, render, probe: the variation [the first of env.variations]", 3},
     {"size", KEY_SIZE, "WxH", 0, "render: pixels of a picture [500x400]", 3},
     {"moments", KEY_MOMENTS, "N", 0, "render: how many stand in a strip [8]", 3},
-    {"what", KEY_WHAT, "NAME", 0, "probe: images, each layer's weights over the life; pca, their trajectory", 3},
+    {"what", KEY_WHAT, "NAME", 0,
+     "probe: images, each layer's weights over the life; pca, their trajectory; freeze, returns where weights are "
+     "kept from a "
+     "step on; saturate, outputs held at 1 for 100 steps; zero, a third of the weights lost; init, other initial "
+     "weights",
+     3},
+    {"at", KEY_AT, "STEP", 0, "probe: when saturate or zero disturb the life [300, 500]", 3},
     {"coefficients", KEY_COEFFICIENTS, NULL, 0, "plot: histograms of a run's coefficients, at the start and now", 3},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "study: only say what there is to do, with hours and bytes", 4},
     {"jobs", KEY_JOBS, "N", 0, "study: runs at once [1]", 4},
@@ -444,6 +455,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     }
     case KEY_WHAT:
         a->what = text;
+        return 0;
+    case KEY_AT:
+        parse_count(state, "at", text, 1, &a->at);
         return 0;
     case KEY_COEFFICIENTS:
         a->coefficients = true;

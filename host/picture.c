@@ -44,8 +44,8 @@ hb_status hb_gnuplot_begin(hb_gnuplot *g, const char *out, int height, hb_error 
     sigaction(SIGPIPE, &ignore, &g->pipe); // gnuplot may end early: an error, not the end of the process
     g->in = popen("gnuplot 2>/dev/null", "w");
     if (!g->in) return hb_fail(error, HB_FAILED, "gnuplot cannot be started: %m");
-    fprintf(g->in, "set terminal %s size 900,%d font 'sans,11'\nset output '%s'\n", svg ? "svg" : "pngcairo", height,
-            g->part);
+    fprintf(g->in, "set terminal %s size 900,%d noenhanced font 'sans,11'\nset output '%s'\n",
+            svg ? "svg" : "pngcairo", height, g->part);
     fprintf(g->in, "set border 3\nset tics nomirror\nset grid ytics lc rgb '#dddddd'\n");
     return HB_OK;
 }

@@ -104,7 +104,7 @@ static hb_status show(render *r, int64_t step, hb_error *error) {
 
 // Lives `most` steps, to the end of the life at most; shows every one, or none to count them. Returns how many in *steps.
 static hb_status live(render *r, bool shows, int64_t most, int64_t *steps, hb_error *error) {
-    hb_status status = hb_life_begin(r->life, error);
+    hb_status status = hb_life_begin(r->life, 0, error);
     for (*steps = 0; status == HB_OK && r->life->outcome == HB_ENV_RUNNING && *steps < most; ++*steps) {
         if (shows) status = show(r, *steps, error);
         if (status == HB_OK) status = hb_life_step(r->life, error);

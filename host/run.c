@@ -360,7 +360,7 @@ hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *err
 // What of the sets would make a run another one.
 static hb_status refuse_change(const char *folder, const hb_config *saved, const hb_config *config, hb_error *error) {
     char difference[HB_DIFFERENCE];
-    if (hb_config_differs(saved->identity, config->identity, difference))
+    if (hb_config_differs(saved, config->identity, difference))
         return hb_fail(error, HB_BAD_INPUT, "%s: --set would make this another run: %s; train it anew instead",
                        folder, difference);
     if (strcmp(saved->settings.out, config->settings.out) != 0)

@@ -147,7 +147,7 @@ static hb_status look_at_run(study *s, hb_study_run *run, hb_error *error) {
         if (status == HB_OK && run->done > run->generations)
             snprintf(difference, sizeof difference, "expected run.generations=%lld, found %lld done",
                      (long long)run->generations, (long long)run->done);
-        else if (status == HB_OK && !hb_config_differs(ours->identity, theirs->identity, difference))
+        else if (status == HB_OK && !hb_config_differs(ours, theirs->identity, difference))
             difference[0] = '\0';
         if (status == HB_OK && *difference) {
             run->skipped = s->def->skip_changed;

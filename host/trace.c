@@ -90,7 +90,7 @@ static hb_status record_step(trace *t, hb_error *error) {
 }
 
 static hb_status live(trace *t, hb_error *error) {
-    hb_status status = hb_life_begin(t->life, error);
+    hb_status status = hb_life_begin(t->life, 0, error);
     if (status == HB_OK) status = record_weights(t, 0, error);
     while (status == HB_OK && t->life->outcome == HB_ENV_RUNNING && t->steps < t->def->steps)
         status = record_step(t, error);

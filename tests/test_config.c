@@ -247,6 +247,33 @@ static void plugin_environment(void **state) {
     assert_non_null(strstr(error.message, "no key is called 'env.profile'"));
 }
 
+// Keys that came later than a run had their defaults then.
+static void identities_of_older_runs(void **state) {
+    (void)state;
+    hb_config *config;
+    hb_error error;
+    char older[HB_IDENTITY], said[HB_DIFFERENCE] = "";
+    const char *const sets[] = {"search.lr=0.3"};
+    check_ok(hb_config_open(NULL, sets, 1, &config, &error), error);
+    const char *const vision = strstr(config->identity, "policy.vision=evolved\n");
+    assert_non_null(vision);
+    assert_false(hb_config_differs(config, config->identity, said));
+    snprintf(older, sizeof older, "%.*s%s", (int)(vision - config->identity), config->identity,
+             strchr(vision, '\n') + 1);
+    assert_false(hb_config_differs(config, older, said));
+    char *const lr = strstr(older, "search.lr=0.3\n");
+    memcpy(lr, "search.lr=0.4\n", 14);
+    assert_true(hb_config_differs(config, older, said));
+    assert_string_equal(said, "expected search.lr=0.3, found search.lr=0.4");
+    memmove(lr, lr + 14, strlen(lr + 14) + 1);
+    assert_true(hb_config_differs(config, older, said));
+    assert_string_equal(said, "expected search.lr=0.3, found nothing");
+    snprintf(older, sizeof older, "%spolicy.tomorrow=1\n", config->identity);
+    assert_true(hb_config_differs(config, older, said));
+    assert_string_equal(said, "expected nothing, found policy.tomorrow=1");
+    hb_config_close(config);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_files),
@@ -257,6 +284,7 @@ int main(void) {
         cmocka_unit_test(bases),
         cmocka_unit_test(shipped_configs_are_good),
         cmocka_unit_test(plugin_environment),
+        cmocka_unit_test(identities_of_older_runs),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -189,7 +189,7 @@ class Probes(unittest.TestCase):
         self.assertEqual(sizes, [(8 * 28 + 28, 128), (8 * 64 + 28, 128), (8 * 8 + 28, 64)])
 
     def test_refusals(self):
-        self.assertIn("--what: expected images or pca", self.run_on_life("probe", "--out", str(self.folder / "x")).stderr)
+        self.assertIn("--what: expected one of images, pca", self.run_on_life("probe", "--out", str(self.folder / "x")).stderr)
         self.assertIn("cannot make the folder", self.run_on_life("probe", "--what", "pca", "--out", str(self.folder)).stderr)
 
 
