@@ -1,3 +1,4 @@
+#define _GNU_SOURCE // CPU_COUNT
 #include "host/config.h"
 #include "host/files.h"
 #include "host/hebbes.h"
@@ -6,6 +7,7 @@
 #include <ctype.h>
 #include <dlfcn.h>
 #include <math.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,8 +135,9 @@ static hb_status find_env(hb_config *config, const char *name, const char *sourc
                    name, near);
 }
 
-static long usable_cores(void) {
-    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+long hb_usable_cores(void) {
+    cpu_set_t set;
+    const long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
     return n < 1 ? 1 : n > 1024 ? 1024 : n;
 }
 
@@ -173,7 +176,7 @@ hb_status hb_config_bind(hb_config *config, const char *name, const char *source
         if (key->offset == offsetof(hb_settings, variations))
             snprintf(text, sizeof text, "%s", config->env->variations[0]);
         if (key->offset == offsetof(hb_settings, env)) snprintf(text, sizeof text, "%s", name);
-        if (key->offset == offsetof(hb_settings, threads)) snprintf(text, sizeof text, "%ld", usable_cores());
+        if (key->offset == offsetof(hb_settings, threads)) snprintf(text, sizeof text, "%ld", hb_usable_cores());
         status = hb_config_assign(config, k, text, "default", error);
         if (status != HB_OK) return status;
         memcpy(config->standard[k], config->value[k], HB_TEXT);

@@ -89,6 +89,9 @@ typedef struct hb_config {
     char identity[HB_IDENTITY];
 } hb_config;
 
+// Cores that this process may use.
+long hb_usable_cores(void);
+
 // The schema without the environment's keys: an array of *n keys.
 const hb_key *hb_schema(int32_t *n);
 

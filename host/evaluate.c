@@ -12,6 +12,13 @@ typedef struct {
     int32_t variation; // index of the environment's
 } evaluation;
 
+// Where rows go.
+typedef struct {
+    void (*row)(void *context, const hb_evaluation *evaluation);
+    void *context;
+    const hb_stop *stop;
+} receiver;
+
 // Rollout k: fresh initial weights and reset, of streams that training never uses.
 static void eval_life(const void *context, int64_t k, hb_life *life) {
     const evaluation *e = context;
@@ -46,41 +53,41 @@ static hb_evaluation summarise(const hb_trainer *trainer, const hb_life_result *
 }
 
 static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool held_out, bool sample,
-                                    void (*row)(void *context, const hb_evaluation *evaluation), void *context,
-                                    hb_error *error) {
+                                    const receiver *to, hb_error *error) {
     const int64_t n = trainer->settings->rollouts;
     hb_life_result *results = calloc((size_t)n, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory for %lld rollouts", (long long)n);
     const evaluation e = {trainer, sample, hb_variation_index(trainer->config->env, name)};
     hb_rollout_times times = {.physics = 0};
-    const hb_status status = hb_rollout_run(trainer->rollout, n, eval_life, &e, results, &times, NULL, error);
+    const hb_status status =
+        hb_rollout_run(trainer->rollout, n, eval_life, &e, results, &times, hb_stop_flag(to->stop), error);
     if (status == HB_OK) {
         hb_evaluation summary = summarise(trainer, results, n);
         summary.variation = name;
         summary.protocol = sample ? "sample" : "mean";
         summary.held_out = held_out;
-        row(context, &summary);
+        to->row(to->context, &summary);
     }
     free(results);
-    return status;
+    return status == HB_INTERRUPTED ? hb_fail(error, status, "stopped on request in an evaluation") : status;
 }
 
-static hb_status evaluate_all(hb_trainer *trainer, void (*row)(void *context, const hb_evaluation *evaluation),
-                              void *context, hb_error *error) {
+static hb_status evaluate_all(hb_trainer *trainer, const receiver *to, hb_error *error) {
     const hb_settings *s = trainer->settings;
     hb_status status = hb_search_prepare(&trainer->search, s->rollouts, HB_EPISODE_EVAL, error);
     for (int sample = 0; sample < 2; sample++) {
         if (strcmp(s->protocol, sample ? "mean" : "sample") == 0) continue;
         for (int32_t v = 0; v < s->variations.n && status == HB_OK; v++)
-            status = evaluate_variation(trainer, s->variations.item[v], false, sample, row, context, error);
+            status = evaluate_variation(trainer, s->variations.item[v], false, sample, to, error);
         for (int32_t v = 0; v < s->held_out.n && status == HB_OK; v++)
-            status = evaluate_variation(trainer, s->held_out.item[v], true, sample, row, context, error);
+            status = evaluate_variation(trainer, s->held_out.item[v], true, sample, to, error);
     }
     return status;
 }
 
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
-                      void (*row)(void *context, const hb_evaluation *evaluation), void *context, hb_error *error) {
+                      void (*row)(void *context, const hb_evaluation *evaluation), void *context, const hb_stop *stop,
+                      hb_error *error) {
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status != HB_OK) return status;
@@ -89,7 +96,7 @@ hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
     if (status == HB_OK) {
         status = hb_run_load(&trainer, folder, trainer.settings->eval_checkpoint, NULL, NULL, error);
         if (status == HB_OK) status = hb_trainer_use_eval_init(&trainer, error);
-        if (status == HB_OK) status = evaluate_all(&trainer, row, context, error);
+        if (status == HB_OK) status = evaluate_all(&trainer, &(receiver){row, context, stop}, error);
         hb_trainer_close(&trainer);
     }
     hb_config_close(config);

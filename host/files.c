@@ -35,7 +35,7 @@ static void sync_folder_of(const char *path) {
 
 hb_status hb_file_write(const char *path, const void *data, size_t n, hb_error *error) {
     char temporary[HB_PATH];
-    if (snprintf(temporary, sizeof temporary, "%s.part", path) >= HB_PATH)
+    if (snprintf(temporary, sizeof temporary, "%s" HB_PARTIAL, path) >= HB_PATH)
         return hb_fail(error, HB_BAD_INPUT, "%s: the path is too long", path);
     const int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (file < 0) return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", temporary, strerror(errno));

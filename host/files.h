@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-#define HB_PATH 4096
+#define HB_PATH    4096
+#define HB_PARTIAL ".part" // behind the name of a file under way
 
 // Writes n bytes to `path` so that a reader, or the machine after a crash, finds either the old file or the
 // new one: a temporary name beside it, fsync, rename, fsync of the folder. On failure the old file is

@@ -99,8 +99,10 @@ typedef struct {
 } hb_evaluation;
 
 // Evaluates a run's checkpoint (eval.checkpoint) on every variation, trained and held out, and calls row for each.
+// HB_INTERRUPTED after hb_stop_request; stop is nullable.
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
-                      void (*row)(void *context, const hb_evaluation *evaluation), void *context, hb_error *error);
+                      void (*row)(void *context, const hb_evaluation *evaluation), void *context, const hb_stop *stop,
+                      hb_error *error);
 
 // The run's search state as 32 hexadecimal digits: XXH3-128 of generation, seed, learning rate, sigma, and
 // the search's arrays, of its last good checkpoint.
@@ -177,7 +179,7 @@ hb_status hb_probe(const char *source, const char *const *sets, int n_sets, cons
 
 // A picture through gnuplot, to `out` (.png or .svg, must not exist): of run folders, their population means by generation,
 // runs that differ in their seed as one curve with a band from the least to the largest; of one run with `coefficients`,
-// histograms of the mean individual's at the start and now; of a study's table.csv, bars with the published numbers.
+// histograms of the mean individual's at the start and in eval.checkpoint; of a study's table.csv, bars with the published numbers.
 typedef struct {
     const char *const *sources;
     int n_sources;
@@ -189,14 +191,35 @@ hb_status hb_plot(const hb_plot_def *def, hb_error *error);
 // A study's file: configurations x seeds (x folds). Trains what is missing, resumes what was interrupted, evaluates, and
 // writes table.md and table.csv into the study's folder; with several tasks only the runs of one share, and no table. A run
 // whose folder holds another configuration is refused before anything starts, or left out (skip_changed).
+typedef enum {
+    HB_STUDY_WAITS,
+    HB_STUDY_TRAINS,
+    HB_STUDY_EVALUATES,
+    HB_STUDY_DONE,
+    HB_STUDY_SKIPPED,
+    HB_STUDY_FAILED
+} hb_study_state;
+
+// How far a run of a study is.
+typedef struct {
+    const char *name;
+    hb_study_state state;
+    int64_t generation, generations;
+    double mean, best_mean;    // of the population; NAN before a generation
+    double generation_seconds; // of the last generations, smoothed; 0 before there was one
+} hb_study_row;
+
 typedef struct {
     const char *path;
     const char *const *sets; // "section.key=value" for every run, behind those of the file
     int n_sets;
-    int task, tasks, jobs; // share `task` of `tasks`, from 0; runs at once
-    bool dry_run;          // only say what there is to do
-    bool skip_changed;
-    void (*say)(void *context, const char *line); // called in the runs' processes, too
+    int task, tasks;   // share `task` of `tasks`, from 0
+    int jobs;          // runs at once, 0: as many as there are cores; threads are shared out among them
+    bool dry_run;      // only say what there is to do
+    bool skip_changed; // a run whose folder holds another configuration or lacks its checkpoint is left out
+    void (*say)(void *context, const char *line);
+    // Nullable: row `changed` of the n runs has changed; `jobs` run at once.
+    void (*progress)(void *context, const hb_study_row *rows, int n, int changed, int jobs);
     void *context;
 } hb_study_def;
 hb_status hb_study(const hb_study_def *def, const hb_stop *stop, hb_error *error);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_SETS 128
@@ -31,6 +32,7 @@ typedef struct {
     int64_t moments;
     char text[16][512]; // sets made from --threads and its like
     int n_text;
+    bool given[32]; // of `readers`
 } arguments;
 
 typedef struct {
@@ -135,20 +137,40 @@ static hb_status train_one(const arguments *a, const char *const *sets, int n_se
     return status;
 }
 
+static hb_status resume_one(const char *folder, const char *const *sets, int n_sets, hb_error *error) {
+    screen s = {.live = isatty(STDOUT_FILENO)};
+    const hb_hooks hooks = {on_started, on_progress, on_note, &s, stop};
+    return finish(&s, hb_resume(folder, sets, n_sets, &hooks, error));
+}
+
+// OUT-without-FOLD, or runs/NAME-without-FOLD-seedS.
+static void fold_folder(const arguments *a, const hb_config *config, const char *fold, char out[4096]) {
+    const char *own = a->trace.out ? a->trace.out : hb_config_value(config, "run.out");
+    if (*own) {
+        snprintf(out, 4096, "%s-without-%s", own, fold);
+        return;
+    }
+    const char *slash = strrchr(a->argument, '/'), *name = slash ? slash + 1 : a->argument;
+    const char *dot = strrchr(name, '.');
+    snprintf(out, 4096, "runs/%.*s-without-%s-seed%s", dot && dot != name ? (int)(dot - name) : (int)strlen(name),
+             name, fold, hb_config_value(config, "run.seed"));
+}
+
+// A fold that is there is gone on with, so that the same command can be called again.
 static hb_status train_fold(const arguments *a, const hb_config *config, const char *fold, hb_error *error) {
     const char *sets[MAX_SETS + 3];
-    char held_out[HB_FOLD], variations[HB_FOLD], out[4096];
+    char held_out[HB_FOLD], variations[HB_FOLD], out[4096], set[4200], path[4200];
     int n = a->n_sets;
     memcpy(sets, a->sets, (size_t)n * sizeof *sets);
     hb_config_fold_sets(config, fold, variations, held_out);
+    fold_folder(a, config, fold, out);
+    snprintf(set, sizeof set, "run.out=%s", out);
+    snprintf(path, sizeof path, "%s/config.yaml", out);
     sets[n++] = held_out;
     sets[n++] = variations;
-    if (a->trace.out) {
-        snprintf(out, sizeof out, "run.out=%s-without-%s", a->trace.out, fold);
-        sets[n++] = out;
-    }
+    sets[n++] = set;
     printf("fold without %s\n", fold);
-    return train_one(a, sets, n, error);
+    return access(path, F_OK) == 0 ? resume_one(out, sets, n, error) : train_one(a, sets, n, error);
 }
 
 static hb_status train_folds(const arguments *a, hb_error *error) {
@@ -177,10 +199,8 @@ static hb_status run_train(const arguments *a, hb_error *error) {
 }
 
 static hb_status run_resume(const arguments *a, hb_error *error) {
-    screen s = {.live = isatty(STDOUT_FILENO)};
     watch_signals();
-    const hb_hooks hooks = {on_started, on_progress, on_note, &s, stop};
-    return finish(&s, hb_resume(a->argument, a->sets, a->n_sets, &hooks, error));
+    return resume_one(a->argument, a->sets, a->n_sets, error);
 }
 
 static void print_evaluation(void *context, const hb_evaluation *e) {
@@ -195,7 +215,8 @@ static void print_evaluation(void *context, const hb_evaluation *e) {
 
 static hb_status run_eval(const arguments *a, hb_error *error) {
     bool header = true;
-    return hb_evaluate(a->argument, a->sets, a->n_sets, print_evaluation, &header, error);
+    watch_signals();
+    return hb_evaluate(a->argument, a->sets, a->n_sets, print_evaluation, &header, stop, error);
 }
 
 static hb_status run_plan(const arguments *a, hb_error *error) {
@@ -257,9 +278,87 @@ static hb_status run_render(const arguments *a, hb_error *error) {
     return HB_OK;
 }
 
+// A study's runs. On a terminal a line for each that is under way and one for all, rewritten; otherwise a line whenever a run
+// begins or ends something, and every ten seconds of one that trains.
+typedef struct {
+    bool live;
+    int lines;         // on the terminal
+    double drawn;      // when
+    double told[1024]; // when a line about run k was last printed
+    hb_study_state state[1024];
+} study_view;
+
+static void clear_view(study_view *v) {
+    for (; v->lines > 0; v->lines--) printf("\033[A\033[K");
+}
+
 static void say_line(void *context, const char *line) {
-    (void)context;
+    study_view *v = context;
+    clear_view(v);
     puts(line);
+    fflush(stdout);
+}
+
+static void print_row(const hb_study_row *r) {
+    static const char *const words[] = {"waiting", "training", "evaluating", "done", "skipped", "failed"};
+    char left[32] = "";
+    if (r->state == HB_STUDY_TRAINS && r->generation_seconds > 0)
+        format_time(r->generation_seconds * (double)(r->generations - r->generation), left);
+    printf("%-40s %-10s %5lld/%lld", r->name, words[r->state], (long long)r->generation, (long long)r->generations);
+    if (!isnan(r->mean)) printf("  mean %9.2f  best mean %9.2f", r->mean, r->best_mean);
+    printf("%s%s\n", *left ? "  left " : "", left);
+}
+
+// Seconds that are left to train, as far as the runs under way tell: those that wait are taken to be like them.
+static double seconds_left(const hb_study_row *rows, int n, int jobs) {
+    double each = 0, sum = 0;
+    int known = 0;
+    for (int k = 0; k < n; k++) {
+        each += rows[k].generation_seconds;
+        known += rows[k].generation_seconds > 0;
+    }
+    for (int k = 0; k < n; k++) {
+        const bool open = rows[k].state == HB_STUDY_WAITS || rows[k].state == HB_STUDY_TRAINS;
+        const double seconds = rows[k].generation_seconds > 0 ? rows[k].generation_seconds : each / known;
+        if (open && known > 0) sum += seconds * (double)(rows[k].generations - rows[k].generation);
+    }
+    return sum / jobs;
+}
+
+static void draw_view(study_view *v, const hb_study_row *rows, int n, int jobs) {
+    int counts[6] = {0};
+    char left[32];
+    clear_view(v);
+    for (int k = 0; k < n; k++) {
+        counts[rows[k].state]++;
+        if (rows[k].state != HB_STUDY_TRAINS && rows[k].state != HB_STUDY_EVALUATES) continue;
+        print_row(&rows[k]);
+        v->lines++;
+    }
+    format_time(seconds_left(rows, n, jobs), left);
+    printf("%d runs: %d done, %d under way, %d waiting", n, counts[HB_STUDY_DONE],
+           counts[HB_STUDY_TRAINS] + counts[HB_STUDY_EVALUATES], counts[HB_STUDY_WAITS]);
+    if (counts[HB_STUDY_SKIPPED]) printf(", %d skipped", counts[HB_STUDY_SKIPPED]);
+    if (counts[HB_STUDY_FAILED]) printf(", %d failed", counts[HB_STUDY_FAILED]);
+    printf("; left about %s\n", left);
+    v->lines++;
+}
+
+static void on_study(void *context, const hb_study_row *rows, int n, int changed, int jobs) {
+    study_view *v = context;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    const bool begun = v->state[changed] != rows[changed].state;
+    v->state[changed] = rows[changed].state;
+    if (v->live && (begun || now - v->drawn > 0.2)) {
+        draw_view(v, rows, n, jobs);
+        v->drawn = now;
+    }
+    if (!v->live && (begun || now - v->told[changed] > 10)) {
+        print_row(&rows[changed]);
+        v->told[changed] = now;
+    }
     fflush(stdout);
 }
 
@@ -272,7 +371,11 @@ static hb_status run_study(const arguments *a, hb_error *error) {
     def.sets = a->sets;
     def.n_sets = a->n_sets;
     def.path = a->argument;
+    static study_view view;
+    view.live = isatty(STDOUT_FILENO);
     def.say = say_line;
+    def.progress = on_study;
+    def.context = &view;
     return hb_study(&def, stop, error);
 }
 
@@ -381,14 +484,59 @@ static const struct argp_option options[] = {
      "weights",
      3},
     {"at", KEY_AT, "STEP", 0, "probe: when saturate or zero disturb the life [300, 500]", 3},
-    {"coefficients", KEY_COEFFICIENTS, NULL, 0, "plot: histograms of a run's coefficients, at the start and now", 3},
+    {"coefficients", KEY_COEFFICIENTS, NULL, 0,
+     "plot: histograms of a run's coefficients, at the start and at its best", 3},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "study: only say what there is to do, with hours and bytes", 4},
-    {"jobs", KEY_JOBS, "N", 0, "study: runs at once [1]", 4},
+    {"jobs", KEY_JOBS, "N", 0,
+     "study: runs at once, which share the cores out among them [as many as there are cores]", 4},
     {"task", KEY_TASK, "K/N", 0,
      "study: the K-th of N shares of the runs, K from 1; the table comes when all are done", 4},
-    {"skip-changed", KEY_SKIP_CHANGED, NULL, 0, "study: leave out runs whose configuration has changed since", 4},
+    {"skip-changed", KEY_SKIP_CHANGED, NULL, 0,
+     "study: leave out runs whose folder holds another configuration or lacks a checkpoint", 4},
     {NULL, 0, NULL, 0, NULL, 0},
 };
+
+// Which commands read an option.
+static const struct {
+    int key;
+    const char *commands; // each with a space before and behind
+} readers[] = {
+    {KEY_FOLD, " train "},
+    {KEY_OUT, " train resume study trace render probe plot "}, // two of them say why not
+    {KEY_JSON, " bench "},
+    {KEY_CONFIG, " bench "},
+    {KEY_STEPS, " trace render probe "},
+    {KEY_INDIVIDUAL, " trace render probe "},
+    {KEY_VARIATION, " trace render probe "},
+    {KEY_SIZE, " render "},
+    {KEY_MOMENTS, " render "},
+    {KEY_WHAT, " probe "},
+    {KEY_AT, " probe "},
+    {KEY_COEFFICIENTS, " plot "},
+    {KEY_DRY_RUN, " study "},
+    {KEY_JOBS, " study "},
+    {KEY_TASK, " study "},
+    {KEY_SKIP_CHANGED, " study "},
+    {KEY_SET, " train resume eval plan bench trace render probe study "},
+    {KEY_THREADS, " train resume eval plan bench trace render probe study "},
+    {KEY_SEED, " train plan bench trace render probe study "},
+    {KEY_ENV, " train plan bench trace render probe "},
+    {KEY_DEVICE, " train resume eval plan bench trace render probe study "},
+};
+enum { READERS = sizeof readers / sizeof *readers };
+
+// An option that nobody would read is a mistake.
+static bool is_read(const arguments *a, const char **option) {
+    char own[32];
+    snprintf(own, sizeof own, " %s ", a->command);
+    for (int k = 0; k < READERS; k++) {
+        if (!a->given[k] || strstr(readers[k].commands, own)) continue;
+        for (const struct argp_option *o = options; o->name; o++)
+            if (o->key == readers[k].key) *option = o->name;
+        return false;
+    }
+    return true;
+}
 
 static void add_set(struct argp_state *state, const char *key, const char *value) {
     arguments *a = state->input;
@@ -408,6 +556,7 @@ static void parse_count(struct argp_state *state, const char *option, const char
 
 static error_t parse_option(int key, char *text, struct argp_state *state) {
     arguments *a = state->input;
+    for (int k = 0; k < READERS; k++) a->given[k] = a->given[k] || readers[k].key == key;
     switch (key) {
     case KEY_SET:
         if (a->n_sets >= MAX_SETS - 1) argp_error(state, "too many settings");
@@ -474,7 +623,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case KEY_JOBS: {
         int64_t jobs;
         parse_count(state, "jobs", text, 1, &jobs);
-        a->study.jobs = jobs < 64 ? (int)jobs : 64;
+        a->study.jobs = jobs < 256 ? (int)jobs : 256;
         return 0;
     }
     case KEY_TASK: {
@@ -541,7 +690,7 @@ const char *argp_program_version = "hebbes " HB_VERSION;
 int main(int argc, char **argv) {
     open_standard_streams();
     static arguments a = {
-        .trace = {.individual = -1}, .width = 500, .height = 400, .moments = 8, .study = {.tasks = 1, .jobs = 1}};
+        .trace = {.individual = -1}, .width = 500, .height = 400, .moments = 8, .study = {.tasks = 1}};
     const struct argp parser = {.options = options,
                                 .parser = parse_option,
                                 .args_doc = "COMMAND [ARGUMENT]",
@@ -565,11 +714,15 @@ int main(int argc, char **argv) {
                     a.command ? a.command : "nothing");
         return HB_BAD_INPUT;
     }
+    const char *unread = NULL;
+    if (!is_read(&a, &unread)) {
+        fprintf(stderr, "hebbes: %s: no option of it is called --%s; see hebbes --help\n", chosen->name, unread);
+        return HB_BAD_INPUT;
+    }
     char out[512];
     snprintf(out, sizeof out, "run.out=%s", a.trace.out ? a.trace.out : "");
-    const bool own = strcmp(chosen->name, "trace") == 0 || strcmp(chosen->name, "render") == 0 ||
-                     strcmp(chosen->name, "plot") == 0 || strcmp(chosen->name, "probe") == 0 || a.fold;
-    if (a.trace.out && !own && a.n_sets < MAX_SETS) a.sets[a.n_sets++] = out;
+    const bool trains = chosen->run == run_train || chosen->run == run_resume || chosen->run == run_study;
+    if (a.trace.out && trains && !a.fold && a.n_sets < MAX_SETS) a.sets[a.n_sets++] = out;
     hb_error error = {""};
     hb_status status = chosen->run(&a, &error);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == HB_OK)

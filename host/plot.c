@@ -4,7 +4,6 @@
 #include "host/picture.h"
 #include "host/run.h"
 
-#include <libgen.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,20 +18,22 @@ enum { COLOURS = sizeof colours / sizeof *colours };
 // Training curves
 
 typedef struct {
-    char group[HB_TEXT]; // the folder's name without its seed
+    char group[HB_PATH]; // the folder without its seed
+    const char *name;    // of the group: its last part
     int n;
     double *mean; // (n), by generation from 1 on
 } curve;
 
 static hb_status read_curve(const char *folder, curve *c, hb_error *error) {
-    char path[HB_PATH], copy[HB_PATH];
+    char path[HB_PATH];
     void *text = NULL;
     size_t bytes = 0;
     hb_path(path, folder, "metrics.csv");
     const hb_status status = hb_file_read(path, (size_t)1 << 30, &text, &bytes, error);
     if (status != HB_OK) return status;
-    snprintf(copy, sizeof copy, "%s", folder);
-    snprintf(c->group, sizeof c->group, "%s", basename(copy));
+    snprintf(c->group, sizeof c->group, "%s", folder);
+    for (size_t n = strlen(c->group); n > 1 && c->group[n - 1] == '/'; n--) c->group[n - 1] = '\0';
+    c->name = strrchr(c->group, '/') ? strrchr(c->group, '/') + 1 : c->group;
     char *seed = NULL; // the last "-seed" with nothing but digits behind it
     for (char *at = strstr(c->group, "-seed"); at; at = strstr(at + 1, "-seed")) seed = at;
     if (seed && seed[5] && strspn(seed + 5, "0123456789") == strlen(seed + 5)) *seed = '\0';
@@ -76,13 +77,21 @@ static void write_group(FILE *to, const curve *curves, int n, int k) {
     fprintf(to, "EOD\n");
 }
 
-static const char *quoted(const char *text, char room[2 * HB_TEXT + 3]) {
+static const char *quoted(const char *text, char *room) {
     hb_gnuplot_quote(room, text);
     return room;
 }
 
+// What run k's group is called: its name, or all of its path where another group has the same name.
+static const char *title(const curve *curves, int n, int k) {
+    for (int j = 0; j < n; j++)
+        if (strcmp(curves[j].name, curves[k].name) == 0 && strcmp(curves[j].group, curves[k].group) != 0)
+            return curves[k].group;
+    return curves[k].name;
+}
+
 static void write_curves(FILE *to, const curve *curves, int n) {
-    char quote[2 * HB_TEXT + 3];
+    static char quote[2 * HB_PATH + 3];
     for (int k = 0; k < n; k++)
         if (leads(curves, k)) write_group(to, curves, n, k);
     fprintf(to, "set xlabel 'generation'\nset ylabel 'population mean'\nset key top left reverse Left\nplot ");
@@ -93,7 +102,7 @@ static void write_curves(FILE *to, const curve *curves, int n) {
         fprintf(to,
                 "%s$g%d using 1:3:4 with filledcurves fs transparent solid 0.2 noborder lc rgb '%s' notitle, "
                 "$g%d using 1:2 with lines lw 2 lc rgb '%s' title %s noenhanced",
-                shown ? ", " : "", k, colour, k, colour, quoted(curves[k].group, quote));
+                shown ? ", " : "", k, colour, k, colour, quoted(title(curves, n, k), quote));
         shown++;
     }
 }
@@ -118,25 +127,29 @@ static hb_status plot_curves(const hb_plot_def *def, hb_error *error) {
 // A study's table as bars
 
 typedef struct {
-    char config[64], variation[64];
+    char config[HB_TEXT], variation[64];
     double mean, sd, published;
     bool has_published;
 } bar;
 
-static int read_bars(char *text, bar *bars, int most) {
+// The rows of one protocol; a fold is a configuration of its own.
+static int read_bars(char *text, const char *protocol, bar *bars, int most) {
+    enum { CONFIG, WITHOUT, VARIATION, HELD_OUT, PROTOCOL, MEAN, SD, PUBLISHED = 12, FIELDS = 14 };
     int n = 0;
     char *rest = NULL;
     strtok_r(text, "\n", &rest);
     for (char *line = strtok_r(NULL, "\n", &rest); line && n < most; line = strtok_r(NULL, "\n", &rest)) {
         bar *b = &bars[n];
-        char *next = line, *field[11] = {NULL};
-        for (int k = 0; k < 11 && next; k++) field[k] = strsep(&next, ",");
-        if (!field[10] || strcmp(field[4], "sample") != 0 || *field[1]) continue; // not of folds
-        snprintf(b->config, sizeof b->config, "%s", field[0]);
-        snprintf(b->variation, sizeof b->variation, "%s%s", field[2], atoi(field[3]) ? " *" : "");
-        b->mean = strtod(field[5], NULL), b->sd = strtod(field[6], NULL);
-        b->has_published = *field[9] != '\0';
-        b->published = strtod(field[9], NULL);
+        char *next = line, *field[FIELDS] = {NULL};
+        for (int k = 0; k < FIELDS && next; k++) field[k] = strsep(&next, ",");
+        if (!field[FIELDS - 1] || strcmp(field[PROTOCOL], protocol) != 0) continue;
+        snprintf(b->config, sizeof b->config, "%s%s%s", field[CONFIG], *field[WITHOUT] ? " without " : "",
+                 field[WITHOUT]);
+        snprintf(b->variation, sizeof b->variation, "%s%s", field[VARIATION],
+                 !*field[WITHOUT] && atoi(field[HELD_OUT]) ? " *" : "");
+        b->mean = strtod(field[MEAN], NULL), b->sd = strtod(field[SD], NULL);
+        b->has_published = *field[PUBLISHED] != '\0';
+        b->published = strtod(field[PUBLISHED], NULL);
         n++;
     }
     return n;
@@ -197,10 +210,12 @@ static hb_status plot_bars(const hb_plot_def *def, hb_error *error) {
     hb_status status = hb_file_read(def->sources[0], (size_t)1 << 24, &text, &bytes, error);
     bar *bars = status == HB_OK ? calloc(MOST, sizeof *bars) : NULL;
     if (status == HB_OK && !bars) status = hb_fail(error, HB_FAILED, "out of memory plotting");
-    const int n = status == HB_OK ? read_bars(text, bars, MOST) : 0;
+    // PNR's protocol, or NR's where there is no other.
+    const char *const protocol = status == HB_OK && strstr(text, ",sample,") ? "sample" : "mean";
+    const int n = status == HB_OK ? read_bars(text, protocol, bars, MOST) : 0;
     if (status == HB_OK && n == 0)
-        status = hb_fail(error, HB_BAD_INPUT, "%s: expected a study's table.csv with rows of protocol sample",
-                         def->sources[0]);
+        status =
+            hb_fail(error, HB_BAD_INPUT, "%s: expected a study's table.csv, found no row of one", def->sources[0]);
     hb_gnuplot g;
     if (status == HB_OK) status = hb_gnuplot_begin(&g, def->out, 480, error);
     if (status == HB_OK) {
@@ -226,7 +241,7 @@ static hb_status mean_genome(hb_trainer *trainer, float *h, hb_error *error) {
     return hb_machine_sample(&trainer->machine, &genome, h, (size_t)trainer->net.genome_size, error);
 }
 
-// Two blocks of data for coefficient c: the middle of a bin and the share of synapses in it, at the start and now.
+// Two blocks of data for coefficient c: the middle of a bin and the share of synapses in it, at the start and then.
 static void write_histogram(FILE *to, const hb_net *net, const float *const h[2], int c) {
     const int64_t n = net->n_penalised, step = net->rule ? net->rule->n_coefficients : 1;
     float least = INFINITY, most = -INFINITY;
@@ -251,7 +266,8 @@ static void write_histogram(FILE *to, const hb_net *net, const float *const h[2]
     }
 }
 
-static void write_histograms(FILE *to, const hb_net *net, const float *const h[2]) {
+// which: the checkpoint that h[1] is of.
+static void write_histograms(FILE *to, const hb_net *net, const char *which, const float *const h[2]) {
     const int n = net->rule ? net->rule->n_coefficients : 1;
     for (int c = 0; c < n; c++) write_histogram(to, net, h, c);
     fprintf(to, "set multiplot layout %d,%d\nset style fill transparent solid 0.5 noborder\n", n > 3 ? 2 : 1,
@@ -260,7 +276,7 @@ static void write_histograms(FILE *to, const hb_net *net, const float *const h[2
         fprintf(to,
                 "set title '%s'\nset ylabel '%%'\nplot $h%d_0 using 1:2 with boxes lc rgb '#7f7f7f' title '%s', "
                 "$h%d_1 using 1:2 with boxes lc rgb '#1f77b4' title '%s'\n",
-                net->rule ? net->rule->coefficients[c] : "weights", c, c ? "" : "start", c, c ? "" : "now");
+                net->rule ? net->rule->coefficients[c] : "weights", c, c ? "" : "start", c, c ? "" : which);
     fprintf(to, "unset multiplot");
 }
 
@@ -284,7 +300,7 @@ static hb_status plot_coefficients(const hb_plot_def *def, hb_error *error) {
     if (status == HB_OK) status = mean_genome(&trainer, h[1], error);
     if (status == HB_OK) status = hb_gnuplot_begin(&g, def->out, 540, error);
     if (status == HB_OK) {
-        write_histograms(g.in, &trainer.net, (const float *const *)h);
+        write_histograms(g.in, &trainer.net, config->settings.eval_checkpoint, (const float *const *)h);
         status = hb_gnuplot_end(&g, error);
     }
     free(h[0]);

@@ -31,6 +31,10 @@ void hb_stop_request(hb_stop *stop) {
     atomic_store(&stop->requested, true);
 }
 
+const atomic_bool *hb_stop_flag(const hb_stop *stop) {
+    return stop ? &stop->requested : NULL;
+}
+
 bool hb_stop_requested(const hb_stop *stop) {
     return atomic_load(&stop->requested);
 }
@@ -196,7 +200,8 @@ hb_status hb_run_load(hb_trainer *trainer, const char *folder, const char *which
     char checkpoints[HB_PATH], path[HB_PATH];
     hb_path(checkpoints, folder, "checkpoints");
     hb_path(path, checkpoints, "best.h5");
-    if (strcmp(which, "best") == 0 && access(path, F_OK) == 0) return hb_checkpoint_load(trainer, path, error);
+    const bool best = strcmp(which, "best") == 0;
+    if (best && access(path, F_OK) == 0) return hb_checkpoint_load(trainer, path, error);
     struct dirent **list;
     const int n = scandir(checkpoints, &list, is_checkpoint, alphasort);
     if (n < 0) return hb_fail(error, HB_BAD_INPUT, "%s: expected a run's folder with checkpoints in it", folder);
@@ -215,7 +220,21 @@ hb_status hb_run_load(hb_trainer *trainer, const char *folder, const char *which
         free(list[k]);
     }
     free(list);
+    if (status == HB_OK && best && trainer->search.generation > 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s/best.h5 is missing; --set eval.checkpoint=last takes the last one",
+                       checkpoints);
     return status;
+}
+
+int64_t hb_run_generation(const char *folder) {
+    char checkpoints[HB_PATH];
+    hb_path(checkpoints, folder, "checkpoints");
+    struct dirent **list;
+    const int n = scandir(checkpoints, &list, is_checkpoint, alphasort);
+    const int64_t generation = n > 0 ? generation_of(list[n - 1]->d_name) : -1;
+    for (int k = 0; k < n; k++) free(list[k]);
+    if (n >= 0) free(list);
+    return generation;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -243,7 +262,7 @@ static void report_progress(const run *r, const hb_generation *g) {
 static hb_status generation(run *r, bool *solved, hb_error *error) {
     hb_trainer *trainer = &r->trainer;
     hb_generation report;
-    const atomic_bool *stop = r->hooks && r->hooks->stop ? &r->hooks->stop->requested : NULL;
+    const atomic_bool *stop = hb_stop_flag(r->hooks ? r->hooks->stop : NULL);
     hb_status status = hb_trainer_live(trainer, &report, stop, error);
     if (status != HB_OK) return status;
     if (report.mean > trainer->best_mean) {
@@ -312,9 +331,15 @@ static hb_status begin(run *r, hb_error *error) {
     return train(r, error);
 }
 
-// A run that could not start leaves nothing behind.
+// A run that could not start leaves nothing behind; nor does one that was killed before it began.
 static void remove_folder(const run *r) {
-    static const char *const names[] = {"checkpoints/gen-000000.h5", "checkpoints", "config.yaml", "log.txt", ""};
+    static const char *const names[] = {"checkpoints/gen-000000.h5" HB_PARTIAL,
+                                        "checkpoints/gen-000000.h5",
+                                        "checkpoints",
+                                        "config.yaml" HB_PARTIAL,
+                                        "config.yaml",
+                                        "log.txt",
+                                        ""};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         char path[HB_PATH];
         hb_path(path, r->folder, names[k]);
@@ -330,6 +355,43 @@ static hb_status prepare_folder(run *r, hb_error *error) {
     if (status == HB_OK) status = open_log(r, error);
     if (status == HB_OK) status = save_generation(r, error);
     return status == HB_OK ? save_config(r, error) : status;
+}
+
+static int is_foreign(const struct dirent *entry) {
+    static const char *const ours[] = {
+        ".", "..", "checkpoints", "gen-000000.h5", "gen-000000.h5" HB_PARTIAL, "config.yaml" HB_PARTIAL, "log.txt"};
+    for (size_t k = 0; k < sizeof ours / sizeof *ours; k++)
+        if (strcmp(entry->d_name, ours[k]) == 0) return 0;
+    return 1;
+}
+
+// How many entries a folder has that are foreign; -1 where it cannot be read.
+static int count_foreign(const char *folder) {
+    struct dirent **list;
+    const int n = scandir(folder, &list, is_foreign, NULL);
+    for (int k = 0; k < n; k++) free(list[k]);
+    if (n >= 0) free(list);
+    return n;
+}
+
+// Is there nothing but what a run leaves that is killed before it has its configuration?
+static bool are_remains(const char *folder) {
+    char checkpoints[HB_PATH], log[HB_PATH];
+    struct stat about;
+    hb_path(checkpoints, folder, "checkpoints");
+    hb_path(log, folder, "log.txt");
+    return count_foreign(folder) == 0 && (access(checkpoints, F_OK) != 0 || count_foreign(checkpoints) == 0) &&
+           (stat(log, &about) != 0 || about.st_size == 0);
+}
+
+static hb_status clear_remains(run *r, hb_error *error) {
+    if (!are_remains(r->folder)) return HB_OK;
+    const hb_status status = open_log(r, error); // nobody is about to begin there
+    if (status != HB_OK) return status;
+    fclose(r->log);
+    r->log = NULL;
+    remove_folder(r);
+    return HB_OK;
 }
 
 static hb_status fresh(run *r, hb_error *error) {
@@ -349,8 +411,8 @@ hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *err
     if (!r) return hb_fail(error, HB_FAILED, "out of memory");
     r->hooks = hooks;
     choose_folder(config, r->folder);
-    hb_status status = HB_OK;
-    if (access(r->folder, F_OK) == 0) status = make_folder(r->folder, error); // says what to do
+    hb_status status = clear_remains(r, error);
+    if (status == HB_OK && access(r->folder, F_OK) == 0) status = make_folder(r->folder, error); // says what to do
     if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
     if (status == HB_OK) status = fresh(r, error);
     close_run(r);

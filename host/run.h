@@ -3,12 +3,19 @@
 #ifndef HB_RUN_H
 #define HB_RUN_H
 
+#include "host/hebbes.h"
 #include "host/trainer.h"
+
+// What a stop switches, for loops to look at; NULL where there is no stop.
+const atomic_bool *hb_stop_flag(const hb_stop *stop);
 
 // Loads the newest checkpoint that is whole and of this configuration ("last"), or the best one ("best"), into the
 // trainer. Files passed over are told to note (nullable). Fails with HB_BAD_INPUT where none is left.
 hb_status hb_run_load(hb_trainer *trainer, const char *folder, const char *which,
                       void (*note)(void *context, const char *line), void *context, hb_error *error);
+
+// The generation of the newest checkpoint, by its name; -1 where there is none.
+int64_t hb_run_generation(const char *folder);
 
 // Opens folder/config.yaml with `sets` applied; refuses sets that would change the run's bits.
 hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **config, hb_error *error);

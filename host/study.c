@@ -2,30 +2,31 @@
 #include "host/run.h"
 
 #include <libgen.h>
-#include <signal.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAX_RUNS 1024
 
-typedef struct {
-    hb_study_runs runs;
-    const hb_study_def *def;
-    const hb_stop *stop;
-} study;
-
-static void say(study *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(study *s, const char *format, ...) {
+static void say(const hb_study_runs *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(const hb_study_runs *s, const char *format, ...) {
     char line[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (s->def->say) s->def->say(s->def->context, line);
+    s->say(s->context, line);
+}
+
+void hb_study_tell(hb_study_runs *s, int k, hb_study_state state) {
+    s->row[k].state = state;
+    s->progress(s->context, k);
+}
+
+bool hb_study_stopped(const hb_study_runs *s) {
+    return s->stop && hb_stop_requested(s->stop);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -42,11 +43,13 @@ static bool put(char *out, size_t n, const char *format, ...) {
 }
 
 hb_status hb_study_config(const hb_study_runs *runs, const hb_study_run *run, hb_config **config, hb_error *error) {
-    const char *sets[HB_MAX_LIST + HB_STUDY_SETS + 4];
-    char seed[64], out[HB_PATH + 16];
+    const char *sets[HB_MAX_LIST + HB_STUDY_SETS + 5];
+    char seed[64], out[HB_PATH + 16], threads[64];
     int n = 0;
+    snprintf(threads, sizeof threads, "run.threads=%lld", (long long)runs->threads);
+    if (runs->threads > 0) sets[n++] = threads; // before the study's own and the user's
     for (int32_t k = 0; k < runs->file.sets.n; k++) sets[n++] = runs->file.sets.item[k];
-    for (int k = 0; k < runs->n_sets && k < HB_STUDY_SETS; k++) sets[n++] = runs->sets[k];
+    for (int k = 0; k < runs->def->n_sets && k < HB_STUDY_SETS; k++) sets[n++] = runs->def->sets[k];
     snprintf(seed, sizeof seed, "run.seed=%lld", (long long)run->seed);
     snprintf(out, sizeof out, "run.out=%s", run->folder);
     sets[n++] = seed;
@@ -68,11 +71,11 @@ static bool find_config(const hb_study_file *file, const char *config, char path
     return *config == '/' ? put(path, HB_PATH, "%s", config) : put(path, HB_PATH, "%s/%s", dirname(copy), config);
 }
 
-static hb_status add_run(study *s, const char *config, const char *fold, int64_t seed, hb_error *error) {
-    const hb_study_file *file = &s->runs.file;
-    if (s->runs.n_runs == MAX_RUNS)
+static hb_status add_run(hb_study_runs *s, const char *config, const char *fold, int64_t seed, hb_error *error) {
+    const hb_study_file *file = &s->file;
+    if (s->n_runs == MAX_RUNS)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected at most %d runs, found more", file->path, MAX_RUNS);
-    hb_study_run *run = &s->runs.run[s->runs.n_runs];
+    hb_study_run *run = &s->run[s->n_runs];
     *run = (hb_study_run){.seed = seed};
     char name[HB_TEXT];
     bool fits = find_config(file, config, run->config_path);
@@ -85,22 +88,25 @@ static hb_status add_run(study *s, const char *config, const char *fold, int64_t
                        (long long)seed);
     fits = fits && put(run->folder, HB_PATH, "%s/%s", file->out, run->name);
     if (!fits) return hb_fail(error, HB_BAD_INPUT, "%s: a name is too long: '%s'", file->path, config);
-    for (int k = 0; k < s->runs.n_runs; k++)
-        if (strcmp(s->runs.run[k].name, run->name) == 0)
+    if (strpbrk(run->name, ",|\"\n"))
+        return hb_fail(error, HB_BAD_INPUT, "%s: a table's name has no ',', '|' or '\"', found '%s'", file->path,
+                       run->name);
+    for (int k = 0; k < s->n_runs; k++)
+        if (strcmp(s->run[k].name, run->name) == 0)
             return hb_fail(error, HB_BAD_INPUT, "%s: two runs are called '%s'", file->path, run->name);
-    s->runs.n_runs++;
+    s->n_runs++;
     return HB_OK;
 }
 
 // Runs of one configuration: every seed, of every fold where folds are asked for.
-static hb_status add_config(study *s, const char *config, hb_error *error) {
-    const hb_study_file *file = &s->runs.file;
+static hb_status add_config(hb_study_runs *s, const char *config, hb_error *error) {
+    const hb_study_file *file = &s->file;
     hb_study_run probe = {.seed = 1};
     hb_config *opened = NULL;
     hb_status status = HB_OK;
     if (file->folds) {
         find_config(file, config, probe.config_path);
-        status = hb_study_config(&s->runs, &probe, &opened, error);
+        status = hb_study_config(s, &probe, &opened, error);
     }
     for (int f = 0; status == HB_OK && (f == 0 || file->folds); f++) {
         const char *fold = file->folds ? hb_config_fold(opened, f) : "";
@@ -115,48 +121,64 @@ static hb_status add_config(study *s, const char *config, hb_error *error) {
 // ---------------------------------------------------------------------------------------------------
 // How far a run is
 
-// The last row of metrics.csv: its generation and its mean; 0 where there is none.
-static int64_t last_generation(const char *folder, double *mean) {
+// The population mean of that generation in metrics.csv; NAN where there is none.
+static double mean_of_generation(const char *folder, int64_t generation) {
     char path[HB_PATH];
     void *text = NULL;
     size_t n = 0;
-    long long generation = 0;
+    double found = NAN;
     hb_path(path, folder, "metrics.csv");
-    if (hb_file_read(path, (size_t)1 << 30, &text, &n, NULL) != HB_OK) return 0;
-    char *line = text;
-    while (n > 0 && line[n - 1] == '\n') line[--n] = '\0';
-    char *last = strrchr(line, '\n');
-    if (!last || sscanf(last + 1, "%lld,%lf", &generation, mean) != 2) generation = 0;
+    if (hb_file_read(path, (size_t)1 << 30, &text, &n, NULL) != HB_OK) return NAN;
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        long long number;
+        double mean;
+        if (sscanf(line, "%lld,%lf", &number, &mean) == 2 && number == generation) found = mean;
+    }
     free(text);
-    return generation;
+    return found;
 }
 
-// Finds out what is there; a folder with a run of another configuration is refused or, if the user says so, left alone.
-static hb_status look_at_run(study *s, hb_study_run *run, hb_error *error) {
+// Why a run cannot be gone on with, into why; false where it can.
+static bool is_stuck(const hb_study_run *run, const hb_config *ours, const hb_config *theirs,
+                     char why[HB_DIFFERENCE + 64]) {
+    char difference[HB_DIFFERENCE], best[HB_PATH], checkpoints[HB_PATH];
+    hb_path(checkpoints, run->folder, "checkpoints");
+    hb_path(best, checkpoints, "best.h5");
+    const size_t n = HB_DIFFERENCE + 64;
+    if (hb_config_differs(ours, theirs->identity, difference))
+        snprintf(why, n, "holds a run of another configuration: %s", difference);
+    else if (run->done < 0)
+        snprintf(why, n, "has no checkpoint");
+    else if (run->done > run->generations)
+        snprintf(why, n, "holds a longer run: expected run.generations=%lld, found %lld done",
+                 (long long)run->generations, (long long)run->done);
+    else if (run->done > 0 && strcmp(ours->settings.eval_checkpoint, "best") == 0 && access(best, F_OK) != 0)
+        snprintf(why, n, "lacks checkpoints/best.h5, which eval.checkpoint asks for");
+    else
+        return false;
+    return true;
+}
+
+// Finds out what is there; a folder with what cannot be gone on with is refused or, if the user says so, left alone.
+static hb_status look_at_run(hb_study_runs *s, hb_study_run *run, hb_error *error) {
     hb_config *ours = NULL, *theirs = NULL;
-    hb_status status = hb_study_config(&s->runs, run, &ours, error);
+    hb_status status = hb_study_config(s, run, &ours, error);
     if (status != HB_OK) return status;
     run->generations = ours->settings.generations;
-    char path[HB_PATH], difference[HB_DIFFERENCE] = "";
+    run->done = -1;
+    char path[HB_PATH], why[HB_DIFFERENCE + 64];
     hb_path(path, run->folder, "config.yaml");
     if (access(path, F_OK) == 0) {
         status = hb_config_open(path, NULL, 0, &theirs, error);
-        double mean = 0;
-        run->done = last_generation(run->folder, &mean);
-        run->finished = run->done >= run->generations || (run->done > 0 && mean > ours->settings.stop_mean);
-        if (status == HB_OK && run->done > run->generations)
-            snprintf(difference, sizeof difference, "expected run.generations=%lld, found %lld done",
-                     (long long)run->generations, (long long)run->done);
-        else if (status == HB_OK && !hb_config_differs(ours, theirs->identity, difference))
-            difference[0] = '\0';
-        if (status == HB_OK && *difference) {
+        run->done = hb_run_generation(run->folder);
+        run->finished = run->done >= run->generations ||
+                        (run->done > 0 && mean_of_generation(run->folder, run->done) > ours->settings.stop_mean);
+        if (status == HB_OK && is_stuck(run, ours, theirs, why)) {
             run->skipped = s->def->skip_changed;
             if (!run->skipped)
-                status =
-                    hb_fail(error, HB_BAD_INPUT,
-                            "%s holds a run of another configuration: %s; move it away, or --skip-changed leaves it "
-                            "out",
-                            run->folder, difference);
+                status = hb_fail(error, HB_BAD_INPUT, "%s %s; move it away, or --skip-changed leaves it out",
+                                 run->folder, why);
         }
     }
     hb_config_close(theirs);
@@ -168,23 +190,25 @@ static hb_status look_at_run(study *s, hb_study_run *run, hb_error *error) {
 // Training
 
 typedef struct {
-    study *study;
-    const hb_study_run *run;
-    double told; // s, of the monotonic clock
+    hb_study_runs *study;
+    int k;
 } watch;
 
 static void on_progress(void *context, const hb_progress *p) {
-    watch *w = context;
-    const double now = hb_now();
-    if (p->generation < p->generations && now - w->told < 10) return;
-    w->told = now;
-    say(w->study, "%-40s generation %5lld/%lld  mean %9.2f  best mean %9.2f", w->run->name, (long long)p->generation,
-        (long long)p->generations, p->mean, p->best_mean);
+    const watch *w = context;
+    hb_study_row *row = &w->study->row[w->k];
+    const double before = row->generation_seconds;
+    // Lives get longer as they get better: the last generations tell more than the average.
+    row->generation_seconds = before > 0 ? 0.8 * before + 0.2 * p->seconds : p->seconds;
+    row->generation = p->generation;
+    row->mean = p->mean;
+    row->best_mean = p->best_mean;
+    hb_study_tell(w->study, w->k, HB_STUDY_TRAINS);
 }
 
 static void on_note(void *context, const char *line) {
-    watch *w = context;
-    say(w->study, "%s: %s", w->run->name, line);
+    const watch *w = context;
+    say(w->study, "%s: %s", w->study->run[w->k].name, line);
 }
 
 // Keys that change none of a run's bits, as the study has them today: they go on to a run that is there already.
@@ -215,16 +239,17 @@ static hb_status resume_with(const char *const *sets, int n, void *context, hb_e
     return hb_resume(r->run->folder, sets, n, r->hooks, error);
 }
 
-static hb_status train_run(study *s, hb_study_run *run, hb_error *error) {
-    watch w = {s, run, 0};
+static hb_status train_run(hb_study_runs *s, int k, hb_error *error) {
+    const hb_study_run *run = &s->run[k];
+    watch w = {s, k};
     const hb_hooks hooks = {.progress = on_progress, .note = on_note, .context = &w, .stop = s->stop};
     char path[HB_PATH];
-    if (run->skipped) say(s, "%-40s skipped: its folder holds a run of another configuration", run->name);
-    if (run->skipped || run->finished) return HB_OK;
+    if (run->finished) return HB_OK;
     hb_path(path, run->folder, "config.yaml");
     hb_config *config;
-    hb_status status = hb_study_config(&s->runs, run, &config, error);
+    hb_status status = hb_study_config(s, run, &config, error);
     if (status != HB_OK) return status;
+    hb_study_tell(s, k, HB_STUDY_TRAINS);
     if (access(path, F_OK) == 0)
         status = with_free_keys(config, error, resume_with, &(resuming){run, &hooks});
     else
@@ -238,9 +263,8 @@ static hb_status train_run(study *s, hb_study_run *run, hb_error *error) {
 
 static void evaluation_stamp(const hb_study_run *run, const hb_config *config, char out[HB_TEXT]) {
     const hb_settings *e = &config->settings;
-    double mean;
     snprintf(out, HB_TEXT, "# generation %lld, rollouts %lld, protocol %s, checkpoint %s, init %s, unseen %s",
-             (long long)last_generation(run->folder, &mean), (long long)e->rollouts, e->protocol, e->eval_checkpoint,
+             (long long)hb_run_generation(run->folder), (long long)e->rollouts, e->protocol, e->eval_checkpoint,
              e->eval_init, hb_config_value(config, "env.held_out"));
 }
 
@@ -300,196 +324,157 @@ static bool load_evaluation(hb_study_run *run, const char *stamp) {
     return same && run->n_rows > 0;
 }
 
+typedef struct {
+    hb_study_run *run;
+    const hb_stop *stop;
+} evaluating;
+
 static hb_status evaluate_with(const char *const *sets, int n, void *context, hb_error *error) {
-    hb_study_run *run = context;
-    const hb_status status = hb_evaluate(run->folder, sets, n, add_row, run, error);
-    return status == HB_OK && run->n_rows == 0 ? hb_fail(error, HB_FAILED, "out of memory evaluating") : status;
+    const evaluating *e = context;
+    const hb_status status = hb_evaluate(e->run->folder, sets, n, add_row, e->run, e->stop, error);
+    return status == HB_OK && e->run->n_rows == 0 ? hb_fail(error, HB_FAILED, "out of memory evaluating") : status;
 }
 
-static hb_status evaluate_run(study *s, hb_study_run *run, hb_error *error) {
+static hb_status evaluate_run(hb_study_runs *s, int k, hb_error *error) {
+    hb_study_run *run = &s->run[k];
     hb_config *config;
-    hb_status status = hb_study_config(&s->runs, run, &config, error);
+    hb_status status = hb_study_config(s, run, &config, error);
     if (status != HB_OK) return status;
     char stamp[HB_TEXT];
     evaluation_stamp(run, config, stamp);
-    if (load_evaluation(run, stamp)) {
-        hb_config_close(config);
+    if (!load_evaluation(run, stamp)) {
+        run->n_rows = 0;
+        hb_study_tell(s, k, HB_STUDY_EVALUATES);
+        status = with_free_keys(config, error, evaluate_with, &(evaluating){run, s->stop});
+        if (status == HB_OK) status = save_evaluation(run, stamp, error);
+    }
+    hb_config_close(config);
+    return status;
+}
+
+hb_status hb_study_live(hb_study_runs *s, int k, hb_error *error) {
+    if (s->run[k].skipped) {
+        say(s, "%-40s skipped: its folder holds no run that could go on", s->run[k].name);
         return HB_OK;
     }
-    run->n_rows = 0;
-    say(s, "%-40s evaluating", run->name);
-    status = with_free_keys(config, error, evaluate_with, run);
-    hb_config_close(config);
-    return status == HB_OK ? save_evaluation(run, stamp, error) : status;
+    hb_status status = train_run(s, k, error);
+    if (status == HB_OK && hb_study_stopped(s))
+        status = hb_fail(error, HB_INTERRUPTED, "stopped on request before an evaluation");
+    if (status == HB_OK) status = evaluate_run(s, k, error);
+    if (status == HB_OK) hb_study_tell(s, k, HB_STUDY_DONE);
+    return status;
 }
 
 // ---------------------------------------------------------------------------------------------------
 // All of it
 
-// Every run is a process of its own, because HDF5 serves one thread at a time: `jobs` of them at once. What a child says goes
-// where ours goes; how it ended comes back through a pipe.
-typedef struct {
-    pid_t pid; // 0: none
-    int result;
-    bool told; // to stop: once, because a third signal would end it at once
-    const char *name;
-} child;
-
-typedef struct {
-    hb_status status;
-    hb_error error;
-} ending;
-
-static bool stopped(const study *s) {
-    return s->stop && hb_stop_requested(s->stop);
-}
-
-static hb_status live_run(study *s, hb_study_run *run, hb_error *error) {
-    const hb_status status = train_run(s, run, error);
-    if (status == HB_OK && stopped(s))
-        return hb_fail(error, HB_INTERRUPTED, "stopped on request before an evaluation");
-    return status == HB_OK && !run->skipped ? evaluate_run(s, run, error) : status;
-}
-
-static hb_status start_child(study *s, hb_study_run *run, child *c, hb_error *error) {
-    int ends[2];
-    const pid_t parent = getpid();
-    if (pipe(ends) != 0) return hb_fail(error, HB_FAILED, "no pipe for a run: %m");
-    fflush(stdout);
-    *c = (child){.pid = fork(), .name = run->name};
-    if (c->pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM); // nobody trains on for a study that is gone
-        if (getppid() != parent) _exit(1);
-        close(ends[0]);
-        ending how = {.error = {""}};
-        how.status = live_run(s, run, &how.error);
-        const bool told = write(ends[1], &how, sizeof how) == (ssize_t)sizeof how;
-        _exit(told ? 0 : 1);
-    }
-    close(ends[1]);
-    c->result = ends[0];
-    if (c->pid > 0) return HB_OK;
-    c->pid = 0;
-    close(ends[0]);
-    return hb_fail(error, HB_FAILED, "no process for a run: %m");
-}
-
-// Waits for some child; passes a stop on to all. The first failure is the study's.
-static hb_status wait_for_one(const study *s, child *children, int jobs, hb_error *error) {
-    for (;; usleep(20000))
-        for (int k = 0; k < jobs; k++) {
-            child *c = &children[k];
-            if (c->pid == 0) continue;
-            if (stopped(s) && !c->told) c->told = kill(c->pid, SIGTERM) == 0;
-            int how;
-            if (waitpid(c->pid, &how, WNOHANG) == 0) continue;
-            ending end = {HB_OK, {""}};
-            if (read(c->result, &end, sizeof end) != (ssize_t)sizeof end)
-                end.status = hb_fail(&end.error, HB_FAILED, "%s: the run's process died", c->name);
-            close(c->result);
-            c->pid = 0;
-            if (end.status != HB_OK && error) *error = end.error;
-            return end.status;
-        }
-}
-
-static int alive(const child *children, int jobs) {
-    int n = 0;
-    for (int k = 0; k < jobs; k++) n += children[k].pid > 0;
-    return n;
-}
-
-// Keeps the study's first failure; others are told where they happen, and the runs that can go on do.
-static void keep(study *s, hb_status *status, hb_error *error, hb_status ended, const hb_error *why) {
-    if (ended == HB_OK) return;
-    if (ended != HB_INTERRUPTED) say(s, "failed: %s", why->message);
-    if (*status != HB_OK) return;
-    *status = ended;
-    if (error) *error = *why;
-}
-
-static hb_status work(study *s, hb_error *error) {
-    child children[64] = {{.pid = 0}};
-    const int jobs = s->def->jobs < 64 ? s->def->jobs : 64;
-    hb_status status = HB_OK;
-    hb_error why = {""};
-    for (int k = s->def->task; k < s->runs.n_runs && !stopped(s); k += s->def->tasks) {
-        if (alive(children, jobs) == jobs) keep(s, &status, error, wait_for_one(s, children, jobs, &why), &why);
-        int free_place = 0;
-        while (children[free_place].pid) free_place++;
-        if (!stopped(s)) keep(s, &status, error, start_child(s, &s->runs.run[k], &children[free_place], &why), &why);
-    }
-    while (alive(children, jobs) > 0) keep(s, &status, error, wait_for_one(s, children, jobs, &why), &why);
-    return status == HB_OK && stopped(s)
-               ? hb_fail(error, HB_INTERRUPTED, "stopped on request; the same command goes on")
-               : status;
-}
-
 // What there is to do, with hours from lives of the first generation.
-static hb_status plan(study *s, hb_error *error) {
+static hb_status plan(const hb_study_runs *s, hb_error *error) {
     double least_hours = 0, most_hours = 0;
     say(s, "%-40s %12s %18s %12s", "run", "generations", "hours left", "memory");
-    for (int k = 0; k < s->runs.n_runs && !stopped(s); k++) {
-        const hb_study_run *run = &s->runs.run[k];
+    for (int k = 0; k < s->n_runs && !hb_study_stopped(s); k++) {
+        const hb_study_run *run = &s->run[k];
         hb_config *config;
         hb_plan_figures figures = {0, 0, 0};
-        hb_status status = hb_study_config(&s->runs, run, &config, error);
+        hb_status status = hb_study_config(s, run, &config, error);
         if (status != HB_OK) return status;
         if (!run->finished && !run->skipped) status = hb_plan_numbers(config, &figures, error);
         hb_config_close(config);
         if (status != HB_OK) return status;
-        const double left = (double)(run->generations - run->done) / 3600;
+        const int64_t done = run->done > 0 ? run->done : 0;
+        const double left = (double)(run->generations - done) / 3600;
         char hours[32] = "done";
         if (run->skipped) snprintf(hours, sizeof hours, "skipped");
         if (!run->finished && !run->skipped)
             snprintf(hours, sizeof hours, "%.2f to %.2f", figures.least_seconds * left, figures.most_seconds * left);
         least_hours += figures.least_seconds * left;
         most_hours += figures.most_seconds * left;
-        say(s, "%-40s %5lld/%-6lld %18s %9.0f MB", run->name, (long long)run->done, (long long)run->generations,
-            hours, figures.bytes / 1e6);
+        say(s, "%-40s %5lld/%-6lld %18s %9.0f MB", run->name, (long long)done, (long long)run->generations, hours,
+            figures.bytes / 1e6);
     }
     say(s, "all: %.1f to %.1f hours, one run at a time; lives as short as at the start, or all to their last step",
         least_hours, most_hours);
     return HB_OK;
 }
 
-static hb_status run_study(study *s, hb_error *error) {
-    hb_status status = hb_study_read(s->def->path, &s->runs.file, error);
-    if (status == HB_OK) status = hb_study_check(&s->runs.file, error);
-    for (int32_t k = 0; k < s->runs.file.configs.n && status == HB_OK; k++)
-        status = add_config(s, s->runs.file.configs.item[k], error);
-    for (int k = 0; k < s->runs.n_runs && status == HB_OK; k++) status = look_at_run(s, &s->runs.run[k], error);
+// As many runs at once as there are cores, where these do the work, each with its share of them.
+static hb_status share_out(hb_study_runs *s, hb_error *error) {
+    int left = 0;
+    for (int k = s->def->task; k < s->n_runs; k += s->def->tasks) left += !s->run[k].finished && !s->run[k].skipped;
+    hb_config *config;
+    const hb_device_table *device;
+    hb_status status = hb_study_config(s, &s->run[0], &config, error);
     if (status != HB_OK) return status;
-    if (s->def->dry_run) return plan(s, error);
-    status = work(s, error);
-    if (status != HB_OK || s->def->tasks > 1) return status;
-    for (int k = 0; k < s->runs.n_runs && status == HB_OK; k++) { // as the children left them
-        if (stopped(s))
-            status = hb_fail(error, HB_INTERRUPTED, "stopped on request; the same command goes on");
-        else if (!s->runs.run[k].skipped)
-            status = evaluate_run(s, &s->runs.run[k], error);
-    }
-    if (status == HB_OK) status = hb_study_table(&s->runs, error);
-    if (status == HB_OK) say(s, "wrote %s/table.md and table.csv", s->runs.file.out);
+    status = hb_device_find(config->settings.device, &device, error);
+    hb_config_close(config);
+    if (status != HB_OK) return status;
+    const int cores = (int)hb_usable_cores(), most = device->host_parallel ? cores : 1;
+    s->jobs = s->def->jobs > 0 ? s->def->jobs : left < most ? left : most;
+    if (s->jobs < 1) s->jobs = 1;
+    s->threads = cores / s->jobs > 0 ? cores / s->jobs : 1;
+    return HB_OK;
+}
+
+static hb_status make_table(hb_study_runs *s, hb_error *error) {
+    hb_status status = HB_OK;
+    for (int k = 0; k < s->n_runs && status == HB_OK; k++) // as the runs' processes left them
+        if (!s->run[k].skipped) status = evaluate_run(s, k, error);
+    if (status == HB_OK) status = hb_study_table(s, error);
+    if (status == HB_OK) say(s, "wrote %s/table.md and table.csv", s->file.out);
     return status;
 }
 
+static hb_status run_study(hb_study_runs *s, hb_error *error) {
+    hb_status status = hb_study_read(s->def->path, &s->file, error);
+    for (int32_t k = 0; k < s->file.configs.n && status == HB_OK; k++)
+        status = add_config(s, s->file.configs.item[k], error);
+    if (status == HB_OK) status = hb_study_check(s, error);
+    for (int k = 0; k < s->n_runs && status == HB_OK; k++) {
+        hb_study_run *run = &s->run[k];
+        status = look_at_run(s, run, error);
+        s->row[k] = (hb_study_row){.name = run->name,
+                                   .state = run->skipped ? HB_STUDY_SKIPPED : HB_STUDY_WAITS,
+                                   .generation = run->done > 0 ? run->done : 0,
+                                   .generations = run->generations,
+                                   .mean = NAN,
+                                   .best_mean = NAN};
+    }
+    if (status == HB_OK && s->def->dry_run) return plan(s, error);
+    if (status == HB_OK) status = share_out(s, error);
+    if (status == HB_OK) status = hb_study_work(s, error);
+    return status == HB_OK && s->def->tasks == 1 ? make_table(s, error) : status;
+}
+
+static void say_out(void *context, const char *line) {
+    const hb_study_runs *s = context;
+    if (s->def->say) s->def->say(s->def->context, line);
+}
+
+static void progress_out(void *context, int k) {
+    const hb_study_runs *s = context;
+    if (s->def->progress) s->def->progress(s->def->context, s->row, s->n_runs, k, s->jobs);
+}
+
 hb_status hb_study(const hb_study_def *def, const hb_stop *stop, hb_error *error) {
-    study *s = calloc(1, sizeof *s);
+    hb_study_runs *s = calloc(1, sizeof *s);
     hb_study_run *runs = calloc(MAX_RUNS, sizeof *runs);
-    hb_status status = s && runs ? HB_OK : hb_fail(error, HB_FAILED, "out of memory opening a study");
+    hb_study_row *rows = calloc(MAX_RUNS, sizeof *rows);
+    hb_status status = s && runs && rows ? HB_OK : hb_fail(error, HB_FAILED, "out of memory opening a study");
     if (status == HB_OK) {
-        s->def = def;
-        s->stop = stop;
-        s->runs.run = runs;
-        s->runs.sets = def->sets;
-        s->runs.n_sets = def->n_sets;
+        *s = (hb_study_runs){.def = def,
+                             .stop = stop,
+                             .run = runs,
+                             .row = rows,
+                             .say = say_out,
+                             .progress = progress_out,
+                             .context = s};
         status = run_study(s, error);
-        for (int k = 0; k < s->runs.n_runs; k++) {
+        for (int k = 0; k < s->n_runs; k++) {
             free(runs[k].row);
             free(runs[k].text);
         }
     }
+    free(rows);
     free(runs);
     free(s);
     return status;

@@ -12,9 +12,11 @@ typedef struct {
     const char *config, *fold, *variation, *protocol;
     bool held_out;
     int seeds;
-    double mean;        // over the seeds
-    double sd;          // over all rollouts
-    double seed_spread; // standard deviation of the seeds' means, unbiased; 0 of one seed
+    int64_t rollouts;    // of all seeds
+    int64_t generations; // the fewest that a seed's run has
+    double mean;         // over the seeds
+    double sd;           // over all rollouts
+    double seed_spread;  // standard deviation of the seeds' means, unbiased; 0 of one seed
 } cell;
 
 typedef struct {
@@ -37,6 +39,9 @@ static void summarise(const hb_study_runs *study, cell *c) {
             sum += e->mean;
             means += e->mean * e->mean;
             squares += e->sd * e->sd + e->mean * e->mean;
+            c->rollouts += e->rollouts;
+            const int64_t generations = study->row[r].generation;
+            c->generations = c->seeds == 0 || generations < c->generations ? generations : c->generations;
             c->seeds++;
         }
     const double n = c->seeds;
@@ -70,10 +75,30 @@ static hb_status collect(const hb_study_runs *study, cells *out, hb_error *error
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Published numbers: lines "config,variation,mean,sd", of PNR's protocol and the configuration's own fold
+// Published numbers: lines "config,variation,protocol,mean,sd" of the configuration's own fold; '#' begins a comment
 
-static hb_status read_published(const hb_study_file *file, char **text, hb_error *error) {
-    *text = NULL;
+typedef struct {
+    char config[HB_TEXT], variation[HB_TEXT], protocol[16];
+    double mean, sd;
+} number;
+
+typedef struct {
+    int n;
+    number *number;
+} numbers;
+
+static hb_status read_number(const char *path, int line_number, const char *line, number *out, hb_error *error) {
+    char rest;
+    if (sscanf(line, "%255[^,],%255[^,],%15[^,],%lf,%lf%c", out->config, out->variation, out->protocol, &out->mean,
+               &out->sd, &rest) != 5 ||
+        (strcmp(out->protocol, "mean") != 0 && strcmp(out->protocol, "sample") != 0))
+        return hb_fail(error, HB_BAD_INPUT, "%s:%d: expected config,variation,mean|sample,mean,sd, found '%s'", path,
+                       line_number, line);
+    return HB_OK;
+}
+
+static hb_status read_published(const hb_study_file *file, numbers *out, hb_error *error) {
+    *out = (numbers){0, NULL};
     if (!*file->published) return HB_OK;
     char copy[HB_PATH], path[HB_PATH];
     snprintf(copy, sizeof copy, "%s", file->path);
@@ -83,74 +108,184 @@ static hb_status read_published(const hb_study_file *file, char **text, hb_error
         hb_path(path, dirname(copy), file->published);
     void *data = NULL;
     size_t n = 0;
-    const hb_status status = hb_file_read(path, 1 << 20, &data, &n, error);
-    *text = data;
+    hb_status status = hb_file_read(path, 1 << 20, &data, &n, error);
+    if (status != HB_OK) return status;
+    int lines = 1;
+    for (const char *at = data; *at; at++) lines += *at == '\n';
+    out->number = calloc((size_t)lines, sizeof *out->number);
+    if (!out->number) status = hb_fail(error, HB_FAILED, "out of memory reading %s", path);
+    char *next = data;
+    for (int k = 1; next && status == HB_OK; k++) {
+        char *line = strsep(&next, "\n");
+        if (!*line || *line == '#' || strcmp(line, "config,variation,protocol,mean,sd") == 0) continue;
+        status = read_number(path, k, line, &out->number[out->n++], error);
+    }
+    free(data);
     return status;
 }
 
-static bool published(const char *text, const cell *c, double *mean, double *sd) {
-    for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        char config[HB_TEXT], variation[HB_TEXT];
-        if (sscanf(line, "%255[^,\n],%255[^,\n],%lf,%lf", config, variation, mean, sd) == 4 &&
-            strcmp(config, c->config) == 0 && strcmp(variation, c->variation) == 0 && !*c->fold &&
-            strcmp(c->protocol, "sample") == 0)
-            return true;
+static const number *published(const numbers *all, const cell *c) {
+    for (int k = 0; k < all->n && !*c->fold; k++) {
+        const number *one = &all->number[k];
+        if (strcmp(one->config, c->config) == 0 && strcmp(one->variation, c->variation) == 0 &&
+            strcmp(one->protocol, c->protocol) == 0)
+            return one;
     }
-    return false;
+    return NULL;
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Claims: "LABEL: A > B on trained", or "held_out"; A and B are configurations
-
-// The mean over a configuration's variations of that kind, by PNR's protocol; NAN where there is none.
-static double standing(const cells *all, const char *config, bool held_out) {
-    double sum = 0;
-    int n = 0;
-    for (int k = 0; k < all->n; k++) {
-        const cell *c = &all->cell[k];
-        if (strcmp(c->config, config) != 0 || c->held_out != held_out || strcmp(c->protocol, "sample") != 0) continue;
-        sum += c->mean;
-        n++;
-    }
-    return n > 0 ? sum / n : NAN;
-}
+// Claims: "LABEL: A > B on WHERE". A is a configuration, B another or a number; WHERE is trained, held_out or a variation.
 
 typedef struct {
-    char label[HB_TEXT], a[HB_TEXT], b[HB_TEXT];
-    bool held_out;
+    char label[HB_TEXT], a[HB_TEXT], b[HB_TEXT], where[HB_TEXT];
+    bool more;     // than B, or less
+    bool is_bound; // B is a number
+    double bound;
 } claim;
 
+static bool is_config(const hb_study_runs *study, const char *name) {
+    for (int k = 0; k < study->n_runs; k++)
+        if (strcmp(study->run[k].config_name, name) == 0) return true;
+    return false;
+}
+
+static const char *config_name(const void *context, int k) {
+    const hb_study_runs *study = context;
+    return k < study->n_runs ? study->run[k].config_name : NULL;
+}
+
+static bool is_place(const hb_config *config, const char *name) {
+    bool known = strcmp(name, "trained") == 0 || strcmp(name, "held_out") == 0;
+    for (const char *const *v = config->env->variations; *v; v++) known = known || strcmp(*v, name) == 0;
+    return known;
+}
+
 static hb_status read_claim(const hb_study_file *file, int32_t k, claim *c, hb_error *error) {
-    char where[HB_TEXT];
-    if (sscanf(file->claims.item[k], "%255[^:]: %255s > %255s on %255s", c->label, c->a, c->b, where) != 4 ||
-        (strcmp(where, "trained") != 0 && strcmp(where, "held_out") != 0))
-        return hb_fail(error, HB_BAD_INPUT, "%s: claims: expected 'LABEL: A > B on trained|held_out', found '%s'",
-                       file->path, file->claims.item[k]);
-    c->held_out = strcmp(where, "held_out") == 0;
+    char sign, *end;
+    if (sscanf(file->claims.item[k], "%255[^:]: %255s %c %255s on %255s", c->label, c->a, &sign, c->b, c->where) !=
+            5 ||
+        (sign != '>' && sign != '<'))
+        return hb_fail(error, HB_BAD_INPUT,
+                       "%s: claims: expected 'LABEL: A > B on trained|held_out|VARIATION', found '%s'", file->path,
+                       file->claims.item[k]);
+    c->more = sign == '>';
+    c->bound = strtod(c->b, &end);
+    c->is_bound = end != c->b && !*end;
     return HB_OK;
 }
 
-hb_status hb_study_check(const hb_study_file *file, hb_error *error) {
+static hb_status check_claim(const hb_study_runs *study, const hb_config *config, int32_t k, hb_error *error) {
     claim c;
-    char *text = NULL;
-    hb_status status = read_published(file, &text, error);
-    free(text);
-    for (int32_t k = 0; k < file->claims.n && status == HB_OK; k++) status = read_claim(file, k, &c, error);
+    const char *path = study->file.path;
+    const hb_status status = read_claim(&study->file, k, &c, error);
+    if (status != HB_OK) return status;
+    const char *const names[] = {c.a, c.b};
+    for (int side = 0; side < 2; side++) {
+        char near[HB_SUGGESTION];
+        if (is_config(study, names[side]) || (side == 1 && c.is_bound)) continue;
+        hb_suggest(near, names[side], config_name, study);
+        return hb_fail(error, HB_BAD_INPUT, "%s: claims: no configuration of this study is called '%s'%s", path,
+                       names[side], near);
+    }
+    if (!is_place(config, c.where))
+        return hb_fail(error, HB_BAD_INPUT,
+                       "%s: claims: expected trained, held_out or a variation of '%s', found '%s'", path,
+                       config->env->name, c.where);
+    return HB_OK;
+}
+
+hb_status hb_study_check(const hb_study_runs *study, hb_error *error) {
+    numbers all;
+    hb_config *config = NULL;
+    hb_status status = read_published(&study->file, &all, error);
+    free(all.number);
+    if (status == HB_OK && study->file.claims.n > 0) status = hb_study_config(study, &study->run[0], &config, error);
+    for (int32_t k = 0; k < study->file.claims.n && status == HB_OK; k++)
+        status = check_claim(study, config, k, error);
+    hb_config_close(config);
     return status;
 }
 
-static hb_status write_claims(FILE *md, const hb_study_file *file, const cells *all, hb_error *error) {
-    if (file->claims.n > 0) fprintf(md, "\n## Claims\n\n| claim | ours | borne out |\n|---|---|---|\n");
+// The mean of a configuration's runs of one seed over the variations of that place and over folds, by PNR's protocol, or
+// by NR's where it alone was evaluated; NAN where there is none.
+static double standing(const hb_study_runs *study, const char *config, int64_t seed, const char *where) {
+    double sum[2] = {0, 0};
+    int n[2] = {0, 0};
+    const bool trained = strcmp(where, "trained") == 0, held_out = strcmp(where, "held_out") == 0;
+    for (int r = 0; r < study->n_runs; r++) {
+        const hb_study_run *run = &study->run[r];
+        if (run->seed != seed || strcmp(run->config_name, config) != 0) continue;
+        for (int k = 0; k < run->n_rows; k++) {
+            const bool unseen = run->row[k].held_out;
+            if (trained ? unseen : held_out ? !unseen : strcmp(run->text[k][0], where) != 0) continue;
+            const int by_mean = strcmp(run->text[k][1], "mean") == 0;
+            sum[by_mean] += run->row[k].mean;
+            n[by_mean]++;
+        }
+    }
+    return n[0] > 0 ? sum[0] / n[0] : n[1] > 0 ? sum[1] / n[1] : NAN;
+}
+
+// Mean and spread over the seeds that there are.
+typedef struct {
+    int n;
+    double sum, squares;
+} seeds;
+
+static void seeds_add(seeds *s, double value) {
+    s->n++;
+    s->sum += value;
+    s->squares += value * value;
+}
+
+static void write_standing(FILE *md, const seeds *s) {
+    const double mean = s->sum / s->n;
+    fprintf(md, s->n > 0 ? "%.0f" : "–", mean);
+    if (s->n > 1) fprintf(md, " ± %.0f", sqrt(fmax(0, (s->squares - s->n * mean * mean) / (s->n - 1))));
+}
+
+// A text in a cell of a table.
+static void write_escaped(FILE *md, const char *text) {
+    for (; *text; text++) fprintf(md, *text == '|' ? "\\|" : "%c", *text);
+}
+
+// Borne out where every seed says so; in the mean, where the seeds' means do and not every seed.
+static void write_claim(FILE *md, const hb_study_runs *study, const claim *c) {
+    seeds ours = {0, 0, 0}, other = {0, 0, 0};
+    int agree = 0;
+    for (int32_t k = 0; k < study->file.seeds.n; k++) {
+        const double a = standing(study, c->a, study->file.seeds.item[k], c->where);
+        const double b = c->is_bound ? c->bound : standing(study, c->b, study->file.seeds.item[k], c->where);
+        if (isnan(a) || isnan(b)) continue;
+        seeds_add(&ours, a);
+        seeds_add(&other, b);
+        agree += c->more ? a > b : a < b;
+    }
+    const bool in_mean = c->more ? ours.sum > other.sum : ours.sum < other.sum;
+    fprintf(md, "| ");
+    write_escaped(md, c->label);
+    fprintf(md, ": %s %c %s on %s | ", c->a, c->more ? '>' : '<', c->b, c->where);
+    write_standing(md, &ours);
+    fprintf(md, " | ");
+    write_standing(md, &other);
+    fprintf(md, " | %d of %d | %s |\n", agree, ours.n,
+            ours.n == 0       ? "not run"
+            : agree == ours.n ? "yes"
+            : in_mean         ? "in the mean"
+                              : "no");
+}
+
+static hb_status write_claims(FILE *md, const hb_study_runs *study, hb_error *error) {
+    const hb_study_file *file = &study->file;
+    if (file->claims.n > 0)
+        fprintf(md, "\n## Claims\n\nMeans over variations ± standard deviation over seeds.\n\n"
+                    "| claim | ours | against | seeds that agree | borne out |\n|---|---:|---:|---:|---|\n");
     for (int32_t k = 0; k < file->claims.n; k++) {
         claim c;
         const hb_status status = read_claim(file, k, &c, error);
         if (status != HB_OK) return status;
-        const double ours = standing(all, c.a, c.held_out), other = standing(all, c.b, c.held_out);
-        fprintf(md, "| %s: %s > %s on %s variations | %.0f, %.0f | %s |\n", c.label, c.a, c.b,
-                c.held_out ? "unseen" : "trained", ours, other,
-                isnan(ours) || isnan(other) ? "not run"
-                : ours > other              ? "yes"
-                                            : "no");
+        write_claim(md, study, &c);
     }
     return HB_OK;
 }
@@ -158,48 +293,54 @@ static hb_status write_claims(FILE *md, const hb_study_file *file, const cells *
 // ---------------------------------------------------------------------------------------------------
 // Writing
 
-static void write_cells(FILE *md, FILE *csv, const cells *all, const char *text) {
-    fprintf(md, "| configuration | variation | seen | protocol | mean ± sd over rollouts | sd of seeds' means | "
-                "seeds | published |\n"
-                "|---|---|---|---|---:|---:|---:|---:|\n");
-    fprintf(csv,
-            "config,without,variation,held_out,protocol,mean,sd,seed_spread,seeds,published_mean,published_sd\n");
+static void write_cells(FILE *md, FILE *csv, const cells *all, const numbers *known) {
+    fprintf(md,
+            "| configuration | generations | variation | seen | protocol | mean ± sd over rollouts | s.e. | sd of "
+            "seeds' means | seeds | rollouts | published |\n"
+            "|---|---:|---|---|---|---:|---:|---:|---:|---:|---:|\n");
+    fprintf(csv, "config,without,variation,held_out,protocol,mean,sd,standard_error,seed_spread,seeds,rollouts,"
+                 "generations,published_mean,published_sd\n");
     for (int k = 0; k < all->n; k++) {
         const cell *c = &all->cell[k];
-        double mean, sd;
-        char beside[64] = "", columns[64] = ",";
-        if (published(text, c, &mean, &sd)) {
-            snprintf(beside, sizeof beside, "%.0f ± %.0f", mean, sd);
-            snprintf(columns, sizeof columns, "%.9g,%.9g", mean, sd);
+        const number *paper = published(known, c);
+        const double error = c->sd / sqrt((double)c->rollouts);
+        char beside[64] = "", columns[64] = ",", spread[32] = "–";
+        if (paper) {
+            snprintf(beside, sizeof beside, "%.0f ± %.0f", paper->mean, paper->sd);
+            snprintf(columns, sizeof columns, "%.9g,%.9g", paper->mean, paper->sd);
         }
-        char spread[32] = "–";
         if (c->seeds > 1) snprintf(spread, sizeof spread, "%.0f", c->seed_spread);
-        fprintf(md, "| %s%s%s | %s | %s | %s | %.0f ± %.0f | %s | %d | %s |\n", c->config,
-                *c->fold ? " without " : "", c->fold, c->variation, c->held_out ? "no" : "yes", c->protocol, c->mean,
-                c->sd, spread, c->seeds, beside);
-        fprintf(csv, "%s,%s,%s,%d,%s,%.9g,%.9g,%.9g,%d,%s\n", c->config, c->fold, c->variation, c->held_out,
-                c->protocol, c->mean, c->sd, c->seed_spread, c->seeds, columns);
+        fprintf(md, "| %s%s%s | %lld | %s | %s | %s | %.0f ± %.0f | %.1f | %s | %d | %lld | %s |\n", c->config,
+                *c->fold ? " without " : "", c->fold, (long long)c->generations, c->variation,
+                c->held_out ? "no" : "yes", c->protocol, c->mean, c->sd, error, spread, c->seeds,
+                (long long)c->rollouts, beside);
+        fprintf(csv, "%s,%s,%s,%d,%s,%.9g,%.9g,%.9g,%.9g,%d,%lld,%lld,%s\n", c->config, c->fold, c->variation,
+                c->held_out, c->protocol, c->mean, c->sd, error, c->seed_spread, c->seeds, (long long)c->rollouts,
+                (long long)c->generations, columns);
     }
 }
 
-static void write_head(FILE *md, const hb_study_file *file) {
+static void write_head(FILE *md, const hb_study_runs *study) {
+    const hb_study_file *file = &study->file;
     fprintf(md, "# %s\n\nMade by `hebbes study %s`. Settings beyond the configurations':", file->out, file->path);
     for (int32_t k = 0; k < file->sets.n; k++) fprintf(md, " `%s`", file->sets.item[k]);
-    fprintf(md, "%s.\n\n", file->sets.n ? "" : " none");
+    for (int k = 0; k < study->def->n_sets; k++) fprintf(md, " `%s`", study->def->sets[k]);
+    fprintf(md, "%s.\n\n", file->sets.n + study->def->n_sets > 0 ? "" : " none");
 }
 
 hb_status hb_study_table(const hb_study_runs *study, hb_error *error) {
-    char *text = NULL, *md_text = NULL, *csv_text = NULL, path[HB_PATH];
+    char *md_text = NULL, *csv_text = NULL, path[HB_PATH];
     size_t md_bytes = 0, csv_bytes = 0;
     cells all = {0, NULL};
+    numbers known = {0, NULL};
     hb_status status = collect(study, &all, error);
-    if (status == HB_OK) status = read_published(&study->file, &text, error);
+    if (status == HB_OK) status = read_published(&study->file, &known, error);
     FILE *md = open_memstream(&md_text, &md_bytes), *csv = open_memstream(&csv_text, &csv_bytes);
     if (status == HB_OK && (!md || !csv)) status = hb_fail(error, HB_FAILED, "out of memory making a table");
     if (status == HB_OK) {
-        write_head(md, &study->file);
-        write_cells(md, csv, &all, text);
-        status = write_claims(md, &study->file, &all, error);
+        write_head(md, study);
+        write_cells(md, csv, &all, &known);
+        status = write_claims(md, study, error);
     }
     if (md) fclose(md);
     if (csv) fclose(csv);
@@ -212,7 +353,7 @@ hb_status hb_study_table(const hb_study_runs *study, hb_error *error) {
         status = hb_file_write(path, csv_text, csv_bytes, error);
     }
     free(all.cell);
-    free(text);
+    free(known.number);
     free(md_text);
     free(csv_text);
     return status;

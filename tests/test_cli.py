@@ -96,10 +96,11 @@ class CommandLine(unittest.TestCase):
         self.assertNotIn(">run-seed1<", text)
         coefficients = Path(self.folder.name, "coefficients.svg")
         self.hebbes("plot", runs[0], "--coefficients", "--out", coefficients)
-        for name in ("A", "B", "C", "eta", "D", "start", "now"):
+        for name in ("A", "B", "C", "eta", "D", "start", "best"):
             self.assertIn(f">{name}<", coefficients.read_text())
-        table.write_text("config,without,variation,held_out,protocol,mean,sd,seed_spread,seeds,published_mean,published_sd\n"
-                         "one,,default,0,sample,5,1,0,1,6,1\none,,ice,1,sample,4,1,0,1,,\ntwo,,default,0,sample,3,1,0,1,,\n")
+        table.write_text("config,without,variation,held_out,protocol,mean,sd,standard_error,seed_spread,seeds,rollouts,generations,"
+                         "published_mean,published_sd\n"
+                         "one,,default,0,sample,5,1,.1,0,1,9,2,6,1\none,,ice,1,sample,4,1,.1,0,1,9,2,,\ntwo,,default,0,sample,3,1,.1,0,1,9,2,,\n")
         self.hebbes("plot", table, "--out", bars)
         self.assertEqual(bars.read_bytes()[:4], b"\x89PNG")
         self.assertEqual(list(Path(self.folder.name).glob("*.part")), [])
@@ -128,7 +129,11 @@ class CommandLine(unittest.TestCase):
         self.hebbes("train", config, *small, "--fold", "default", "--out", out + "2")
         self.assertTrue(Path(out + "2-without-default").exists())
         self.refuses("train", config, *small, "--fold", "ice", says="--fold: expected all or one of default,half_")
-        self.refuses("train", config, *small, "--fold", "all", "--out", out, says="does not exist yet")
+        # Again: every fold is there, and is gone on with.
+        again = self.hebbes("train", config, *small, "--fold", "all", "--out", out, "--set", "run.generations=2").stdout
+        self.assertEqual(again.count("resuming "), 5)
+        other = [*small, "--set", "search.lr=0.3"]
+        self.refuses("train", config, *other, "--fold", "all", "--out", out, says="would make this another run")
 
     def test_render(self):
         car = ("configs/car/pnr-replicate.yaml", "--size", "60x48", "--set", "env.time_limit=9")
@@ -243,9 +248,12 @@ class CommandLine(unittest.TestCase):
         other = os.path.join(self.folder.name, "a b,c - d")
         self.hebbes("train", CONFIG, "--out", other, *SMALL)
         self.hebbes("digest", other)
-        os.mkdir(os.path.join(self.folder.name, "empty"))
-        done = self.hebbes("train", CONFIG, "--out", os.path.join(self.folder.name, "empty"), code=2)
+        somebodys = Path(self.folder.name, "somebody's")
+        somebodys.mkdir()
+        (somebodys / "log.txt").write_text("of another program")
+        done = self.hebbes("train", CONFIG, "--out", somebodys, *SMALL, code=2)
         self.assertNotIn("resume", done.stderr)
+        self.assertEqual((somebodys / "log.txt").read_text(), "of another program")
 
     def test_models_of_another_make(self):
         # A body of the right sizes whose motors are in another order would be driven wrongly.
@@ -269,13 +277,18 @@ class CommandLine(unittest.TestCase):
         process.terminate()
         process.communicate()
 
+    def test_options_of_other_commands(self):
+        for command, option, *value in (("train", "--jobs", "2"), ("eval", "--steps", "3"), ("plot", "--threads", "2"),
+                                        ("study", "--fold", "all"), ("info", "--json"), ("digest", "--set", "run.seed=1")):
+            self.refuses(command, "x", option, *value, says=f"{command}: no option of it is called {option};")
+
     def test_help_is_the_schema(self):
         text = self.hebbes("--help").stdout
         done = self.hebbes("plan", CONFIG)
         self.assertIn("D = 61440 evolved numbers", done.stdout)
         for key in ("sigma_decay", "checkpoint_every", "early_stop", "held_out", "rollouts", "normalise"):
             self.assertIn(key, text)
-        for command in ("train", "resume", "eval", "plan", "bench", "trace", "digest", "info"):
+        for command in ("train", "resume", "eval", "plan", "bench", "trace", "render", "study", "probe", "plot", "digest", "info"):
             self.assertRegex(text, rf"(?m)^  {command} ")
 
     def test_device_without_a_card(self):

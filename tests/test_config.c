@@ -3,7 +3,6 @@
 
 #include "host/config.h"
 #include "host/hebbes.h"
-#include "host/study.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -198,6 +197,27 @@ static void bases(void **state) {
     rmdir("test_bases");
 }
 
+// Every study that is shipped names configurations that are there, numbers that can be read, and claims about them.
+static void check_studies(const char *folder) {
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    int n = 0;
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        if (!strstr(entry->d_name, ".yaml")) continue;
+        char path[4096];
+        hb_error error = {""};
+        const hb_study_def def = {.path = path, .tasks = 1, .dry_run = true};
+        hb_stop *stop = hb_stop_create();
+        hb_stop_request(stop); // reads all of it and measures nothing
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        check_ok(hb_study(&def, stop, &error), error);
+        hb_stop_destroy(stop);
+        n++;
+    }
+    closedir(dir);
+    assert_true(n >= 6);
+}
+
 static int check_folder(const char *folder) {
     DIR *dir = opendir(folder);
     assert_non_null(dir);
@@ -207,11 +227,7 @@ static int check_folder(const char *folder) {
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (entry->d_name[0] == '.') continue;
         if (strcmp(entry->d_name, "studies") == 0) {
-            hb_study_file study;
-            hb_error error;
-            snprintf(path, sizeof path, "%s/studies/ant-small.yaml", folder);
-            check_ok(hb_study_read(path, &study, &error), error);
-            assert_true(study.configs.n == 3 && study.seeds.n == 2 && study.claims.n == 4);
+            check_studies(path);
         } else if (entry->d_type == DT_DIR) {
             n += check_folder(path);
         } else if (strstr(entry->d_name, ".yaml")) {

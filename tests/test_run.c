@@ -435,8 +435,8 @@ static void evaluation(void **state) {
     check_ok(train("test_run_b", held, 2, NULL, &error), error);
     rows first = {.n = 0}, second = {.n = 0}, other_init = {.n = 0};
     const char *const one_thread[] = {"run.threads=1", "run.rollout=batched"};
-    check_ok(hb_evaluate("test_run_b", NULL, 0, keep_row, &first, &error), error);
-    check_ok(hb_evaluate("test_run_b", one_thread, 2, keep_row, &second, &error), error);
+    check_ok(hb_evaluate("test_run_b", NULL, 0, keep_row, &first, NULL, &error), error);
+    check_ok(hb_evaluate("test_run_b", one_thread, 2, keep_row, &second, NULL, &error), error);
     assert_int_equal(first.n, 4); // two protocols, two variations
     for (int k = 0; k < 4; k++) {
         assert_int_equal(first.row[k].rollouts, 5);
@@ -446,11 +446,11 @@ static void evaluation(void **state) {
         check_close(first.row[k].standard_error, first.row[k].sd / 2.2360679774997896, 1e-12);
     }
     const char *const init[] = {"eval.init=normal_wide", "eval.protocol=mean"};
-    check_ok(hb_evaluate("test_run_b", init, 2, keep_row, &other_init, &error), error);
+    check_ok(hb_evaluate("test_run_b", init, 2, keep_row, &other_init, NULL, &error), error);
     assert_int_equal(other_init.n, 2);
     assert_true(other_init.row[0].mean != first.row[0].mean);
     const char *const coevolve[] = {"eval.init=coevolve"};
-    assert_int_equal(hb_evaluate("test_run_b", coevolve, 1, keep_row, &other_init, &error), HB_BAD_INPUT);
+    assert_int_equal(hb_evaluate("test_run_b", coevolve, 1, keep_row, &other_init, NULL, &error), HB_BAD_INPUT);
     remove_tree("test_run_b");
 }
 
@@ -462,7 +462,7 @@ static void evaluation_of_known_returns(void **state) {
                                  "eval.rollouts=4",    "search.l2=0",         "search.population=2"};
     check_ok(train("test_run_b", known, 6, NULL, &error), error);
     rows found = {.n = 0};
-    check_ok(hb_evaluate("test_run_b", NULL, 0, keep_row, &found, &error), error);
+    check_ok(hb_evaluate("test_run_b", NULL, 0, keep_row, &found, NULL, &error), error);
     assert_int_equal(found.n, 4);
     for (int k = 0; k < 4; k++) {
         check_close(found.row[k].mean, k % 2 ? -10 : 12, 0);

@@ -1,6 +1,9 @@
 """hebbes study from outside: what it runs, resumes, refuses, and the table that comes of it."""
 
 import csv
+import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +26,7 @@ class Study(unittest.TestCase):
         self.out = self.folder / "out"
 
     def write(self, configs=("pnr-static", "pnr-hebbian"), seeds="1, 2", sets=SMALL, more=""):
-        names = ", ".join(str(CONFIGS / f"ant/{name}.yaml") for name in configs)
+        names = ", ".join(name if "/" in name else str(CONFIGS / f"ant/{name}.yaml") for name in configs)
         path = self.folder / "study.yaml"
         path.write_text(f"out: {self.out}\nconfigs: [{names}]\nseeds: [{seeds}]\nset: [{sets}]\n{more}\n")
         return path
@@ -36,9 +39,19 @@ class Study(unittest.TestCase):
     def rows(self):
         return list(csv.DictReader((self.out / "table.csv").read_text().splitlines()))
 
+    def trained(self, config):
+        """The mean over trained variations of each seed's run, by PNR's protocol."""
+        means = []
+        for seed in (1, 2):
+            lines = (self.out / f"{config}-seed{seed}/evaluation.csv").read_text().splitlines()[1:]
+            rows = [r for r in csv.DictReader(lines) if r["held_out"] == "0" and r["protocol"] == "sample"]
+            means.append(sum(float(r["mean"]) for r in rows) / len(rows))
+        return means
+
     def test_runs_and_table(self):
-        (self.folder / "numbers.csv").write_text("config,variation,mean,sd\npnr-static,default,1545,30\n")
-        claims = 'claims: ["1: pnr-static > pnr-hebbian on trained", "2: pnr-lstm > pnr-static on held_out"]'
+        numbers = "# of the paper\nconfig,variation,protocol,mean,sd\npnr-static,default,sample,1545,30\n"
+        (self.folder / "numbers.csv").write_text(numbers)
+        claims = 'claims: ["1|a: pnr-static > pnr-hebbian on trained", "2: pnr-static < -1e9 on palm_long_front"]'
         path = self.write(more="published: numbers.csv\n" + claims)
         planned = self.study(path, "--dry-run").stdout
         self.assertRegex(planned, r"pnr-hebbian-seed2 +0/2 +0\.\d\d to 0\.\d\d")
@@ -59,18 +72,50 @@ class Study(unittest.TestCase):
         self.assertAlmostEqual(float(one["mean"]), mean, delta=1e-6 * abs(mean) + 1e-6)
         self.assertAlmostEqual(float(one["sd"]) ** 2, sum(squares) / 2 - mean**2, delta=1e-3)
         self.assertAlmostEqual(float(one["seed_spread"]), abs(means[0] - means[1]) / 2**0.5, delta=1e-4)
+        self.assertEqual((one["rollouts"], one["generations"]), ("6", "2"))
+        self.assertAlmostEqual(float(one["standard_error"]), float(one["sd"]) / 6**0.5, delta=1e-4)
         table = (self.out / "table.md").read_text()
-        trained = {c: sum(float(r["mean"]) for r in rows if r["config"] == c and r["held_out"] == "0" and r["protocol"] == "sample") / 4
-                   for c in ("pnr-static", "pnr-hebbian")}
-        verdict = "yes" if trained["pnr-static"] > trained["pnr-hebbian"] else "no"
-        self.assertRegex(table, rf"\| 1: pnr-static > pnr-hebbian on trained variations \| .* \| {verdict} \|")
-        self.assertIn("| 2: pnr-lstm > pnr-static on unseen variations | nan, ", table)
+        a, b = (self.trained(c) for c in ("pnr-static", "pnr-hebbian"))
+        agree = sum(x > y for x, y in zip(a, b))
+        verdict = "yes" if agree == 2 else "in the mean" if sum(a) > sum(b) else "no"
+        ours = f"{sum(a) / 2:.0f} ± {abs(a[0] - a[1]) / 2**0.5:.0f}"
+        self.assertIn(f"| 1\\|a: pnr-static > pnr-hebbian on trained | {ours} | ", table)
+        self.assertIn(f" | {agree} of 2 | {verdict} |\n", table)
+        self.assertRegex(table, r"\| 2: pnr-static < -1e9 on palm_long_front \| .* \| 0 of 2 \| no \|")
         self.assertIn("1545 ± 30", table)
         # Again: nothing is run, nothing evaluated.
-        self.assertEqual(len(self.study(path).stdout.splitlines()), 1)
+        again = self.study(path).stdout
+        self.assertEqual(re.findall("training|evaluating", again), [])
+        self.assertEqual(len(again.splitlines()), 5)  # four are done, and the table
         # Other rollouts are another evaluation.
         again = self.write(sets=SMALL.replace("rollouts=3", "rollouts=2"), more="published: numbers.csv")
         self.assertEqual(self.study(again).stdout.count("evaluating"), 4)
+
+    def test_view_on_a_terminal(self):
+        """Lines that are rewritten: a run's, and one for all; what stands there at last is the last."""
+        path = self.write(configs=["pnr-static"], seeds="1, 2")
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([HEBBES, "study", str(path), "--jobs", "1"], stdout=theirs)
+        os.close(theirs)
+        text = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            text += part
+        os.close(ours)
+        self.assertEqual(process.wait(60), 0)
+        screen = []  # as a terminal would have it
+        for line in text.decode().replace("\r", "").split("\n"):
+            while line.startswith("\033[A\033[K"):
+                screen.pop()
+                line = line[len("\033[A\033[K"):]
+            screen.append(line)
+        self.assertIn("2 runs: 0 done, 1 under way, 1 waiting; left about 0m00s", text.decode())
+        self.assertEqual(screen, [f"wrote {self.out}/table.md and table.csv", ""])
 
     def test_folds_and_tasks(self):
         path = self.write(configs=["pnr-static"], seeds="1", more="folds: true")
@@ -119,18 +164,48 @@ class Study(unittest.TestCase):
         self.assertIn("--task: expected K/N", self.study(wrong, "--task", "3/2", code=2).stderr)
         shutil.rmtree(self.out, ignore_errors=True)
         claims = self.write(configs=["pnr-static"], seeds="1", more='claims: ["better"]')
-        self.assertIn("claims: expected 'LABEL: A > B on trained|held_out'", self.study(claims, code=2).stderr)
+        self.assertIn("claims: expected 'LABEL: A > B on trained|held_out|VARIATION'", self.study(claims, code=2).stderr)
+        for claim, says in (
+            ("1: pnr-statik > 3 on trained", "no configuration of this study is called 'pnr-statik'; did you mean 'pnr-static'?"),
+            ("1: pnr-static > 3x on trained", "no configuration of this study is called '3x'"),
+            ("1: pnr-static > 3 on ice", "expected trained, held_out or a variation of 'ant', found 'ice'"),
+        ):
+            claims = self.write(configs=["pnr-static"], seeds="1", more=f'claims: ["{claim}"]')
+            self.assertIn(says, self.study(claims, code=2).stderr)
+        (self.folder / "numbers.csv").write_text("config,variation,protocol,mean,sd\n\npnr-static,default,1545,30\n")
+        numbers = self.write(configs=["pnr-static"], seeds="1", more="published: numbers.csv")
+        self.assertIn("numbers.csv:3: expected config,variation,mean|sample,mean,sd", self.study(numbers, code=2).stderr)
+        odd = self.folder / "a,b.yaml"
+        odd.write_text(f"base: {CONFIGS}/ant/pnr-static.yaml\n")
+        self.assertIn("a table's name has no ','", self.study(self.write(configs=[f"'{odd}'"]), code=2).stderr)
         self.assertFalse(self.out.exists())  # before anything starts
 
     def test_what_is_there_is_what_was_asked_for(self):
         path = self.write(configs=["pnr-static"], seeds="1", more="published: numbers.csv\nfolds: true")
-        (self.folder / "numbers.csv").write_text("config,variation,mean,sd\npnr-static,default,1545,30\n")
+        (self.folder / "numbers.csv").write_text("pnr-static,default,sample,1545,30\n")
         self.study(path)
         self.assertEqual({r["published_mean"] for r in self.rows()}, {""})  # of folds nothing is published
         shutil.rmtree(self.out)
         self.study(self.write(configs=["pnr-static"], seeds="1"))
         fewer = self.write(configs=["pnr-static"], seeds="1", sets=SMALL.replace("generations=2", "generations=1"))
         self.assertIn("expected run.generations=1, found 2 done", self.study(fewer, code=2).stderr)
+        run = self.out / "pnr-static-seed1"
+        best = (run / "checkpoints/best.h5").read_bytes()
+        (run / "checkpoints/best.h5").unlink()
+        path = self.write(configs=["pnr-static"], seeds="1")
+        self.assertIn("lacks checkpoints/best.h5", self.study(path, code=2).stderr)
+        self.study(self.write(configs=["pnr-static"], seeds="1", sets=SMALL + ", eval.checkpoint=last"))
+        (run / "checkpoints/best.h5").write_bytes(best)
+        for checkpoint in (run / "checkpoints").glob("gen-*.h5"):
+            checkpoint.unlink()
+        self.assertIn("has no checkpoint; move it away", self.study(path, code=2).stderr)
+        self.assertIn("skipped", self.study(path, "--skip-changed").stdout)
+        # Killed while its folder was made: begun anew.
+        shutil.rmtree(run)
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "checkpoints/gen-000000.h5.part").write_bytes(b"half")
+        (run / "log.txt").write_text("")
+        self.study(path)
         seen = self.write(configs=["pnr-static"], seeds="1", sets=SMALL + ", env.held_out=")
         self.study(seen)
         self.assertEqual({r["held_out"] for r in self.rows()}, {"0"})
@@ -139,11 +214,15 @@ class Study(unittest.TestCase):
         path = self.write(configs=["pnr-static"], seeds="1, 2")
         self.study(path, "--set", "eval.rollouts=2", "--threads", "2")
         self.assertIn("threads: 2", (self.out / "pnr-static-seed1/config.yaml").read_text())
+        shutil.rmtree(self.out)
+        self.study(self.write(configs=["pnr-static"], sets=SMALL.replace(", run.threads=1", "")), "--jobs", 64)
+        self.assertIn("threads: 1\n", (self.out / "pnr-static-seed1/config.yaml").read_text())  # shared out
         self.assertIn("seeds and out stand in its file", self.study(path, "--seed", 3, code=2).stderr)
         self.assertIn("seeds and out stand in its file", self.study(path, "--out", "x", code=2).stderr)
         # One run that cannot go on does not keep the others from it.
         shutil.rmtree(self.out)
         (self.out / "pnr-static-seed1").mkdir(parents=True)
+        (self.out / "pnr-static-seed1/letter.txt").write_text("of somebody's")
         done = self.study(path, code=2)
         self.assertIn("failed: ", done.stdout)
         self.assertTrue((self.out / "pnr-static-seed2/evaluation.csv").exists())

@@ -6,4 +6,4 @@
 #SBATCH --mem=4G
 #SBATCH --signal=B:TERM@60
 set -euo pipefail
-exec build/release/hebbes study "$1" --task "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" --threads "$SLURM_CPUS_PER_TASK"
+exec build/release/hebbes study "$1" --task "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" --jobs 1 --threads "$SLURM_CPUS_PER_TASK"
