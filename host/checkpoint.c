@@ -40,28 +40,27 @@ static bool put_state(hid_t file, const hb_trainer *trainer) {
            hb_hdf_put_text(file, "identity", trainer->config->identity);
 }
 
-// Copies an array to the host; the caller frees it.
-static hb_status fetch(const hb_search *search, const hb_search_array *array, float **host, hb_error *error) {
-    *host = malloc(array->n * sizeof **host);
-    if (!*host) return hb_fail(error, HB_FAILED, "out of memory saving '%s'", array->name);
-    const hb_status status =
-        search->machine->table->download(search->machine->device, *host, array->data, array->n, error);
-    if (status != HB_OK) free(*host);
-    return status;
+// An array under way, part by part: it may be larger than what memory holds besides.
+typedef struct {
+    const hb_machine *machine;
+    const hb_search_array *array;
+    const char *name; // of the checkpoint
+    XXH3_state_t *hash;
+} transfer;
+
+static hb_status fetch_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
+    const transfer *t = context;
+    return t->machine->table->download(t->machine->device, data, t->array->data + begin, count, error);
 }
 
 static hb_status put_arrays(hid_t file, const hb_search *search, hb_error *error) {
-    for (int32_t k = 0; k < search->n_arrays; k++) {
-        float *host;
-        const hb_status status = fetch(search, &search->array[k], &host, error);
-        if (status != HB_OK) return status;
-        const hsize_t length = search->array[k].n;
-        const hid_t type = search->array[k].below ? H5T_NATIVE_UINT32 : H5T_NATIVE_FLOAT;
-        const bool ok = hb_hdf_put_array(file, search->array[k].name, type, 1, &length, host);
-        free(host);
-        if (!ok) return hb_fail(error, HB_FAILED, "HDF5 cannot hold '%s'", search->array[k].name);
+    hb_status status = HB_OK;
+    for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
+        const hb_search_array *array = &search->array[k];
+        transfer t = {.machine = search->machine, .array = array};
+        status = hb_hdf_put_parts(file, array->name, array->below > 0, array->n, fetch_part, &t, error);
     }
-    return HB_OK;
+    return status;
 }
 
 hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_error *error) {
@@ -90,8 +89,18 @@ typedef struct {
     int64_t format, generation;
     double lr, sigma, best_mean;
     char identity[HB_IDENTITY];
-    float *array[HB_MAX_ARRAYS];
 } state;
+
+static hb_status check_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
+    (void)begin;
+    const transfer *t = context;
+    const uint32_t *integer = data;
+    for (size_t i = 0; i < count; i++)
+        if (integer[i] >= t->array->below)
+            return hb_fail(error, HB_BAD_INPUT, "%s: expected numbers below %u in '%s'", t->name, t->array->below,
+                           t->array->name);
+    return HB_OK;
+}
 
 static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *name, state *s, hb_error *error) {
     if (!hb_hdf_get(file, "format", H5T_NATIVE_INT64, &s->format) || s->format != 1)
@@ -110,24 +119,28 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
         return hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint's attributes are damaged", name);
     for (int32_t k = 0; k < trainer->search.n_arrays; k++) {
         const hb_search_array *array = &trainer->search.array[k];
-        s->array[k] = malloc(array->n * sizeof **s->array);
-        if (!s->array[k]) return hb_fail(error, HB_FAILED, "out of memory reading %s", name);
-        if (!hb_hdf_get_array(file, array->name, array->below > 0, s->array[k], array->n))
+        if (!hb_hdf_has_array(file, array->name, array->below > 0, array->n))
             return hb_fail(error, HB_BAD_INPUT, "%s: expected %zu numbers '%s'", name, array->n, array->name);
-        for (size_t i = 0; array->below && i < array->n; i++)
-            if (hb_integers(s->array[k])[i] >= array->below)
-                return hb_fail(error, HB_BAD_INPUT, "%s: expected numbers below %u in '%s'", name, array->below,
-                               array->name);
+        transfer t = {.array = array, .name = name};
+        if (array->below == 0) continue;
+        const hb_status status = hb_hdf_get_parts(file, array->name, true, array->n, check_part, &t, error);
+        if (status != HB_OK) return status;
     }
     return HB_OK;
 }
 
-static hb_status adopt(hb_trainer *trainer, const state *s, hb_error *error) {
+static hb_status adopt_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
+    const transfer *t = context;
+    return t->machine->table->upload(t->machine->device, t->array->data + begin, data, count, error);
+}
+
+static hb_status adopt(hb_trainer *trainer, hid_t file, const state *s, hb_error *error) {
     hb_search *search = &trainer->search;
     for (int32_t k = 0; k < search->n_arrays; k++) {
         const hb_search_array *array = &search->array[k];
+        transfer t = {.machine = search->machine, .array = array};
         const hb_status status =
-            search->machine->table->upload(search->machine->device, array->data, s->array[k], array->n, error);
+            hb_hdf_get_parts(file, array->name, array->below > 0, array->n, adopt_part, &t, error);
         if (status != HB_OK) return status;
     }
     search->generation = s->generation;
@@ -152,9 +165,8 @@ hb_status hb_checkpoint_parse(hb_trainer *trainer, const char *name, const void 
     state *s = calloc(1, sizeof *s);
     hb_status status =
         s ? get_state(file, trainer, name, s, error) : hb_fail(error, HB_FAILED, "out of memory reading %s", name);
+    if (status == HB_OK) status = adopt(trainer, file, s, error);
     H5Fclose(file);
-    if (status == HB_OK) status = adopt(trainer, s, error);
-    for (int32_t k = 0; s && k < HB_MAX_ARRAYS; k++) free(s->array[k]);
     free(s);
     return status;
 }
@@ -169,25 +181,44 @@ hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *er
     return status;
 }
 
+static hb_status hash_part(const transfer *t, size_t begin, size_t count, float *data, hb_error *error) {
+    const hb_status status =
+        t->machine->table->download(t->machine->device, data, t->array->data + begin, count, error);
+    if (status == HB_OK) XXH3_128bits_update(t->hash, data, count * sizeof *data);
+    return status;
+}
+
+static hb_status hash_arrays(const hb_search *search, XXH3_state_t *hash, float *data, hb_error *error) {
+    for (int32_t k = 0; k < search->n_arrays; k++) {
+        const transfer t = {.machine = search->machine, .array = &search->array[k], .hash = hash};
+        const size_t n = t.array->n;
+        for (size_t begin = 0; begin < n; begin += HB_HDF_PART) {
+            const size_t count = n - begin < HB_HDF_PART ? n - begin : HB_HDF_PART;
+            const hb_status status = hash_part(&t, begin, count, data, error);
+            if (status != HB_OK) return status;
+        }
+    }
+    return HB_OK;
+}
+
 hb_status hb_checkpoint_digest(const hb_trainer *trainer, char digest[33], hb_error *error) {
     const hb_search *search = &trainer->search;
     XXH3_state_t *hash = XXH3_createState();
-    if (!hash) return hb_fail(error, HB_FAILED, "out of memory for a digest");
+    float *data = malloc(HB_HDF_PART * sizeof *data);
+    if (!hash || !data) {
+        XXH3_freeState(hash);
+        free(data);
+        return hb_fail(error, HB_FAILED, "out of memory for a digest");
+    }
     XXH3_128bits_reset(hash);
     XXH3_128bits_update(hash, &search->generation, sizeof search->generation);
     XXH3_128bits_update(hash, &trainer->settings->seed, sizeof trainer->settings->seed);
     XXH3_128bits_update(hash, &search->lr, sizeof search->lr);
     XXH3_128bits_update(hash, &search->sigma, sizeof search->sigma);
-    hb_status status = HB_OK;
-    for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
-        float *host;
-        status = fetch(search, &search->array[k], &host, error);
-        if (status != HB_OK) break;
-        XXH3_128bits_update(hash, host, search->array[k].n * sizeof *host);
-        free(host);
-    }
+    const hb_status status = hash_arrays(search, hash, data, error);
     const XXH128_hash_t result = XXH3_128bits_digest(hash);
     XXH3_freeState(hash);
+    free(data);
     snprintf(digest, 33, "%016llx%016llx", (unsigned long long)result.high64, (unsigned long long)result.low64);
     return status;
 }

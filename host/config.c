@@ -392,8 +392,8 @@ static void read_field(const hb_key *key, const char *text, hb_settings *setting
 
 // Keys that change how long or where a run computes, but none of its numbers.
 static int changes_bits(const hb_key *key) {
-    static const char *const names[] = {"generations", "threads", "device",           "variant",         "rollout",
-                                        "group",       "out",     "checkpoint_every", "keep_checkpoints"};
+    static const char *const names[] = {"generations", "threads", "device",           "variant",          "rollout",
+                                        "group",       "out",     "checkpoint_every", "keep_checkpoints", "scratch"};
     if (strcmp(key->section, "eval") == 0) return 0;
     if (strcmp(key->section, "env") == 0 && strcmp(key->name, "held_out") == 0) return 0;
     if (strcmp(key->section, "search") == 0 && strcmp(key->name, "stop_mean") == 0) return 0;

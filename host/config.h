@@ -50,7 +50,7 @@ typedef struct {
 // What the program reads. One field per key of the schema, except the environment's own.
 typedef struct {
     int64_t seed, generations, threads, checkpoint_every, keep_checkpoints, group;
-    char device[HB_TEXT], variant[HB_TEXT], out[HB_TEXT], rollout[HB_TEXT];
+    char device[HB_TEXT], variant[HB_TEXT], out[HB_TEXT], rollout[HB_TEXT], scratch[HB_TEXT];
 
     char env[HB_TEXT];
     hb_words variations, held_out;

@@ -50,6 +50,45 @@ bool hb_hdf_put_array(hid_t place, const char *name, hid_t type, int rank, const
     return ok;
 }
 
+// Writes or reads numbers begin.. of a dataset.
+static bool move_part(hid_t set, bool write, bool integers, size_t begin, size_t count, void *data) {
+    const hsize_t at = begin, n = count;
+    const hid_t type = integers ? H5T_NATIVE_UINT32 : H5T_NATIVE_FLOAT;
+    const hid_t file = H5Dget_space(set), memory = H5Screate_simple(1, &n, NULL);
+    H5Sselect_hyperslab(file, H5S_SELECT_SET, &at, NULL, &n, NULL);
+    const herr_t done = write ? H5Dwrite(set, type, memory, file, H5P_DEFAULT, data)
+                              : H5Dread(set, type, memory, file, H5P_DEFAULT, data);
+    H5Sclose(memory);
+    H5Sclose(file);
+    return done >= 0;
+}
+
+hb_status hb_hdf_put_parts(hid_t place, const char *name, bool integers, size_t n, hb_hdf_part *part, void *context,
+                           hb_error *error) {
+    const hsize_t length = n, chunk = HB_HDF_PART;
+    const hid_t space = H5Screate_simple(1, &length, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
+    if (n > HB_HDF_PART) {
+        H5Pset_chunk(how, 1, &chunk);
+        H5Pset_shuffle(how);
+        H5Pset_deflate(how, 1);
+    }
+    const hid_t set = H5Dcreate2(place, name, integers ? H5T_NATIVE_UINT32 : H5T_NATIVE_FLOAT, space, H5P_DEFAULT,
+                                 how, H5P_DEFAULT);
+    H5Pclose(how);
+    H5Sclose(space);
+    void *data = malloc(HB_HDF_PART * 4);
+    hb_status status = set >= 0 && data ? HB_OK : hb_fail(error, HB_FAILED, "HDF5 cannot hold '%s'", name);
+    for (size_t begin = 0; begin < n && status == HB_OK; begin += HB_HDF_PART) {
+        const size_t count = n - begin < HB_HDF_PART ? n - begin : HB_HDF_PART;
+        status = part(context, begin, count, data, error);
+        if (status == HB_OK && !move_part(set, true, integers, begin, count, data))
+            status = hb_fail(error, HB_FAILED, "HDF5 cannot hold '%s'", name);
+    }
+    free(data);
+    if (set >= 0) H5Dclose(set);
+    return status;
+}
+
 bool hb_hdf_put(hid_t place, const char *name, hid_t type, const void *value) {
     const hid_t space = H5Screate(H5S_SCALAR);
     const hid_t attribute = H5Acreate2(place, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
@@ -92,17 +131,31 @@ bool hb_hdf_get_text(hid_t place, const char *name, char *text, size_t n) {
     return ok && memchr(text, '\0', n);
 }
 
-bool hb_hdf_get_array(hid_t place, const char *name, bool integers, void *data, size_t n) {
+bool hb_hdf_has_array(hid_t place, const char *name, bool integers, size_t n) {
     if (H5Lexists(place, name, H5P_DEFAULT) <= 0) return false;
     const hid_t set = H5Dopen2(place, name, H5P_DEFAULT);
     if (set < 0) return false;
     const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
-    const bool ok =
-        H5Sget_simple_extent_npoints(space) == (hssize_t)n &&
-        H5Tget_class(type) == (integers ? H5T_INTEGER : H5T_FLOAT) &&
-        H5Dread(set, integers ? H5T_NATIVE_UINT32 : H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    const bool ok = H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_npoints(space) == (hssize_t)n &&
+                    H5Tget_class(type) == (integers ? H5T_INTEGER : H5T_FLOAT);
     H5Tclose(type);
     H5Sclose(space);
     H5Dclose(set);
     return ok;
+}
+
+hb_status hb_hdf_get_parts(hid_t place, const char *name, bool integers, size_t n, hb_hdf_part *part, void *context,
+                           hb_error *error) {
+    const hid_t set = H5Dopen2(place, name, H5P_DEFAULT);
+    void *data = malloc(HB_HDF_PART * 4);
+    hb_status status = set >= 0 && data ? HB_OK : hb_fail(error, HB_FAILED, "HDF5 cannot read '%s'", name);
+    for (size_t begin = 0; begin < n && status == HB_OK; begin += HB_HDF_PART) {
+        const size_t count = n - begin < HB_HDF_PART ? n - begin : HB_HDF_PART;
+        if (!move_part(set, false, integers, begin, count, data))
+            status = hb_fail(error, HB_BAD_INPUT, "HDF5 cannot read '%s'", name);
+        if (status == HB_OK) status = part(context, begin, count, data, error);
+    }
+    free(data);
+    if (set >= 0) H5Dclose(set);
+    return status;
 }

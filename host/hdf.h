@@ -17,13 +17,23 @@ hb_status hb_hdf_image(hid_t file, size_t spare, void **data, size_t *n, hb_erro
 
 // Adds a dataset of that shape, or an attribute: scalar, or a text of fixed length.
 bool hb_hdf_put_array(hid_t place, const char *name, hid_t type, int rank, const hsize_t *shape, const void *data);
+
+// The same of n numbers of 32 bits, in parts of at most HB_HDF_PART: part(context, begin, count, data, error) fills count of
+// them. What has several parts is compressed: long arrays are mostly zeros. Returns a failure of `part`.
+#define HB_HDF_PART ((size_t)1 << 20)
+typedef hb_status hb_hdf_part(void *context, size_t begin, size_t count, void *data, hb_error *error);
+hb_status hb_hdf_put_parts(hid_t place, const char *name, bool integers, size_t n, hb_hdf_part *part, void *context,
+                           hb_error *error);
 bool hb_hdf_put(hid_t place, const char *name, hid_t type, const void *value);
 bool hb_hdf_put_text(hid_t place, const char *name, const char *text);
 
-// Reads a scalar attribute of the class that `type` has, a text of at most n - 1 letters, or a dataset of
-// exactly n numbers (float32, or, as integers, uint32); false where there is none such.
+// Reads a scalar attribute of the class that `type` has, or a text of at most n - 1 letters; false where there is none such.
 bool hb_hdf_get(hid_t place, const char *name, hid_t type, void *value);
 bool hb_hdf_get_text(hid_t place, const char *name, char *text, size_t n);
-bool hb_hdf_get_array(hid_t place, const char *name, bool integers, void *data, size_t n);
+
+// Is there a dataset of exactly n numbers, integers or not? Then get_parts hands it over part by part.
+bool hb_hdf_has_array(hid_t place, const char *name, bool integers, size_t n);
+hb_status hb_hdf_get_parts(hid_t place, const char *name, bool integers, size_t n, hb_hdf_part *part, void *context,
+                           hb_error *error);
 
 #endif

@@ -156,7 +156,8 @@ hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_
 // An analysis of lives into the folder `out` (must not exist; learning.md section 7), data and a picture. Of one life:
 //     images    each layer's weights as grey at eight moments (layerL.png)
 //     pca       the first three principal components of the trajectory of all weights, with the explained variance
-// Of eval.rollouts lives, each with weights and a reset of its own, beside the same lives undisturbed:
+// both of the first of ten births that lives as long as is asked, or of the longest. Of eval.rollouts lives, each with weights
+// and a reset of its own, beside the same lives undisturbed, returns being those of an evaluation:
 //     freeze    no update from the T-th on: the return for T from 0 to 200 and of whole lives that learn
 //     saturate  all outputs 1 for the 100 steps from `at` (300) on, felt by the updates or not: the fitness of each step
 //     zero      at step `at` (500) the middle third of each layer's outputs lose their weights: the fitness of each step, the
@@ -165,7 +166,7 @@ hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_
 //     init      the return with each way of drawing initial weights
 typedef struct {
     const char *what, *out;
-    int64_t steps, individual; // as of a trace
+    int64_t steps, individual; // as of a trace; steps 0: all
     int64_t at;                // 0: as above
     const char *variation;     // nullable
 } hb_probe_def;

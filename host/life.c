@@ -2,6 +2,7 @@
 #include "host/policy.h"
 #include "host/run.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -84,15 +85,23 @@ void hb_life_close(hb_one_life *life) {
     hb_config_close(life->config);
 }
 
+static bool is_finite(const hb_one_life *life) {
+    const hb_env_table *env = life->config->env;
+    for (int32_t i = 0; env->picture_shape[0] == 0 && i < env->observation_size; i++)
+        if (!isfinite(life->observation[i])) return false;
+    return true;
+}
+
 hb_status hb_life_begin(hb_one_life *life, int64_t birth, hb_error *error) {
     const int32_t lane = 0;
     draw(life, birth);
     const hb_status status =
-        life->trainer.machine.table->group_expand(life->group, 1, &lane, &life->lane, NULL, error);
+        life->trainer.machine.table->group_expand(life->group, 1, &lane, &life->lane, &life->sum_of_squares, error);
     hb_random random;
     hb_random_start(&random, life->reset);
     life->outcome =
         life->config->env->reset(life->body, life->variation, &random.base, life->observation, &life->step);
+    if (!is_finite(life)) life->outcome = HB_ENV_DIVERGED;
     return status;
 }
 
@@ -108,6 +117,9 @@ void hb_life_act(hb_one_life *life) {
     memcpy(life->action, life->output, (size_t)env->action_size * sizeof *life->action);
     hb_policy_bound(env, life->action);
     life->outcome = env->step(life->body, life->action, life->observation, &life->step);
+    if (isfinite(life->step.fitness) && (life->outcome == HB_ENV_DONE || is_finite(life))) return;
+    life->outcome = HB_ENV_DIVERGED;
+    life->step.fitness = life->step.reward = 0;
 }
 
 hb_status hb_life_step(hb_one_life *life, hb_error *error) {

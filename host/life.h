@@ -22,11 +22,12 @@ typedef struct {
     hb_noise reset;
     hb_group *group;
     void *body;
-    hb_env_step step; // the last one's
-    hb_env_outcome outcome;
-    float *observation; // what comes next: hb_net_observation_words
-    float *output;      // of the network in the last step
-    float *action;      // what the environment was given for it
+    hb_env_step step;       // the last one's
+    hb_env_outcome outcome; // DIVERGED, too, where fitness or observation are not finite, as in training
+    double sum_of_squares;  // of the penalised genome, after the first step
+    float *observation;     // what comes next: hb_net_observation_words
+    float *output;          // of the network in the last step
+    float *action;          // what the environment was given for it
 } hb_one_life;
 
 // Opens the life of a configuration's or of a run's search, there of the checkpoint that eval.checkpoint names, with initial

@@ -383,7 +383,7 @@ static hb_status run_probe(const arguments *a, hb_error *error) {
     if (!a->trace.out) return hb_fail(error, HB_BAD_INPUT, "probe: expected --out FOLDER");
     const hb_probe_def def = {.what = a->what ? a->what : "nothing",
                               .out = a->trace.out,
-                              .steps = a->trace.steps > 0 ? a->trace.steps : 1000,
+                              .steps = a->trace.steps,
                               .individual = a->trace.individual,
                               .at = a->at,
                               .variation = a->trace.variation};
@@ -472,7 +472,7 @@ static const struct argp_option options[] = {
     {"out", KEY_OUT, "PATH", 0, "train: the run's folder (run.out); trace, render, plot, probe: what is written", 1},
     {"json", KEY_JSON, NULL, 0, "bench: one JSON object a line", 2},
     {"config", KEY_CONFIG, "FILE", 0, "bench: the configuration to measure; default: the schema's defaults", 2},
-    {"steps", KEY_STEPS, "T", 0, "trace, render, probe: policy steps at most [trace: 200, probe: 1000]", 3},
+    {"steps", KEY_STEPS, "T", 0, "trace, render, probe: policy steps at most [trace: 200]", 3},
     {"individual", KEY_INDIVIDUAL, "mean|K", 0, "trace, render, probe: the search's mean, or individual K [mean]", 3},
     {"variation", KEY_VARIATION, "NAME", 0, "trace, render, probe: the variation [the first of env.variations]", 3},
     {"size", KEY_SIZE, "WxH", 0, "render: pixels of a picture [500x400]", 3},

@@ -48,7 +48,7 @@ static hb_status live(hb_probe_run *p, int64_t birth, disturbance *d, course *c,
     double sum = 0;
     int64_t step = 0;
     hb_status status = hb_life_begin(life, birth, error);
-    for (; status == HB_OK && life->outcome == HB_ENV_RUNNING && step < p->def->steps; step++) {
+    for (; status == HB_OK && life->outcome == HB_ENV_RUNNING && step < p->most; step++) {
         if (d && d->before) status = d->before(p, d, step, error);
         if (status == HB_OK) status = hb_life_think(life, error);
         if (status == HB_OK && d && d->within) status = d->within(p, d, step, error);
@@ -58,8 +58,10 @@ static hb_status live(hb_probe_run *p, int64_t birth, disturbance *d, course *c,
         if (c->fitness) c->fitness[step] += life->step.fitness;
         if (c->living) c->living[step]++;
     }
-    c->sum += sum;
-    c->squares += sum * sum;
+    const hb_life_result result = {.fitness = sum, .sum_of_squares = life->sum_of_squares};
+    const double fitness = status == HB_OK ? hb_trainer_fitness(&life->trainer, &result) : 0;
+    c->sum += fitness;
+    c->squares += fitness * fitness;
     p->lives++;
     p->steps += step;
     if (d && d->witness < 0 && step >= d->at + REST) d->witness = birth;
@@ -76,8 +78,8 @@ static double sd_of(const course *c, int64_t n) {
 
 static hb_status course_open(const hb_probe_run *p, const char *name, course *c, hb_error *error) {
     *c = (course){.name = name};
-    c->fitness = calloc((size_t)p->def->steps, sizeof *c->fitness);
-    c->living = calloc((size_t)p->def->steps, sizeof *c->living);
+    c->fitness = calloc((size_t)p->most, sizeof *c->fitness);
+    c->living = calloc((size_t)p->most, sizeof *c->living);
     return c->fitness && c->living ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for the course of lives");
 }
 
@@ -232,7 +234,7 @@ static hb_status plot_courses(const hb_probe_run *p, const char *name, const cou
     if (status != HB_OK) return status;
     for (int k = 0; k < n; k++) {
         fprintf(plot.in, "$c%d << EOD\n", k);
-        print_bins(plot.in, &c[k], p->def->steps);
+        print_bins(plot.in, &c[k], p->most);
         fprintf(plot.in, "EOD\n");
     }
     fprintf(
@@ -250,7 +252,13 @@ static hb_status plot_courses(const hb_probe_run *p, const char *name, const cou
     return hb_gnuplot_end(&plot, error);
 }
 
-// The courses side by side; `distance`, nullable, (WINDOW) from step `at` on.
+static bool any_lives(const course *c, int n, int64_t step) {
+    int64_t living = 0;
+    for (int k = 0; k < n; k++) living += c[k].living[step];
+    return living > 0;
+}
+
+// The courses side by side; `distance`, nullable, (WINDOW) from step `at` on, NAN where no pair is left.
 static hb_status write_courses(const hb_probe_run *p, const char *name, const course *c, int n,
                                const double *distance, int64_t at, hb_error *error) {
     char *text = NULL;
@@ -260,7 +268,7 @@ static hb_status write_courses(const hb_probe_run *p, const char *name, const co
     fprintf(csv, "step");
     for (int k = 0; k < n; k++) fprintf(csv, ",%s,%s_living", c[k].name, c[k].name);
     fprintf(csv, "%s\n", distance ? ",weights_distance" : "");
-    for (int64_t step = 0; step < p->def->steps && c[0].living[step] > 0; step++) {
+    for (int64_t step = 0; step < p->most && any_lives(c, n, step); step++) {
         fprintf(csv, "%lld", (long long)step);
         for (int k = 0; k < n; k++) {
             const int64_t living = c[k].living[step];
@@ -269,7 +277,7 @@ static hb_status write_courses(const hb_probe_run *p, const char *name, const co
             else
                 fprintf(csv, ",,0");
         }
-        if (distance && step >= at && step < at + WINDOW)
+        if (distance && step >= at && step < at + WINDOW && !isnan(distance[step - at]))
             fprintf(csv, ",%.9g\n", distance[step - at]);
         else
             fprintf(csv, "%s\n", distance ? "," : "");
@@ -297,7 +305,7 @@ static hb_status hold_outputs(hb_probe_run *p, disturbance *d, int64_t step, hb_
 
 hb_status hb_probe_saturate(hb_probe_run *p, hb_error *error) {
     enum { UNDISTURBED, SATURATED, ACTION_ONLY, KINDS };
-    const int64_t at = p->def->at > 0 ? p->def->at : 300;
+    const int64_t at = p->at;
     disturbance d = {.within = hold_outputs, .at = at};
     course c[KINDS] = {{.name = NULL}};
     static const char *const names[KINDS] = {"undisturbed", "saturated", "action_only"};
@@ -308,8 +316,7 @@ hb_status hb_probe_saturate(hb_probe_run *p, hb_error *error) {
         for (int64_t n = 0; n < rollouts(p) && status == HB_OK; n++)
             status = live(p, n, k == UNDISTURBED ? NULL : &d, &c[k], error);
     }
-    if (status == HB_OK && (at >= p->def->steps || c[UNDISTURBED].living[at] == 0))
-        status = too_short("saturate", at, error);
+    if (status == HB_OK && c[UNDISTURBED].living[at] == 0) status = too_short("saturate", at, error);
     if (status == HB_OK) status = write_courses(p, "saturate.csv", c, KINDS, NULL, 0, error);
     if (status == HB_OK) status = plot_courses(p, "saturate.png", c, KINDS, at, at + SPAN, error);
     for (int k = 0; k < KINDS; k++) course_close(&c[k]);
@@ -342,7 +349,7 @@ static double relative_distance(const float *w, const float *twin, size_t n) {
         difference += ((double)w[e] - (double)twin[e]) * ((double)w[e] - (double)twin[e]);
         size += (double)twin[e] * (double)twin[e];
     }
-    return size > 0 ? sqrt(difference / size) : 0;
+    return difference > 0 ? sqrt(difference / size) : difference;
 }
 
 static hb_status zero_weights(hb_probe_run *p, disturbance *d, int64_t step, hb_error *error) {
@@ -395,9 +402,8 @@ static hb_status zero_lives(hb_probe_run *p, disturbance *d, course *alone, cour
         d->twins = watching.twins;
         if (status == HB_OK) status = live(p, n, d, disturbed, error);
     }
-    for (int k = 0; k < WINDOW; k++) d->distance[k] = d->pairs[k] > 0 ? d->distance[k] / (double)d->pairs[k] : 0;
-    if (status == HB_OK && (d->at >= p->def->steps || alone->living[d->at] == 0))
-        status = too_short("zero", d->at, error);
+    for (int k = 0; k < WINDOW; k++) d->distance[k] /= (double)d->pairs[k]; // NAN of none
+    if (status == HB_OK && alone->living[d->at] == 0) status = too_short("zero", d->at, error);
     return status;
 }
 
@@ -405,7 +411,7 @@ hb_status hb_probe_zero(hb_probe_run *p, hb_error *error) {
     const size_t n = (size_t)p->life->trainer.net.n_weights;
     disturbance d = {.before = zero_weights,
                      .witness = -1,
-                     .at = p->def->at > 0 ? p->def->at : 500,
+                     .at = p->at,
                      .weights = calloc(n, sizeof(float)),
                      .twin = calloc(WINDOW * n, sizeof(float)),
                      .distance = calloc(WINDOW, sizeof(double)),

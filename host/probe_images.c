@@ -58,9 +58,11 @@ hb_status hb_probe_images(hb_probe_run *p, hb_error *error) {
     float *weights = calloc(MOMENTS * n, sizeof *weights);
     if (!weights) return hb_fail(error, HB_FAILED, "out of memory for images of weights");
     int kept = 0;
-    hb_status status = hb_life_begin(p->life, 0, error);
+    int64_t birth = 0;
+    hb_status status = hb_probe_long_life(p, at[MOMENTS - 1] < p->most ? at[MOMENTS - 1] : p->most, &birth, error);
+    if (status == HB_OK) status = hb_life_begin(p->life, birth, error);
     p->lives++;
-    while (status == HB_OK && p->steps <= p->def->steps && kept < MOMENTS) {
+    while (status == HB_OK && p->steps <= p->most && kept < MOMENTS) {
         if (p->steps == at[kept]) status = hb_life_weights(p->life, weights + (size_t)kept++ * n, error);
         if (p->life->outcome != HB_ENV_RUNNING || status != HB_OK) break;
         status = hb_life_step(p->life, error);

@@ -85,13 +85,15 @@ static hb_status decompose(const hb_probe_run *p, const float *x, int t, hb_erro
 }
 
 hb_status hb_probe_pca(hb_probe_run *p, hb_error *error) {
-    const size_t n = (size_t)p->life->trainer.net.n_weights, most = (size_t)p->def->steps + 1;
-    float *x = calloc(most * n, sizeof *x);
+    const size_t n = (size_t)p->life->trainer.net.n_weights, most = (size_t)p->most + 1;
+    int64_t birth = 0;
+    float *x = calloc(most, n * sizeof *x);
     if (!x) return hb_fail(error, HB_FAILED, "out of memory for %zu steps of %zu weights; lower --steps", most, n);
-    hb_status status = hb_life_begin(p->life, 0, error);
+    hb_status status = hb_probe_long_life(p, p->most, &birth, error);
+    if (status == HB_OK) status = hb_life_begin(p->life, birth, error);
     p->lives++;
     if (status == HB_OK) status = hb_life_weights(p->life, x, error);
-    while (status == HB_OK && p->life->outcome == HB_ENV_RUNNING && p->steps < p->def->steps) {
+    while (status == HB_OK && p->life->outcome == HB_ENV_RUNNING && p->steps < p->most) {
         status = hb_life_step(p->life, error);
         p->steps++;
         if (status == HB_OK) status = hb_life_weights(p->life, x + (size_t)p->steps * n, error);

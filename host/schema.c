@@ -61,6 +61,8 @@ static const hb_key schema[] = {
     {"run", "group", HB_KEY_INT, "0", 0, 1e6, NULL, NULL, AT(group),
      "lanes of a group when batched; 0: what the device likes"},
     {"run", "out", HB_KEY_TEXT, "", 0, 0, NULL, NULL, AT(out), "the run's folder; default: runs/NAME-seedS"},
+    {"run", "scratch", HB_KEY_TEXT, "", 0, 0, NULL, NULL, AT(scratch),
+     "a folder for the search's arrays, where memory does not hold them; default: memory"},
     {"run", "checkpoint_every", HB_KEY_INT, "10", 1, 1e6, NULL, NULL, AT(checkpoint_every), "generations"},
     {"run", "keep_checkpoints", HB_KEY_INT, "3", 1, 1e6, NULL, NULL, AT(keep_checkpoints),
      "how many of the last are kept, beside the best"},

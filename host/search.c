@@ -18,19 +18,38 @@ hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_sett
     return status;
 }
 
+static void release(const hb_machine *machine, const hb_search_array *array) {
+    if (array->mapped)
+        machine->table->unmap(machine->device, array->data, array->n);
+    else
+        machine->table->free(machine->device, array->data);
+}
+
 void hb_search_destroy(hb_search *search) {
     if (search->method && search->method->destroy) search->method->destroy(search);
     search->own = NULL;
-    for (int32_t k = 0; k < search->n_arrays; k++)
-        search->machine->table->free(search->machine->device, search->array[k].data);
+    for (int32_t k = 0; k < search->n_arrays; k++) release(search->machine, &search->array[k]);
     search->n_arrays = 0;
 }
 
 hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, float **data, hb_error *error) {
     const hb_machine *machine = search->machine;
-    const hb_status status = machine->table->alloc(machine->device, n, data, error);
-    if (status == HB_OK) search->array[search->n_arrays++] = (hb_search_array){name, *data, n, 0};
-    return status;
+    const char *scratch = search->settings->scratch;
+    hb_error why = {""};
+    hb_status status;
+    if (*scratch && !machine->table->map)
+        return hb_fail(error, HB_BAD_INPUT, "run.scratch: device '%s' keeps nothing in files", machine->table->name);
+    if (*scratch)
+        status = machine->table->map(machine->device, scratch, n, data, &why);
+    else
+        status = machine->table->alloc(machine->device, n, data, &why);
+    if (status != HB_OK)
+        return hb_fail(error, status, "%s%s", why.message,
+                       *scratch || !machine->table->map ? ""
+                                                        : "; run.scratch=FOLDER keeps the search in files there");
+    search->array[search->n_arrays++] =
+        (hb_search_array){.name = name, .data = *data, .n = n, .mapped = *scratch != '\0'};
+    return HB_OK;
 }
 
 hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error) {

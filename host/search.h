@@ -15,6 +15,7 @@ typedef struct {
     float *data;
     size_t n;
     uint32_t below;
+    bool mapped; // in a file of run.scratch
 } hb_search_array;
 
 #define HB_MAX_ARRAYS 8

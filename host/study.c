@@ -212,9 +212,9 @@ static void on_note(void *context, const char *line) {
 }
 
 // Keys that change none of a run's bits, as the study has them today: they go on to a run that is there already.
-static const char *const free_keys[] = {"run.generations", "run.threads",     "run.device",    "run.checkpoint_every",
-                                        "env.held_out",    "eval.rollouts",   "eval.protocol", "eval.checkpoint",
-                                        "eval.init",       "search.stop_mean"};
+static const char *const free_keys[] = {"run.generations",      "run.threads",  "run.device",      "run.scratch",
+                                        "run.checkpoint_every", "env.held_out", "eval.rollouts",   "eval.protocol",
+                                        "eval.checkpoint",      "eval.init",    "search.stop_mean"};
 enum { FREE_KEYS = sizeof free_keys / sizeof *free_keys };
 
 static hb_status with_free_keys(const hb_config *config, hb_error *error,

@@ -1,9 +1,14 @@
+#define _GNU_SOURCE // O_TMPFILE, mkostemp
 #include "kernels/cpu_mixture.h"
 #include "kernels/cpu_vision.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 struct hb_device {
     const hb_cpu_body *body;
@@ -84,6 +89,37 @@ static hb_status cpu_alloc(hb_device *device, size_t n, float **out, hb_error *e
 static void cpu_free(hb_device *device, float *data) {
     (void)device;
     free(data);
+}
+
+// A file without a name: it is gone when nobody maps it any more, however the process ends.
+static int open_nameless(const char *folder) {
+    const int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (file >= 0 || errno == ENOENT || errno == EACCES || errno == ENOTDIR) return file;
+    char name[4096]; // a file system that knows no such files
+    if (snprintf(name, sizeof name, "%s/hebbes-XXXXXX", folder) >= (int)sizeof name) return -1;
+    const int named = mkostemp(name, O_CLOEXEC);
+    if (named >= 0) unlink(name);
+    return named;
+}
+
+static hb_status cpu_map(hb_device *device, const char *folder, size_t n, float **out, hb_error *error) {
+    (void)device;
+    const size_t bytes = (n ? n : 1) * sizeof **out;
+    const int file = open_nameless(folder);
+    if (file < 0) return hb_fail(error, HB_BAD_INPUT, "%s: no file can be made there: %s", folder, strerror(errno));
+    const int full = posix_fallocate(file, 0, (off_t)bytes); // now, not by a signal when it is written
+    void *data = full ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    const int why = full ? full : errno;
+    close(file);
+    if (data == MAP_FAILED)
+        return hb_fail(error, HB_FAILED, "%s: no room for %zu bytes: %s", folder, bytes, strerror(why));
+    *out = data;
+    return HB_OK;
+}
+
+static void cpu_unmap(hb_device *device, float *data, size_t n) {
+    (void)device;
+    if (data) munmap(data, (n ? n : 1) * sizeof *data);
 }
 
 static hb_status cpu_copy(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
@@ -374,6 +410,8 @@ const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .group_bytes = cpu_group_bytes,
                                        .alloc = cpu_alloc,
                                        .free = cpu_free,
+                                       .map = cpu_map,
+                                       .unmap = cpu_unmap,
                                        .upload = cpu_copy,
                                        .download = cpu_copy,
                                        .host_alloc = cpu_alloc,

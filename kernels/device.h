@@ -64,6 +64,10 @@ typedef struct {
     // Arrays of n words of 32 bits, zeroed, 64-byte aligned: floats, or integers (hb_integers). free accepts NULL.
     hb_status (*alloc)(hb_device *device, size_t n, float **out, hb_error *error);
     void (*free)(hb_device *device, float *data);
+    // Nullable: the same in a file of the folder instead of in memory, which has no name and goes with it. Fails where the
+    // folder has no room for all of it. unmap accepts NULL.
+    hb_status (*map)(hb_device *device, const char *folder, size_t n, float **out, hb_error *error);
+    void (*unmap)(hb_device *device, float *data, size_t n);
     hb_status (*upload)(hb_device *device, void *to, const void *from, size_t n, hb_error *error);
     hb_status (*download)(hb_device *device, void *to, const void *from, size_t n, hb_error *error);
     // Host memory that the device copies to and from at its best (pinned), zeroed. host_free accepts NULL.

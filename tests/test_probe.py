@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 HEBBES = sys.argv.pop(1)
+KNOWN = Path(HEBBES).resolve().parent / "tests/known_env.so"
 STEPS = 160
 SETTINGS = ["env.variations=left", "policy.hidden=9", "policy.normalise=true", "search.l2=0"]
 
@@ -31,6 +33,27 @@ def build_environment(folder):
     (folder / "point.c").write_text(source)
     subprocess.run(["cc", "-shared", "-fPIC", "-I.", folder / "point.c", "-o", folder / "point.so"], check=True)
     return folder / "point.so"
+
+
+def grey_image(path):
+    """The first channel of a PNG of 8-bit RGB."""
+    data, at, pixels = path.read_bytes(), 8, b""
+    while at < len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        body = data[at + 8 : at + 8 + size]
+        if kind == b"IHDR":
+            width, height = int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big")
+        if kind == b"IDAT":
+            pixels += body
+        at += size + 12
+    rows = np.frombuffer(zlib.decompress(pixels), np.uint8).reshape(height, 1 + 3 * width).astype(int)
+    image = np.zeros((height + 1, 3 * (width + 1)), int)  # a row above and a pixel to the left of 0
+    for y, row in enumerate(rows, 1):
+        for x in range(3, 3 * (width + 1)):
+            left, above, corner = image[y, x - 3], image[y - 1, x], image[y - 1, x - 3]
+            paeth = min((left, above, corner), key=lambda v: abs(left + above - corner - v))
+            image[y, x] = (row[x - 2] + (0, left, above, (left + above) // 2, paeth)[row[0]]) % 256
+    return image[1:, 3::3]
 
 
 class Life:
@@ -97,9 +120,9 @@ class Probes(unittest.TestCase):
     def call(*arguments):
         return subprocess.run([HEBBES, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
-    def probe(self, what, *more, source=None):
+    def probe(self, what, *more, source=None, name=""):
         """The rows of its data, and that there is its picture."""
-        out = self.folder / f"{what}-{self.id().split('.')[-1]}"
+        out = self.folder / f"{what}-{self.id().split('.')[-1]}{name}"
         self.call("probe", source or self.config, "--what", what, "--out", out, *more)
         self.assertEqual((out / f"{what}.png").read_bytes()[:4], b"\x89PNG")
         return list(csv.DictReader((out / f"{what}.csv").read_text().splitlines()))
@@ -139,9 +162,22 @@ class Probes(unittest.TestCase):
         self.assertEqual({r["weights_distance"] for r in rows[141:]}, {""})
         self.assertGreater(distance[40], 0.3)
 
+    def test_images_of_what_was_lost(self):
+        out = self.folder / "images-of-zero"
+        self.call("probe", self.config, "--what", "zero", "--at", 40, "--out", out, *sets("eval.rollouts=1"))
+        alone = self.life.live()[1]
+        zeroed = self.life.live(before=lambda t, w: zero_band(w) if t == 40 else None)[1]
+        image = grey_image(out / "layer1.png")  # 2 inputs across, 9 outputs down, gaps of 4
+        self.assertEqual(image.shape, (9, 3 * 2 + 2 * 4))
+        self.assertTrue((image[:, 2:6] == 255).all())
+        for k, weights in enumerate((alone[40], zeroed[40], zeroed[50])):
+            w = weights[:18].reshape(2, 9).T
+            expected = 127.5 + 127.5 * np.clip(w / (3 * np.sqrt((w**2).mean())), -1, 1)
+            np.testing.assert_allclose(image[:, 6 * k : 6 * k + 2], np.floor(expected), atol=1)
+
     def test_means_are_those_of_an_evaluation(self):
         run = self.folder / "run"
-        self.call("train", self.config, "--out", run, *sets("run.generations=2", "search.population=4"))
+        self.call("train", self.config, "--out", run, *sets("run.generations=2", "search.population=4", "search.l2=40"))
         for row in self.probe("init", "--set", "eval.rollouts=7", source=run):
             init = [] if row["init"] == "uni" else ["--set", "eval.init=" + row["init"]]
             told = self.call("eval", run, "--set", "eval.rollouts=7", "--set", "eval.protocol=mean", *init).splitlines()[1]
@@ -151,6 +187,17 @@ class Probes(unittest.TestCase):
         whole = self.probe("freeze", "--set", "eval.rollouts=7", source=run)[-1]
         told = self.call("eval", run, "--set", "eval.rollouts=7", "--set", "eval.protocol=mean").splitlines()[1]
         self.assertAlmostEqual(float(whole["mean"]), float(told.split()[3]), delta=0.051)
+
+    def test_lives_that_diverge(self):
+        """Returns 7 and then NaN: 7 counts, as in training."""
+        known = ["--set", f"env.name={KNOWN}", "--set", "search.l2=0", "--set", "eval.rollouts=2"]
+        for variation, returned in (("broken", 7), ("minus", -10), ("stillborn", 0)):
+            rows = self.probe("init", "--variation", variation, *known, name=variation)
+            self.assertEqual({(float(r["mean"]), float(r["sd"])) for r in rows}, {(returned, 0)})
+        done = subprocess.run([HEBBES, "probe", self.config, "--what", "zero", "--at", "5", "--variation", "minus",
+                               "--out", self.folder / "short", *known], capture_output=True, text=True)
+        self.assertEqual((done.returncode, (self.folder / "short").exists()), (2, False))
+        self.assertIn("zero: no life reaches step 5", done.stderr)
 
     def test_refusals(self):
         def refused(what, *more):
@@ -162,8 +209,14 @@ class Probes(unittest.TestCase):
 
         self.assertIn("a network that learns, found policy.kind 'static'", refused("freeze", *sets("policy.kind=static")))
         self.assertIn("evolved ones (policy.init)", refused("init", *sets("policy.init=coevolve")))
-        self.assertIn("no life reaches step 500", refused("zero", *sets("eval.rollouts=1")))
-        self.assertIn("no life reaches step 160", refused("saturate", "--at", STEPS, *sets("eval.rollouts=1")))
+        self.assertIn("a life has 160 steps, and is to be disturbed at 500", refused("zero", *sets()))
+        self.assertIn("a life has 9 steps, and is to be disturbed at 9", refused("zero", "--at", 9, "--steps", 9, *sets()))
+        self.assertIn("--at: 'freeze' does not disturb a life at one step", refused("freeze", "--at", 9, *sets()))
+        there = self.folder / "there"
+        there.mkdir()
+        done = subprocess.run([HEBBES, "probe", self.config, "--what", "pca", "--out", there], capture_output=True, text=True)
+        self.assertIn("cannot make the folder", done.stderr)
+        self.assertTrue(there.exists())
         self.assertIn("freeze, saturate, zero, init, found 'dreams'", refused("dreams", *sets()))
 
 

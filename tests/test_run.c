@@ -113,11 +113,37 @@ static void threads_and_builds_of_the_mixture(void **state) {
     (void)state;
     char first[33], other[33];
     TRAIN(first, "search.kind=gmm", "search.rules=100", "run.threads=1");
-    const char *const ways[] = {"run.threads=2", "run.threads=5", "run.variant=generic", "search.gradient=dense"};
+    const char *const ways[] = {"run.threads=2", "run.threads=5", "run.variant=generic", "search.gradient=dense",
+                                "run.scratch=."};
     for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
         TRAIN(other, "search.kind=gmm", "search.rules=100", ways[k]);
         assert_string_equal(other, first);
     }
+}
+
+// The search in files: the same bits, also through a checkpoint in several parts (12,288 x 100 numbers); what cannot be
+// made there is told.
+static void search_in_files(void **state) {
+    (void)state;
+    hb_error error;
+    char in_memory[33], in_files[33];
+    const char *const gmm[] = {"search.kind=gmm", "search.rules=100", "search.optimiser=adam", "run.scratch=."};
+    check_ok(train("test_run_a", gmm, 3, NULL, &error), error);
+    digest_of("test_run_a", in_memory);
+    check_ok(train("test_run_b", gmm, 4, NULL, &error), error);
+    const char *const more[] = {"run.generations=3"};
+    check_ok(hb_resume("test_run_b", more, 1, NULL, &error), error);
+    digest_of("test_run_b", in_files);
+    assert_string_equal(in_memory, in_files);
+    remove_tree("test_run_a");
+    remove_tree("test_run_b");
+    const char *const nowhere[] = {"run.scratch=/nowhere"};
+    assert_int_equal(train("test_run_a", nowhere, 1, NULL, &error), HB_BAD_INPUT);
+    assert_string_equal(error.message, "/nowhere: no file can be made there: No such file or directory");
+    const char *const large[] = {"search.kind=gmm", "search.rules=10000000", "search.optimiser=adam", "run.scratch=."};
+    assert_int_equal(train("test_run_a", large, 4, NULL, &error), HB_FAILED);
+    assert_non_null(strstr(error.message, ".: no room for "));
+    assert_int_not_equal(access("test_run_a", F_OK), 0);
 }
 
 #define CAR "env.name=car", "env.time_limit=25", "policy.last=linear", "policy.normalise=true"
@@ -535,6 +561,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_rollouts_builds),
         cmocka_unit_test(threads_and_builds_of_the_mixture),
+        cmocka_unit_test(search_in_files),
         cmocka_unit_test(threads_rollouts_builds_of_the_car),
         cmocka_unit_test(every_kind_of_policy),
         cmocka_unit_test(straight_and_resumed),
