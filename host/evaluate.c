@@ -85,20 +85,25 @@ static hb_status evaluate_all(hb_trainer *trainer, const receiver *to, hb_error 
     return status;
 }
 
+hb_status hb_evaluate_as(const hb_config *config, const char *folder,
+                         void (*row)(void *context, const hb_evaluation *evaluation), void *context,
+                         const hb_stop *stop, hb_error *error) {
+    hb_trainer trainer;
+    hb_status status = hb_trainer_open(config, &trainer, error);
+    if (status != HB_OK) return status;
+    status = hb_run_load(&trainer, folder, trainer.settings->eval_checkpoint, NULL, NULL, error);
+    if (status == HB_OK) status = hb_trainer_use_eval_init(&trainer, error);
+    if (status == HB_OK) status = evaluate_all(&trainer, &(receiver){row, context, stop}, error);
+    hb_trainer_close(&trainer);
+    return status;
+}
+
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
                       void (*row)(void *context, const hb_evaluation *evaluation), void *context, const hb_stop *stop,
                       hb_error *error) {
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
-    if (status != HB_OK) return status;
-    hb_trainer trainer;
-    status = hb_trainer_open(config, &trainer, error);
-    if (status == HB_OK) {
-        status = hb_run_load(&trainer, folder, trainer.settings->eval_checkpoint, NULL, NULL, error);
-        if (status == HB_OK) status = hb_trainer_use_eval_init(&trainer, error);
-        if (status == HB_OK) status = evaluate_all(&trainer, &(receiver){row, context, stop}, error);
-        hb_trainer_close(&trainer);
-    }
+    if (status == HB_OK) status = hb_evaluate_as(config, folder, row, context, stop, error);
     hb_config_close(config);
     return status;
 }

@@ -76,8 +76,11 @@ typedef struct {
     const hb_stop *stop;
 } hb_hooks;
 
-// Trains `config` into its folder (run.out), which must not exist. HB_INTERRUPTED after hb_stop_request.
+// Trains `config` into its folder (run.out), which must not exist, or be empty. HB_INTERRUPTED after hb_stop_request.
 hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error);
+
+// The same, but goes on with the run that is there, if it is one of this configuration; keys that change no bit may differ.
+hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error);
 
 // Goes on with the run in `folder` from its last good checkpoint, to the same bits as an unbroken run. `sets`
 // may change keys that change no bit: run.generations, run.threads, run.device, ...

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,28 +127,26 @@ static void watch_signals(void) {
 // ---------------------------------------------------------------------------------------------------
 // Commands
 
-static hb_status train_one(const arguments *a, const char *const *sets, int n_sets, hb_error *error) {
+static hb_status train_one(const arguments *a, const char *const *sets, int n_sets,
+                           hb_status (*how)(const hb_config *config, const hb_hooks *hooks, hb_error *error),
+                           hb_error *error) {
     hb_config *config = NULL;
     hb_status status = hb_config_open(a->argument, sets, n_sets, &config, error);
     if (status != HB_OK) return status;
     screen s = {.live = isatty(STDOUT_FILENO)};
     const hb_hooks hooks = {on_started, on_progress, on_note, &s, stop};
-    status = finish(&s, hb_train(config, &hooks, error));
+    status = finish(&s, how(config, &hooks, error));
     hb_config_close(config);
     return status;
-}
-
-static hb_status resume_one(const char *folder, const char *const *sets, int n_sets, hb_error *error) {
-    screen s = {.live = isatty(STDOUT_FILENO)};
-    const hb_hooks hooks = {on_started, on_progress, on_note, &s, stop};
-    return finish(&s, hb_resume(folder, sets, n_sets, &hooks, error));
 }
 
 // OUT-without-FOLD, or runs/NAME-without-FOLD-seedS.
 static void fold_folder(const arguments *a, const hb_config *config, const char *fold, char out[4096]) {
     const char *own = a->trace.out ? a->trace.out : hb_config_value(config, "run.out");
-    if (*own) {
-        snprintf(out, 4096, "%s-without-%s", own, fold);
+    size_t n = strlen(own);
+    while (n > 1 && own[n - 1] == '/') n--;
+    if (n > 0) {
+        snprintf(out, 4096, "%.*s-without-%s", (int)n, own, fold);
         return;
     }
     const char *slash = strrchr(a->argument, '/'), *name = slash ? slash + 1 : a->argument;
@@ -159,18 +158,17 @@ static void fold_folder(const arguments *a, const hb_config *config, const char 
 // A fold that is there is gone on with, so that the same command can be called again.
 static hb_status train_fold(const arguments *a, const hb_config *config, const char *fold, hb_error *error) {
     const char *sets[MAX_SETS + 3];
-    char held_out[HB_FOLD], variations[HB_FOLD], out[4096], set[4200], path[4200];
+    char held_out[HB_FOLD], variations[HB_FOLD], out[4096], set[4200];
     int n = a->n_sets;
     memcpy(sets, a->sets, (size_t)n * sizeof *sets);
     hb_config_fold_sets(config, fold, variations, held_out);
     fold_folder(a, config, fold, out);
     snprintf(set, sizeof set, "run.out=%s", out);
-    snprintf(path, sizeof path, "%s/config.yaml", out);
     sets[n++] = held_out;
     sets[n++] = variations;
     sets[n++] = set;
     printf("fold without %s\n", fold);
-    return access(path, F_OK) == 0 ? resume_one(out, sets, n, error) : train_one(a, sets, n, error);
+    return train_one(a, sets, n, hb_train_on, error);
 }
 
 static hb_status train_folds(const arguments *a, hb_error *error) {
@@ -195,12 +193,14 @@ static hb_status train_folds(const arguments *a, hb_error *error) {
 
 static hb_status run_train(const arguments *a, hb_error *error) {
     watch_signals();
-    return a->fold ? train_folds(a, error) : train_one(a, a->sets, a->n_sets, error);
+    return a->fold ? train_folds(a, error) : train_one(a, a->sets, a->n_sets, hb_train, error);
 }
 
 static hb_status run_resume(const arguments *a, hb_error *error) {
+    screen s = {.live = isatty(STDOUT_FILENO)};
     watch_signals();
-    return resume_one(a->argument, a->sets, a->n_sets, error);
+    const hb_hooks hooks = {on_started, on_progress, on_note, &s, stop};
+    return finish(&s, hb_resume(a->argument, a->sets, a->n_sets, &hooks, error));
 }
 
 static void print_evaluation(void *context, const hb_evaluation *e) {
@@ -289,7 +289,8 @@ typedef struct {
 } study_view;
 
 static void clear_view(study_view *v) {
-    for (; v->lines > 0; v->lines--) printf("\033[A\033[K");
+    if (v->lines > 0) printf("\r");
+    for (; v->lines > 0; v->lines--) printf("\033[A\033[2K");
 }
 
 static void say_line(void *context, const char *line) {
@@ -299,49 +300,67 @@ static void say_line(void *context, const char *line) {
     fflush(stdout);
 }
 
-static void print_row(const hb_study_row *r) {
+static int row_text(const hb_study_row *r, char *out, size_t n) {
     static const char *const words[] = {"waiting", "training", "evaluating", "done", "skipped", "failed"};
     char left[32] = "";
     if (r->state == HB_STUDY_TRAINS && r->generation_seconds > 0)
         format_time(r->generation_seconds * (double)(r->generations - r->generation), left);
-    printf("%-40s %-10s %5lld/%lld", r->name, words[r->state], (long long)r->generation, (long long)r->generations);
-    if (!isnan(r->mean)) printf("  mean %9.2f  best mean %9.2f", r->mean, r->best_mean);
-    printf("%s%s\n", *left ? "  left " : "", left);
+    char means[64] = "";
+    if (!isnan(r->mean)) snprintf(means, sizeof means, "  mean %9.2f  best mean %9.2f", r->mean, r->best_mean);
+    return snprintf(out, n, "%-28s %-10s %5lld/%lld%s%s%s", r->name, words[r->state], (long long)r->generation,
+                    (long long)r->generations, *left ? "  left " : "", left, means);
 }
 
 // Seconds that are left to train, as far as the runs under way tell: those that wait are taken to be like them.
 static double seconds_left(const hb_study_row *rows, int n, int jobs) {
-    double each = 0, sum = 0;
-    int known = 0;
+    double each = 0, sum = 0, longest = 0;
+    int known = 0, open = 0;
     for (int k = 0; k < n; k++) {
         each += rows[k].generation_seconds;
         known += rows[k].generation_seconds > 0;
     }
-    for (int k = 0; k < n; k++) {
-        const bool open = rows[k].state == HB_STUDY_WAITS || rows[k].state == HB_STUDY_TRAINS;
-        const double seconds = rows[k].generation_seconds > 0 ? rows[k].generation_seconds : each / known;
-        if (open && known > 0) sum += seconds * (double)(rows[k].generations - rows[k].generation);
+    for (int k = 0; k < n && known > 0; k++) {
+        if (rows[k].state != HB_STUDY_WAITS && rows[k].state != HB_STUDY_TRAINS) continue;
+        const double one = rows[k].generation_seconds > 0 ? rows[k].generation_seconds : each / known;
+        const double seconds = one * (double)(rows[k].generations - rows[k].generation);
+        longest = fmax(longest, seconds);
+        sum += seconds;
+        open++;
     }
-    return sum / jobs;
+    return open > 0 ? fmax(longest, sum / (open < jobs ? open : jobs)) : 0;
+}
+
+// A line of a screen of that width.
+static void draw_line(study_view *v, const char *text, int width) {
+    printf("%.*s\n", width - 1, text);
+    v->lines++;
 }
 
 static void draw_view(study_view *v, const hb_study_row *rows, int n, int jobs) {
-    int counts[6] = {0};
-    char left[32];
+    struct winsize size = {.ws_row = 24, .ws_col = 80};
+    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    const int width = size.ws_col > 1 ? size.ws_col : 80, height = size.ws_row > 4 ? size.ws_row : 24;
+    int counts[6] = {0}, hidden = 0;
+    char left[32], text[512];
     clear_view(v);
     for (int k = 0; k < n; k++) {
         counts[rows[k].state]++;
         if (rows[k].state != HB_STUDY_TRAINS && rows[k].state != HB_STUDY_EVALUATES) continue;
-        print_row(&rows[k]);
-        v->lines++;
+        row_text(&rows[k], text, sizeof text);
+        if (v->lines < height - 3)
+            draw_line(v, text, width);
+        else
+            hidden++;
     }
     format_time(seconds_left(rows, n, jobs), left);
-    printf("%d runs: %d done, %d under way, %d waiting", n, counts[HB_STUDY_DONE],
-           counts[HB_STUDY_TRAINS] + counts[HB_STUDY_EVALUATES], counts[HB_STUDY_WAITS]);
-    if (counts[HB_STUDY_SKIPPED]) printf(", %d skipped", counts[HB_STUDY_SKIPPED]);
-    if (counts[HB_STUDY_FAILED]) printf(", %d failed", counts[HB_STUDY_FAILED]);
-    printf("; left about %s\n", left);
-    v->lines++;
+    int at = snprintf(text, sizeof text, "%d runs: %d done, %d under way, %d waiting", n, counts[HB_STUDY_DONE],
+                      counts[HB_STUDY_TRAINS] + counts[HB_STUDY_EVALUATES], counts[HB_STUDY_WAITS]);
+    const char *const rest[] = {"skipped", "failed", "not shown"};
+    const int numbers[] = {counts[HB_STUDY_SKIPPED], counts[HB_STUDY_FAILED], hidden};
+    for (int k = 0; k < 3; k++)
+        if (numbers[k]) at += snprintf(text + at, sizeof text - (size_t)at, ", %d %s", numbers[k], rest[k]);
+    snprintf(text + at, sizeof text - (size_t)at, "; left about %s", left);
+    draw_line(v, text, width);
 }
 
 static void on_study(void *context, const hb_study_row *rows, int n, int changed, int jobs) {
@@ -356,7 +375,9 @@ static void on_study(void *context, const hb_study_row *rows, int n, int changed
         v->drawn = now;
     }
     if (!v->live && (begun || now - v->told[changed] > 10)) {
-        print_row(&rows[changed]);
+        char text[512];
+        row_text(&rows[changed], text, sizeof text);
+        puts(text);
         v->told[changed] = now;
     }
     fflush(stdout);

@@ -77,9 +77,13 @@ static hb_status open_log(run *r, hb_error *error) {
     hb_path(path, r->folder, "log.txt");
     r->log = fopen(path, "ae");
     if (!r->log) return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", path, strerror(errno));
-    if (flock(fileno(r->log), LOCK_EX | LOCK_NB) != 0)
-        return hb_fail(error, HB_BAD_INPUT, "%s: another process is training this run", r->folder);
-    return HB_OK;
+    struct stat ours, there;
+    if (flock(fileno(r->log), LOCK_EX | LOCK_NB) == 0 && fstat(fileno(r->log), &ours) == 0 &&
+        stat(path, &there) == 0 && ours.st_ino == there.st_ino) // and not what another one has just removed
+        return HB_OK;
+    fclose(r->log);
+    r->log = NULL;
+    return hb_fail(error, HB_BAD_INPUT, "%s: another process is training this run", r->folder);
 }
 
 static hb_status make_folder(const char *path, hb_error *error) {
@@ -347,16 +351,6 @@ static void remove_folder(const run *r) {
     }
 }
 
-// The configuration comes last: where it stands, there is a run to resume.
-static hb_status prepare_folder(run *r, hb_error *error) {
-    char checkpoints[HB_PATH];
-    hb_path(checkpoints, r->folder, "checkpoints");
-    hb_status status = make_folder(checkpoints, error);
-    if (status == HB_OK) status = open_log(r, error);
-    if (status == HB_OK) status = save_generation(r, error);
-    return status == HB_OK ? save_config(r, error) : status;
-}
-
 static int is_foreign(const struct dirent *entry) {
     static const char *const ours[] = {
         ".", "..", "checkpoints", "gen-000000.h5", "gen-000000.h5" HB_PARTIAL, "config.yaml" HB_PARTIAL, "log.txt"};
@@ -374,7 +368,7 @@ static int count_foreign(const char *folder) {
     return n;
 }
 
-// Is there nothing but what a run leaves that is killed before it has its configuration?
+// Is there nothing but what a run leaves that is killed before it has its configuration? An empty folder, too.
 static bool are_remains(const char *folder) {
     char checkpoints[HB_PATH], log[HB_PATH];
     struct stat about;
@@ -384,39 +378,55 @@ static bool are_remains(const char *folder) {
            (stat(log, &about) != 0 || about.st_size == 0);
 }
 
-static hb_status clear_remains(run *r, hb_error *error) {
-    if (!are_remains(r->folder)) return HB_OK;
-    const hb_status status = open_log(r, error); // nobody is about to begin there
-    if (status != HB_OK) return status;
-    fclose(r->log);
-    r->log = NULL;
-    remove_folder(r);
-    return HB_OK;
+bool hb_run_may_begin(const char *folder) {
+    return access(folder, F_OK) != 0 || are_remains(folder);
+}
+
+// A folder for a run: new, or one that holds nothing but remains, which are overwritten.
+static hb_status take_folder(const run *r, hb_error *error) {
+    return are_remains(r->folder) ? HB_OK : make_folder(r->folder, error);
+}
+
+// The configuration comes last: where it stands, there is a run to resume.
+static hb_status prepare_folder(run *r, hb_error *error) {
+    char checkpoints[HB_PATH];
+    hb_path(checkpoints, r->folder, "checkpoints");
+    hb_status status = open_log(r, error);
+    if (status == HB_OK && !are_remains(r->folder)) status = make_folder(r->folder, error); // somebody was faster
+    if (status == HB_OK && access(checkpoints, F_OK) != 0) status = make_folder(checkpoints, error);
+    if (status == HB_OK) status = save_generation(r, error);
+    return status == HB_OK ? save_config(r, error) : status;
 }
 
 static hb_status fresh(run *r, hb_error *error) {
-    hb_status status = make_folder(r->folder, error);
+    hb_status status = take_folder(r, error);
     if (status != HB_OK) return status;
     status = prepare_folder(r, error);
     if (status != HB_OK) {
-        remove_folder(r);
+        if (r->log) remove_folder(r); // and nobody else's
         return status;
     }
     tell_log(r, "hebbes %s starts a run", HB_VERSION);
     return begin(r, error);
 }
 
-hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+static hb_status train_in(const hb_config *config, const char *folder, const hb_hooks *hooks, hb_error *error) {
     run *r = calloc(1, sizeof *r);
     if (!r) return hb_fail(error, HB_FAILED, "out of memory");
     r->hooks = hooks;
-    choose_folder(config, r->folder);
-    hb_status status = clear_remains(r, error);
-    if (status == HB_OK && access(r->folder, F_OK) == 0) status = make_folder(r->folder, error); // says what to do
+    snprintf(r->folder, sizeof r->folder, "%s", folder);
+    hb_status status = HB_OK;
+    if (access(folder, F_OK) == 0) status = take_folder(r, error); // says what to do, before all else
     if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
     if (status == HB_OK) status = fresh(r, error);
     close_run(r);
     return status;
+}
+
+hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+    char folder[HB_PATH];
+    choose_folder(config, folder);
+    return train_in(config, folder, hooks, error);
 }
 
 // What of the sets would make a run another one.
@@ -447,18 +457,13 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
     return HB_OK;
 }
 
-hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks, hb_error *error) {
-    hb_config *config = NULL;
-    hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
-    if (status != HB_OK) return status;
+// Goes on with the run in `folder` by that configuration, which is the run's.
+static hb_status resume_in(const hb_config *config, const char *folder, const hb_hooks *hooks, hb_error *error) {
     run *r = calloc(1, sizeof *r);
-    if (!r) {
-        hb_config_close(config);
-        return hb_fail(error, HB_FAILED, "out of memory");
-    }
+    if (!r) return hb_fail(error, HB_FAILED, "out of memory");
     r->hooks = hooks;
     snprintf(r->folder, sizeof r->folder, "%s", folder);
-    status = open_log(r, error);
+    hb_status status = open_log(r, error);
     if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
     if (status == HB_OK) status = hb_run_load(&r->trainer, folder, "last", note, r, error);
     if (status == HB_OK) status = save_config(r, error);
@@ -467,7 +472,28 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
         status = begin(r, error);
     }
     close_run(r);
+    return status;
+}
+
+hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks, hb_error *error) {
+    hb_config *config = NULL;
+    hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
+    if (status == HB_OK) status = resume_in(config, folder, hooks, error);
     hb_config_close(config);
+    return status;
+}
+
+hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+    char folder[HB_PATH], path[HB_PATH], difference[HB_DIFFERENCE];
+    choose_folder(config, folder);
+    hb_path(path, folder, "config.yaml");
+    if (access(path, F_OK) != 0) return train_in(config, folder, hooks, error);
+    hb_config *saved = NULL;
+    hb_status status = hb_config_open(path, NULL, 0, &saved, error);
+    if (status == HB_OK && hb_config_differs(config, saved->identity, difference))
+        status = hb_fail(error, HB_BAD_INPUT, "%s holds a run of another configuration: %s", folder, difference);
+    if (status == HB_OK) status = resume_in(config, folder, hooks, error);
+    hb_config_close(saved);
     return status;
 }
 

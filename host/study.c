@@ -1,11 +1,14 @@
 #include "host/study.h"
 #include "host/run.h"
+#include "kernels/device.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAX_RUNS 1024
@@ -44,23 +47,28 @@ static bool put(char *out, size_t n, const char *format, ...) {
 
 hb_status hb_study_config(const hb_study_runs *runs, const hb_study_run *run, hb_config **config, hb_error *error) {
     const char *sets[HB_MAX_LIST + HB_STUDY_SETS + 5];
-    char seed[64], out[HB_PATH + 16], threads[64];
+    char seed[64], out[HB_PATH + 16], threads[64], variations[HB_FOLD], held_out[HB_FOLD];
     int n = 0;
-    snprintf(threads, sizeof threads, "run.threads=%lld", (long long)runs->threads);
-    if (runs->threads > 0) sets[n++] = threads; // before the study's own and the user's
     for (int32_t k = 0; k < runs->file.sets.n; k++) sets[n++] = runs->file.sets.item[k];
     for (int k = 0; k < runs->def->n_sets && k < HB_STUDY_SETS; k++) sets[n++] = runs->def->sets[k];
     snprintf(seed, sizeof seed, "run.seed=%lld", (long long)run->seed);
     snprintf(out, sizeof out, "run.out=%s", run->folder);
     sets[n++] = seed;
     sets[n++] = out;
-    hb_status status = hb_config_open(run->config_path, sets, n, config, error);
-    if (status != HB_OK || !*run->fold) return status;
-    char variations[HB_FOLD], held_out[HB_FOLD];
-    hb_config_fold_sets(*config, run->fold, variations, held_out);
+    const hb_status status = hb_config_open(run->config_path, sets, n, config, error);
+    if (status != HB_OK) return status;
+    const int plain = n;
+    if (runs->threads > 0 && strcmp((*config)->source[hb_config_find(*config, "run.threads")], "default") == 0) {
+        snprintf(threads, sizeof threads, "run.threads=%lld", (long long)runs->threads);
+        sets[n++] = threads;
+    }
+    if (*run->fold) {
+        hb_config_fold_sets(*config, run->fold, variations, held_out);
+        sets[n++] = held_out;
+        sets[n++] = variations;
+    }
+    if (n == plain) return HB_OK;
     hb_config_close(*config);
-    sets[n++] = held_out;
-    sets[n++] = variations;
     return hb_config_open(run->config_path, sets, n, config, error);
 }
 
@@ -167,20 +175,23 @@ static hb_status look_at_run(hb_study_runs *s, hb_study_run *run, hb_error *erro
     if (status != HB_OK) return status;
     run->generations = ours->settings.generations;
     run->done = -1;
-    char path[HB_PATH], why[HB_DIFFERENCE + 64];
+    hb_error unread = {""};
+    char path[HB_PATH], why[HB_DIFFERENCE + 64] = "";
     hb_path(path, run->folder, "config.yaml");
-    if (access(path, F_OK) == 0) {
-        status = hb_config_open(path, NULL, 0, &theirs, error);
+    if (access(path, F_OK) != 0) {
+        if (!hb_run_may_begin(run->folder)) snprintf(why, sizeof why, "is not empty, and holds no run");
+    } else if (hb_config_open(path, NULL, 0, &theirs, &unread) != HB_OK) {
+        snprintf(why, sizeof why, "holds a run that cannot be read: %s", unread.message);
+    } else {
         run->done = hb_run_generation(run->folder);
         run->finished = run->done >= run->generations ||
                         (run->done > 0 && mean_of_generation(run->folder, run->done) > ours->settings.stop_mean);
-        if (status == HB_OK && is_stuck(run, ours, theirs, why)) {
-            run->skipped = s->def->skip_changed;
-            if (!run->skipped)
-                status = hb_fail(error, HB_BAD_INPUT, "%s %s; move it away, or --skip-changed leaves it out",
-                                 run->folder, why);
-        }
+        if (!is_stuck(run, ours, theirs, why)) why[0] = '\0';
     }
+    run->skipped = *why && s->def->skip_changed;
+    if (*why && !run->skipped)
+        status =
+            hb_fail(error, HB_BAD_INPUT, "%s %s; move it away, or --skip-changed leaves it out", run->folder, why);
     hb_config_close(theirs);
     hb_config_close(ours);
     return status;
@@ -211,49 +222,16 @@ static void on_note(void *context, const char *line) {
     say(w->study, "%s: %s", w->study->run[w->k].name, line);
 }
 
-// Keys that change none of a run's bits, as the study has them today: they go on to a run that is there already.
-static const char *const free_keys[] = {"run.generations",      "run.threads",  "run.device",      "run.scratch",
-                                        "run.checkpoint_every", "env.held_out", "eval.rollouts",   "eval.protocol",
-                                        "eval.checkpoint",      "eval.init",    "search.stop_mean"};
-enum { FREE_KEYS = sizeof free_keys / sizeof *free_keys };
-
-static hb_status with_free_keys(const hb_config *config, hb_error *error,
-                                hb_status (*what)(const char *const *sets, int n, void *context, hb_error *error),
-                                void *context) {
-    char text[FREE_KEYS][HB_TEXT + 64];
-    const char *sets[FREE_KEYS];
-    for (int k = 0; k < FREE_KEYS; k++) {
-        snprintf(text[k], sizeof text[k], "%s=%s", free_keys[k], hb_config_value(config, free_keys[k]));
-        sets[k] = text[k];
-    }
-    return what(sets, FREE_KEYS, context, error);
-}
-
-typedef struct {
-    const hb_study_run *run;
-    const hb_hooks *hooks;
-} resuming;
-
-static hb_status resume_with(const char *const *sets, int n, void *context, hb_error *error) {
-    const resuming *r = context;
-    return hb_resume(r->run->folder, sets, n, r->hooks, error);
-}
-
 static hb_status train_run(hb_study_runs *s, int k, hb_error *error) {
     const hb_study_run *run = &s->run[k];
     watch w = {s, k};
     const hb_hooks hooks = {.progress = on_progress, .note = on_note, .context = &w, .stop = s->stop};
-    char path[HB_PATH];
     if (run->finished) return HB_OK;
-    hb_path(path, run->folder, "config.yaml");
     hb_config *config;
     hb_status status = hb_study_config(s, run, &config, error);
     if (status != HB_OK) return status;
     hb_study_tell(s, k, HB_STUDY_TRAINS);
-    if (access(path, F_OK) == 0)
-        status = with_free_keys(config, error, resume_with, &(resuming){run, &hooks});
-    else
-        status = hb_train(config, &hooks, error);
+    status = hb_train_on(config, &hooks, error);
     hb_config_close(config);
     return status;
 }
@@ -324,17 +302,6 @@ static bool load_evaluation(hb_study_run *run, const char *stamp) {
     return same && run->n_rows > 0;
 }
 
-typedef struct {
-    hb_study_run *run;
-    const hb_stop *stop;
-} evaluating;
-
-static hb_status evaluate_with(const char *const *sets, int n, void *context, hb_error *error) {
-    const evaluating *e = context;
-    const hb_status status = hb_evaluate(e->run->folder, sets, n, add_row, e->run, e->stop, error);
-    return status == HB_OK && e->run->n_rows == 0 ? hb_fail(error, HB_FAILED, "out of memory evaluating") : status;
-}
-
 static hb_status evaluate_run(hb_study_runs *s, int k, hb_error *error) {
     hb_study_run *run = &s->run[k];
     hb_config *config;
@@ -345,7 +312,8 @@ static hb_status evaluate_run(hb_study_runs *s, int k, hb_error *error) {
     if (!load_evaluation(run, stamp)) {
         run->n_rows = 0;
         hb_study_tell(s, k, HB_STUDY_EVALUATES);
-        status = with_free_keys(config, error, evaluate_with, &(evaluating){run, s->stop});
+        status = hb_evaluate_as(config, run->folder, add_row, run, s->stop, error);
+        if (status == HB_OK && run->n_rows == 0) status = hb_fail(error, HB_FAILED, "out of memory evaluating");
         if (status == HB_OK) status = save_evaluation(run, stamp, error);
     }
     hb_config_close(config);
@@ -372,7 +340,8 @@ hb_status hb_study_live(hb_study_runs *s, int k, hb_error *error) {
 static hb_status plan(const hb_study_runs *s, hb_error *error) {
     double least_hours = 0, most_hours = 0;
     say(s, "%-40s %12s %18s %12s", "run", "generations", "hours left", "memory");
-    for (int k = 0; k < s->n_runs && !hb_study_stopped(s); k++) {
+    for (int k = s->def->task; k < s->n_runs; k += s->def->tasks) {
+        if (hb_study_stopped(s)) return hb_fail(error, HB_INTERRUPTED, "stopped on request; nothing was to be done");
         const hb_study_run *run = &s->run[k];
         hb_config *config;
         hb_plan_figures figures = {0, 0, 0};
@@ -397,28 +366,42 @@ static hb_status plan(const hb_study_runs *s, hb_error *error) {
     return HB_OK;
 }
 
-// As many runs at once as there are cores, where these do the work, each with its share of them.
+// Do host threads compute on that device? A process of its own asks: a card that a process has once looked at cannot be used
+// in those that it forks.
+static bool computes_on_host(const char *name) {
+    fflush(stdout);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const hb_device_table *device;
+        _exit(hb_device_find(name, &device, NULL) == HB_OK && !device->host_parallel ? 1 : 0);
+    }
+    int how = 0;
+    while (pid > 0 && waitpid(pid, &how, 0) < 0 && errno == EINTR) {
+    }
+    return !(WIFEXITED(how) && WEXITSTATUS(how) == 1);
+}
+
+// As many runs at once as there are cores, where these do the work, each with its share of them; on a card one.
 static hb_status share_out(hb_study_runs *s, hb_error *error) {
     int left = 0;
     for (int k = s->def->task; k < s->n_runs; k += s->def->tasks) left += !s->run[k].finished && !s->run[k].skipped;
     hb_config *config;
-    const hb_device_table *device;
-    hb_status status = hb_study_config(s, &s->run[0], &config, error);
+    const hb_status status = hb_study_config(s, &s->run[0], &config, error);
     if (status != HB_OK) return status;
-    status = hb_device_find(config->settings.device, &device, error);
+    const int cores = (int)hb_usable_cores(), most = computes_on_host(config->settings.device) ? cores : 1;
     hb_config_close(config);
-    if (status != HB_OK) return status;
-    const int cores = (int)hb_usable_cores(), most = device->host_parallel ? cores : 1;
-    s->jobs = s->def->jobs > 0 ? s->def->jobs : left < most ? left : most;
+    s->jobs = s->def->jobs > 0 ? s->def->jobs : most;
+    if (s->jobs > left) s->jobs = left;
     if (s->jobs < 1) s->jobs = 1;
     s->threads = cores / s->jobs > 0 ? cores / s->jobs : 1;
     return HB_OK;
 }
 
+// Of the runs that did not fail, which may be evaluated already.
 static hb_status make_table(hb_study_runs *s, hb_error *error) {
     hb_status status = HB_OK;
     for (int k = 0; k < s->n_runs && status == HB_OK; k++) // as the runs' processes left them
-        if (!s->run[k].skipped) status = evaluate_run(s, k, error);
+        if (!s->run[k].skipped && s->row[k].state != HB_STUDY_FAILED) status = evaluate_run(s, k, error);
     if (status == HB_OK) status = hb_study_table(s, error);
     if (status == HB_OK) say(s, "wrote %s/table.md and table.csv", s->file.out);
     return status;
@@ -441,8 +424,11 @@ static hb_status run_study(hb_study_runs *s, hb_error *error) {
     }
     if (status == HB_OK && s->def->dry_run) return plan(s, error);
     if (status == HB_OK) status = share_out(s, error);
-    if (status == HB_OK) status = hb_study_work(s, error);
-    return status == HB_OK && s->def->tasks == 1 ? make_table(s, error) : status;
+    if (status != HB_OK) return status;
+    status = hb_study_work(s, error);
+    if (status == HB_INTERRUPTED || s->def->tasks > 1) return status;
+    const hb_status table = make_table(s, status == HB_OK ? error : NULL); // the first failure is the study's
+    return status == HB_OK ? table : status;
 }
 
 static void say_out(void *context, const char *line) {

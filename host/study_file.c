@@ -41,6 +41,10 @@ static hb_status take_all(const raw_study *raw, hb_study_file *study, hb_error *
     take(&study->configs, raw->configs, raw->n_configs);
     take(&study->sets, raw->sets, raw->n_sets);
     take(&study->claims, raw->claims, raw->n_claims);
+    for (int32_t k = 0; k < study->sets.n; k++)
+        if (strncmp(study->sets.item[k], "run.seed=", 9) == 0 || strncmp(study->sets.item[k], "run.out=", 8) == 0)
+            return hb_fail(error, HB_BAD_INPUT, "%s: set: seeds and out are keys of the study, found '%s'",
+                           study->path, study->sets.item[k]);
     study->folds = raw->folds;
     study->seeds.n = (int32_t)raw->n_seeds;
     for (unsigned k = 0; k < raw->n_seeds; k++) {

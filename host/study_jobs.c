@@ -33,7 +33,11 @@ typedef struct {
 } teller;
 
 static bool tell(const teller *t, const message *m) {
-    return write(t->pipe, m, sizeof *m) == (ssize_t)sizeof *m;
+    for (;;) {
+        const ssize_t n = write(t->pipe, m, sizeof *m);
+        if (n == (ssize_t)sizeof *m) return true;
+        if (n >= 0 || errno != EINTR) return false;
+    }
 }
 
 static void tell_line(void *context, const char *line) {
@@ -48,6 +52,7 @@ static void tell_row(void *context, int k) {
 }
 
 static __attribute__((noreturn)) void live(hb_study_runs *study, int k, int pipe, pid_t parent) {
+    setpgid(0, 0);                    // a terminal's signals are the study's, which passes one on
     prctl(PR_SET_PDEATHSIG, SIGTERM); // nobody trains on for a study that is gone
     if (getppid() != parent) _exit(1);
     teller t = {study, pipe};

@@ -144,10 +144,11 @@ typedef struct {
     double bound;
 } claim;
 
-static bool is_config(const hb_study_runs *study, const char *name) {
+// The first run of a configuration, or NULL.
+static const hb_study_run *run_of(const hb_study_runs *study, const char *name) {
     for (int k = 0; k < study->n_runs; k++)
-        if (strcmp(study->run[k].config_name, name) == 0) return true;
-    return false;
+        if (strcmp(study->run[k].config_name, name) == 0) return &study->run[k];
+    return NULL;
 }
 
 static const char *config_name(const void *context, int k) {
@@ -155,55 +156,65 @@ static const char *config_name(const void *context, int k) {
     return k < study->n_runs ? study->run[k].config_name : NULL;
 }
 
-static bool is_place(const hb_config *config, const char *name) {
-    bool known = strcmp(name, "trained") == 0 || strcmp(name, "held_out") == 0;
-    for (const char *const *v = config->env->variations; *v; v++) known = known || strcmp(*v, name) == 0;
-    return known;
+static bool is_among(const char *name, const hb_words *words) {
+    for (int32_t k = 0; k < words->n; k++)
+        if (strcmp(words->item[k], name) == 0) return true;
+    return false;
+}
+
+// Will there be numbers of that configuration there?
+static hb_status check_place(const hb_study_runs *study, const hb_study_run *run, const char *where,
+                             hb_error *error) {
+    hb_config *config;
+    const hb_status status = hb_study_config(study, run, &config, error);
+    if (status != HB_OK) return status;
+    const hb_settings *s = &config->settings;
+    const bool known = strcmp(where, "trained") == 0 || (strcmp(where, "held_out") == 0 && s->held_out.n > 0) ||
+                       is_among(where, &s->variations) || is_among(where, &s->held_out);
+    hb_config_close(config);
+    return known ? HB_OK
+                 : hb_fail(error, HB_BAD_INPUT,
+                           "%s: claims: expected trained, held_out or a variation that '%s' meets, found '%s'",
+                           study->file.path, run->config_name, where);
 }
 
 static hb_status read_claim(const hb_study_file *file, int32_t k, claim *c, hb_error *error) {
     char sign, *end;
-    if (sscanf(file->claims.item[k], "%255[^:]: %255s %c %255s on %255s", c->label, c->a, &sign, c->b, c->where) !=
-            5 ||
-        (sign != '>' && sign != '<'))
+    int length = 0;
+    const char *text = file->claims.item[k];
+    const int n =
+        sscanf(text, "%255[^:]: %255s %c %255s on %255s %n", c->label, c->a, &sign, c->b, c->where, &length);
+    if (n != 5 || text[length] || (sign != '>' && sign != '<'))
         return hb_fail(error, HB_BAD_INPUT,
                        "%s: claims: expected 'LABEL: A > B on trained|held_out|VARIATION', found '%s'", file->path,
-                       file->claims.item[k]);
+                       text);
     c->more = sign == '>';
     c->bound = strtod(c->b, &end);
-    c->is_bound = end != c->b && !*end;
+    c->is_bound = end != c->b && !*end && isfinite(c->bound) && strspn(c->b, "+-.0123456789e") == strlen(c->b);
     return HB_OK;
 }
 
-static hb_status check_claim(const hb_study_runs *study, const hb_config *config, int32_t k, hb_error *error) {
+static hb_status check_claim(const hb_study_runs *study, int32_t k, hb_error *error) {
     claim c;
-    const char *path = study->file.path;
-    const hb_status status = read_claim(&study->file, k, &c, error);
-    if (status != HB_OK) return status;
+    hb_status status = read_claim(&study->file, k, &c, error);
     const char *const names[] = {c.a, c.b};
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0; side < 2 && status == HB_OK; side++) {
+        const hb_study_run *run = run_of(study, names[side]);
         char near[HB_SUGGESTION];
-        if (is_config(study, names[side]) || (side == 1 && c.is_bound)) continue;
+        if (!run && side == 1 && c.is_bound) continue;
         hb_suggest(near, names[side], config_name, study);
-        return hb_fail(error, HB_BAD_INPUT, "%s: claims: no configuration of this study is called '%s'%s", path,
-                       names[side], near);
+        status = run ? check_place(study, run, c.where, error)
+                     : hb_fail(error, HB_BAD_INPUT, "%s: claims: no configuration of this study is called '%s'%s",
+                               study->file.path, names[side], near);
     }
-    if (!is_place(config, c.where))
-        return hb_fail(error, HB_BAD_INPUT,
-                       "%s: claims: expected trained, held_out or a variation of '%s', found '%s'", path,
-                       config->env->name, c.where);
-    return HB_OK;
+    return status;
 }
 
 hb_status hb_study_check(const hb_study_runs *study, hb_error *error) {
     numbers all;
-    hb_config *config = NULL;
     hb_status status = read_published(&study->file, &all, error);
     free(all.number);
-    if (status == HB_OK && study->file.claims.n > 0) status = hb_study_config(study, &study->run[0], &config, error);
-    for (int32_t k = 0; k < study->file.claims.n && status == HB_OK; k++)
-        status = check_claim(study, config, k, error);
-    hb_config_close(config);
+    for (int32_t k = 0; k < study->file.claims.n && status == HB_OK; k++) status = check_claim(study, k, error);
     return status;
 }
 
@@ -326,6 +337,10 @@ static void write_head(FILE *md, const hb_study_runs *study) {
     for (int32_t k = 0; k < file->sets.n; k++) fprintf(md, " `%s`", file->sets.item[k]);
     for (int k = 0; k < study->def->n_sets; k++) fprintf(md, " `%s`", study->def->sets[k]);
     fprintf(md, "%s.\n\n", file->sets.n + study->def->n_sets > 0 ? "" : " none");
+    int missing = 0;
+    for (int k = 0; k < study->n_runs; k++)
+        if (study->run[k].n_rows == 0) fprintf(md, "%s %s", missing++ ? "," : "Not in it:", study->run[k].name);
+    if (missing) fprintf(md, ".\n\n");
 }
 
 hb_status hb_study_table(const hb_study_runs *study, hb_error *error) {

@@ -133,7 +133,23 @@ class CommandLine(unittest.TestCase):
         again = self.hebbes("train", config, *small, "--fold", "all", "--out", out, "--set", "run.generations=2").stdout
         self.assertEqual(again.count("resuming "), 5)
         other = [*small, "--set", "search.lr=0.3"]
-        self.refuses("train", config, *other, "--fold", "all", "--out", out, says="would make this another run")
+        self.refuses("train", config, *other, "--fold", "all", "--out", out, says="holds a run of another configuration: expected search.lr=0.3")
+        edited = Path(self.folder.name, "edited.yaml")
+        edited.write_text(f"base: {os.path.abspath(config)}\nsearch:\n  l2: 0.5\n")
+        self.refuses("train", edited, *small, "--fold", "all", "--out", out + "/", says="expected search.l2=0.5, found search.l2=0.01")
+
+    def test_started_twice(self):
+        """Of several that start into one folder at the same time one trains, and nothing of it is lost."""
+        for empty in (False, True):
+            folder = f"{self.run_folder}-{empty}"
+            if empty:
+                os.mkdir(folder)
+            command = [HEBBES, "train", CONFIG, "--out", folder, *SMALL]
+            every = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(4)]
+            codes = sorted(p.wait(60) for p in every)
+            self.assertEqual(codes, [0, 2, 2, 2])
+            self.assertTrue(set(os.listdir(folder)) >= {"config.yaml", "log.txt", "metrics.csv", "checkpoints"})
+            self.hebbes("digest", folder)
 
     def test_render(self):
         car = ("configs/car/pnr-replicate.yaml", "--size", "60x48", "--set", "env.time_limit=9")

@@ -140,7 +140,8 @@ static void search_in_files(void **state) {
     const char *const nowhere[] = {"run.scratch=/nowhere"};
     assert_int_equal(train("test_run_a", nowhere, 1, NULL, &error), HB_BAD_INPUT);
     assert_string_equal(error.message, "/nowhere: no file can be made there: No such file or directory");
-    const char *const large[] = {"search.kind=gmm", "search.rules=10000000", "search.optimiser=adam", "run.scratch=."};
+    const char *const large[] = {"search.kind=gmm", "search.rules=10000000", "search.optimiser=adam",
+                                 "run.scratch=."};
     assert_int_equal(train("test_run_a", large, 4, NULL, &error), HB_FAILED);
     assert_non_null(strstr(error.message, ".: no room for "));
     assert_int_not_equal(access("test_run_a", F_OK), 0);

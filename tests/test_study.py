@@ -1,14 +1,17 @@
 """hebbes study from outside: what it runs, resumes, refuses, and the table that comes of it."""
 
 import csv
+import fcntl
 import os
 import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -38,6 +41,12 @@ class Study(unittest.TestCase):
 
     def rows(self):
         return list(csv.DictReader((self.out / "table.csv").read_text().splitlines()))
+
+    def wait_for(self, happened):
+        deadline = time.time() + 60
+        while not happened():
+            self.assertLess(time.time(), deadline)
+            time.sleep(0.01)
 
     def trained(self, config):
         """The mean over trained variations of each seed's run, by PNR's protocol."""
@@ -95,6 +104,7 @@ class Study(unittest.TestCase):
         """Lines that are rewritten: a run's, and one for all; what stands there at last is the last."""
         path = self.write(configs=["pnr-static"], seeds="1, 2")
         ours, theirs = pty.openpty()
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
         process = subprocess.Popen([HEBBES, "study", str(path), "--jobs", "1"], stdout=theirs)
         os.close(theirs)
         text = b""
@@ -108,14 +118,24 @@ class Study(unittest.TestCase):
             text += part
         os.close(ours)
         self.assertEqual(process.wait(60), 0)
-        screen = []  # as a terminal would have it
-        for line in text.decode().replace("\r", "").split("\n"):
-            while line.startswith("\033[A\033[K"):
-                screen.pop()
-                line = line[len("\033[A\033[K"):]
-            screen.append(line)
-        self.assertIn("2 runs: 0 done, 1 under way, 1 waiting; left about 0m00s", text.decode())
-        self.assertEqual(screen, [f"wrote {self.out}/table.md and table.csv", ""])
+        screen, row, column = [""], 0, 0  # as a terminal of 60 columns would have it
+        for part in re.findall(r"\033\[A|\033\[2K|\r|\n|[^\033\r\n]+", text.decode()):
+            if part == "\033[A":
+                row -= 1
+            elif part == "\033[2K":
+                screen[row] = ""
+            elif part == "\r":
+                column = 0
+            elif part == "\n":
+                row += 1
+                screen += [""] * (row == len(screen))
+            else:
+                self.assertLess(column + len(part), 60)
+                screen[row] = part
+                column += len(part)
+        self.assertIn("2 runs: 0 done, 1 under way, 1 waiting; left about ", text.decode())
+        said = f"wrote {self.out}/table.md and table.csv"
+        self.assertEqual([line for line in screen if line], [said])
 
     def test_folds_and_tasks(self):
         path = self.write(configs=["pnr-static"], seeds="1", more="folds: true")
@@ -143,10 +163,9 @@ class Study(unittest.TestCase):
         path = self.write(configs=["pnr-static"], seeds="1", sets=SMALL.replace("generations=2", "generations=400"))
         process = subprocess.Popen([HEBBES, "study", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         metrics = self.out / "pnr-static-seed1/metrics.csv"
-        while not metrics.exists() or len(metrics.read_text().splitlines()) < 5:
-            time.sleep(0.01)
+        self.wait_for(lambda: metrics.exists() and len(metrics.read_text().splitlines()) >= 5)
         process.send_signal(signal.SIGTERM)
-        self.assertIn("stopped on request", process.communicate()[1])
+        self.assertIn("stopped on request", process.communicate(timeout=60)[1])
         self.assertEqual(process.returncode, 75)
         done = len(metrics.read_text().splitlines()) - 1
         more = self.write(configs=["pnr-static"], seeds="1", sets=SMALL.replace("generations=2", f"generations={done + 2}"))
@@ -168,7 +187,10 @@ class Study(unittest.TestCase):
         for claim, says in (
             ("1: pnr-statik > 3 on trained", "no configuration of this study is called 'pnr-statik'; did you mean 'pnr-static'?"),
             ("1: pnr-static > 3x on trained", "no configuration of this study is called '3x'"),
-            ("1: pnr-static > 3 on ice", "expected trained, held_out or a variation of 'ant', found 'ice'"),
+            ("1: pnr-static > 3 on ice", "expected trained, held_out or a variation that 'pnr-static' meets, found 'ice'"),
+            ("1: pnr-static > 3 on najarro_damage_left", "a variation that 'pnr-static' meets, found 'najarro_damage_left'"),
+            ("1: pnr-static > nan on trained", "no configuration of this study is called 'nan'"),
+            ("1: pnr-static > 3 on trained and default", "claims: expected 'LABEL: A > B on"),
         ):
             claims = self.write(configs=["pnr-static"], seeds="1", more=f'claims: ["{claim}"]')
             self.assertIn(says, self.study(claims, code=2).stderr)
@@ -219,33 +241,60 @@ class Study(unittest.TestCase):
         self.assertIn("threads: 1\n", (self.out / "pnr-static-seed1/config.yaml").read_text())  # shared out
         self.assertIn("seeds and out stand in its file", self.study(path, "--seed", 3, code=2).stderr)
         self.assertIn("seeds and out stand in its file", self.study(path, "--out", "x", code=2).stderr)
-        # One run that cannot go on does not keep the others from it.
+        # What is there and is no run is told before anything starts, or left alone.
         shutil.rmtree(self.out)
         (self.out / "pnr-static-seed1").mkdir(parents=True)
         (self.out / "pnr-static-seed1/letter.txt").write_text("of somebody's")
-        done = self.study(path, code=2)
-        self.assertIn("failed: ", done.stdout)
+        self.assertIn("is not empty, and holds no run", self.study(path, code=2).stderr)
+        self.study(path, "--skip-changed")
         self.assertTrue((self.out / "pnr-static-seed2/evaluation.csv").exists())
 
     def test_stopped_together(self):
-        """Several runs stop with a checkpoint each, however long it takes one of them, and go on to the same bits."""
+        """Several runs stop with a checkpoint each, however often they are told, and go on to the same bits."""
         sets = SMALL.replace("generations=2", "generations=300").replace("population=4", "population=20")
-        path = self.write(sets=sets)
+        path = self.write(sets=sets + ", run.checkpoint_every=1000")
         process = subprocess.Popen([HEBBES, "study", str(path), "--jobs", "4"], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
         names = [f"{c}-seed{s}" for c in ("pnr-static", "pnr-hebbian") for s in (1, 2)]
-        deadline = time.time() + 60
-        while time.time() < deadline:
-            files = [self.out / n / "metrics.csv" for n in names]
-            if all(f.exists() and len(f.read_text().splitlines()) > 3 for f in files):
-                break
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
+        files = [self.out / n / "metrics.csv" for n in names]
+        self.wait_for(lambda: all(f.exists() and len(f.read_text().splitlines()) > 3 for f in files))
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C, twice
+        time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
         self.assertEqual(process.wait(60), 75)
-        done = [len((self.out / n / "metrics.csv").read_text().splitlines()) - 1 for n in names]
+        done = [len(f.read_text().splitlines()) - 1 for f in files]
         for name, generations in zip(names, done):
             last = self.out / name / f"checkpoints/gen-{generations:06d}.h5"
             self.assertTrue(last.exists(), f"{name}: {generations} generations without their checkpoint")
+        goal = max(done) + 2
+        self.study(self.write(sets=sets.replace("generations=300", f"generations={goal}")))
+        digests = {}
+        for folder in (self.out, self.folder / "unbroken"):
+            if not folder.exists():
+                path = self.write(seeds="1", sets=sets.replace("generations=300", f"generations={goal}"))
+                path.write_text(path.read_text().replace(f"out: {self.out}", f"out: {folder}"))
+                self.study(path)
+            for name in names[::2]:
+                digests.setdefault(name, set()).add(subprocess.check_output([HEBBES, "digest", folder / name]))
+        self.assertEqual([len(d) for d in digests.values()], [1, 1])
+
+    def test_table_of_what_there_is(self):
+        path = self.write(configs=["pnr-static"], seeds="1, 2")
+        (self.out / "pnr-static-seed1").mkdir(parents=True)
+        (self.out / "pnr-static-seed1/config.yaml").write_text("nonsense: 1\n")
+        self.assertIn("holds a run that cannot be read", self.study(path, code=2).stderr)
+        self.study(path, "--skip-changed")
+        self.assertEqual({r["seeds"] for r in self.rows()}, {"1"})
+        self.assertIn("Not in it: pnr-static-seed1.", (self.out / "table.md").read_text())
+        self.assertIn("are keys of the study, found 'run.seed=3'", self.study(self.write(sets="run.seed=3"), code=2).stderr)
+
+    def test_dry_run_is_interrupted(self):
+        process = subprocess.Popen([HEBBES, "study", "configs/studies/pnr-ant.yaml", "--dry-run"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        self.assertNotIn("all:", process.communicate(timeout=60)[0])
+        self.assertEqual(process.returncode, 75)
 
 
 unittest.main()
