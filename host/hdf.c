@@ -67,7 +67,7 @@ hb_status hb_hdf_put_parts(hid_t place, const char *name, bool integers, size_t 
                            hb_error *error) {
     const hsize_t length = n, chunk = HB_HDF_PART;
     const hid_t space = H5Screate_simple(1, &length, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
-    if (n > HB_HDF_PART) {
+    if (n > HB_HDF_LONG) {
         H5Pset_chunk(how, 1, &chunk);
         H5Pset_shuffle(how);
         H5Pset_deflate(how, 1);

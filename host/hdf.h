@@ -19,8 +19,10 @@ hb_status hb_hdf_image(hid_t file, size_t spare, void **data, size_t *n, hb_erro
 bool hb_hdf_put_array(hid_t place, const char *name, hid_t type, int rank, const hsize_t *shape, const void *data);
 
 // The same of n numbers of 32 bits, in parts of at most HB_HDF_PART: part(context, begin, count, data, error) fills count of
-// them. What has several parts is compressed: long arrays are mostly zeros. Returns a failure of `part`.
+// them. Above HB_HDF_LONG, 1 GB, they are compressed: slow, but so long an array is mostly zeros, and would not fit memory
+// otherwise. Returns a failure of `part`.
 #define HB_HDF_PART ((size_t)1 << 20)
+#define HB_HDF_LONG ((size_t)1 << 28)
 typedef hb_status hb_hdf_part(void *context, size_t begin, size_t count, void *data, hb_error *error);
 hb_status hb_hdf_put_parts(hid_t place, const char *name, bool integers, size_t n, hb_hdf_part *part, void *context,
                            hb_error *error);

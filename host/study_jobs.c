@@ -55,7 +55,8 @@ static __attribute__((noreturn)) void live(hb_study_runs *study, int k, int pipe
     setpgid(0, 0);                    // a terminal's signals are the study's, which passes one on
     prctl(PR_SET_PDEATHSIG, SIGTERM); // nobody trains on for a study that is gone
     if (getppid() != parent) _exit(1);
-    teller t = {study, pipe};
+    static teller t; // the process's only one
+    t = (teller){study, pipe};
     study->say = tell_line;
     study->progress = tell_row;
     study->context = &t;
