@@ -92,6 +92,12 @@ hb_status hb_evaluate_as(const hb_config *config, const char *folder,
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) return status;
     status = hb_run_load(&trainer, folder, trainer.settings->eval_checkpoint, NULL, NULL, error);
+    const int64_t newest = hb_run_generation(folder);
+    if (status == HB_OK && strcmp(trainer.settings->eval_checkpoint, "last") == 0 &&
+        newest != trainer.search.generation)
+        status =
+            hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint of generation %lld is torn or damaged; resume the run",
+                    folder, (long long)newest);
     if (status == HB_OK) status = hb_trainer_use_eval_init(&trainer, error);
     if (status == HB_OK) status = evaluate_all(&trainer, &(receiver){row, context, stop}, error);
     hb_trainer_close(&trainer);

@@ -109,7 +109,7 @@ hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
 
 // The run's search state as 32 hexadecimal digits: XXH3-128 of generation, seed, learning rate, sigma, and
 // the search's arrays, of its last good checkpoint.
-hb_status hb_digest(const char *folder, char digest[33], hb_error *error);
+hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error);
 
 // One life, written as HDF5 to `out` (must not exist): /obs (T, I) or /frame (T, H, W, C) and /frame96; /output of the
 // network, /action given for it, /reward (T): the fitness of each step; /layer{1..}/w (T+1, I, O) with its activation,
@@ -187,6 +187,8 @@ hb_status hb_probe(const char *source, const char *const *sets, int n_sets, cons
 typedef struct {
     const char *const *sources;
     int n_sources;
+    const char *const *sets; // for coefficients: as for an evaluation
+    int n_sets;
     bool coefficients;
     const char *out;
 } hb_plot_def;

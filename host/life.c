@@ -95,13 +95,16 @@ static bool is_finite(const hb_one_life *life) {
 hb_status hb_life_begin(hb_one_life *life, int64_t birth, hb_error *error) {
     const int32_t lane = 0;
     draw(life, birth);
-    const hb_status status =
+    hb_status status =
         life->trainer.machine.table->group_expand(life->group, 1, &lane, &life->lane, &life->sum_of_squares, error);
     hb_random random;
     hb_random_start(&random, life->reset);
     life->outcome =
         life->config->env->reset(life->body, life->variation, &random.base, life->observation, &life->step);
     if (!is_finite(life)) life->outcome = HB_ENV_DIVERGED;
+    if (status != HB_OK || life->outcome == HB_ENV_RUNNING) return status;
+    status = life->trainer.machine.table->group_wait(life->group, error);
+    life->sum_of_squares = 0; // it ends before it begins, and pays no penalty
     return status;
 }
 

@@ -418,7 +418,7 @@ static hb_status run_probe(const arguments *a, hb_error *error) {
 
 static hb_status run_plot(const arguments *a, hb_error *error) {
     if (!a->trace.out) return hb_fail(error, HB_BAD_INPUT, "plot: expected --out FILE.png or FILE.svg");
-    const hb_plot_def def = {a->sources, a->n_sources, a->coefficients, a->trace.out};
+    const hb_plot_def def = {a->sources, a->n_sources, a->sets, a->n_sets, a->coefficients, a->trace.out};
     const hb_status status = hb_plot(&def, error);
     if (status == HB_OK) printf("wrote %s\n", def.out);
     return status;
@@ -426,7 +426,7 @@ static hb_status run_plot(const arguments *a, hb_error *error) {
 
 static hb_status run_digest(const arguments *a, hb_error *error) {
     char digest[33];
-    const hb_status status = hb_digest(a->argument, digest, error);
+    const hb_status status = hb_digest(a->argument, a->sets, a->n_sets, digest, error);
     if (status == HB_OK) puts(digest);
     return status;
 }
@@ -538,7 +538,7 @@ static const struct {
     {KEY_JOBS, " study "},
     {KEY_TASK, " study "},
     {KEY_SKIP_CHANGED, " study "},
-    {KEY_SET, " train resume eval plan bench trace render probe study "},
+    {KEY_SET, " train resume eval plan bench trace render probe plot study digest "},
     {KEY_THREADS, " train resume eval plan bench trace render probe study "},
     {KEY_SEED, " train plan bench trace render probe study "},
     {KEY_ENV, " train plan bench trace render probe "},

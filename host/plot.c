@@ -283,7 +283,7 @@ static void write_histograms(FILE *to, const hb_net *net, const char *which, con
 static hb_status plot_coefficients(const hb_plot_def *def, hb_error *error) {
     hb_config *config = NULL;
     hb_trainer trainer;
-    hb_status status = hb_run_config(def->sources[0], NULL, 0, &config, error);
+    hb_status status = hb_run_config(def->sources[0], def->sets, def->n_sets, &config, error);
     if (status != HB_OK) return status;
     status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) {

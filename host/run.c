@@ -392,7 +392,11 @@ static hb_status prepare_folder(run *r, hb_error *error) {
     char checkpoints[HB_PATH];
     hb_path(checkpoints, r->folder, "checkpoints");
     hb_status status = open_log(r, error);
-    if (status == HB_OK && !are_remains(r->folder)) status = make_folder(r->folder, error); // somebody was faster
+    if (status == HB_OK && !are_remains(r->folder)) { // somebody was faster, and it is theirs
+        fclose(r->log);
+        r->log = NULL;
+        return make_folder(r->folder, error);
+    }
     if (status == HB_OK && access(checkpoints, F_OK) != 0) status = make_folder(checkpoints, error);
     if (status == HB_OK) status = save_generation(r, error);
     return status == HB_OK ? save_config(r, error) : status;
@@ -497,9 +501,9 @@ hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *
     return status;
 }
 
-hb_status hb_digest(const char *folder, char digest[33], hb_error *error) {
+hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error) {
     hb_config *config = NULL;
-    hb_status status = hb_run_config(folder, NULL, 0, &config, error);
+    hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status != HB_OK) return status;
     hb_trainer trainer;
     status = hb_trainer_open(config, &trainer, error);

@@ -178,7 +178,7 @@ static hb_status look_at_run(hb_study_runs *s, hb_study_run *run, hb_error *erro
     hb_error unread = {""};
     char path[HB_PATH], why[HB_DIFFERENCE + 64] = "";
     hb_path(path, run->folder, "config.yaml");
-    if (access(path, F_OK) != 0) {
+    if (access(path, F_OK) != 0 && (hb_run_may_begin(run->folder) || access(path, F_OK) != 0)) { // begun just now?
         if (!hb_run_may_begin(run->folder)) snprintf(why, sizeof why, "is not empty, and holds no run");
     } else if (hb_config_open(path, NULL, 0, &theirs, &unread) != HB_OK) {
         snprintf(why, sizeof why, "holds a run that cannot be read: %s", unread.message);
@@ -397,11 +397,11 @@ static hb_status share_out(hb_study_runs *s, hb_error *error) {
     return HB_OK;
 }
 
-// Of the runs that did not fail, which may be evaluated already.
+// Of the runs that are done.
 static hb_status make_table(hb_study_runs *s, hb_error *error) {
     hb_status status = HB_OK;
     for (int k = 0; k < s->n_runs && status == HB_OK; k++) // as the runs' processes left them
-        if (!s->run[k].skipped && s->row[k].state != HB_STUDY_FAILED) status = evaluate_run(s, k, error);
+        if (s->row[k].state == HB_STUDY_DONE) status = evaluate_run(s, k, error);
     if (status == HB_OK) status = hb_study_table(s, error);
     if (status == HB_OK) say(s, "wrote %s/table.md and table.csv", s->file.out);
     return status;
@@ -426,7 +426,8 @@ static hb_status run_study(hb_study_runs *s, hb_error *error) {
     if (status == HB_OK) status = share_out(s, error);
     if (status != HB_OK) return status;
     status = hb_study_work(s, error);
-    if (status == HB_INTERRUPTED || s->def->tasks > 1) return status;
+    if (hb_study_stopped(s)) return hb_fail(error, HB_INTERRUPTED, "stopped on request; the same command goes on");
+    if (s->def->tasks > 1) return status;
     const hb_status table = make_table(s, status == HB_OK ? error : NULL); // the first failure is the study's
     return status == HB_OK ? table : status;
 }

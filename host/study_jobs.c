@@ -177,7 +177,5 @@ hb_status hb_study_work(hb_study_runs *study, hb_error *error) {
     wait_for_fewer(w, 1);
     const hb_status status = w->status;
     free(w);
-    return status == HB_OK && hb_study_stopped(study)
-               ? hb_fail(error, HB_INTERRUPTED, "stopped on request; the same command goes on")
-               : status;
+    return status;
 }

@@ -218,9 +218,15 @@ hb_status hb_study_check(const hb_study_runs *study, hb_error *error) {
     return status;
 }
 
-// The mean of a configuration's runs of one seed over the variations of that place and over folds, by PNR's protocol, or
-// by NR's where it alone was evaluated; NAN where there is none.
-static double standing(const hb_study_runs *study, const char *config, int64_t seed, const char *where) {
+// A configuration's runs of one seed: the mean over the variations of that place and over folds, by PNR's protocol, or by NR's
+// where it alone was evaluated; n: of how many rows.
+typedef struct {
+    double mean;
+    int n;
+    bool by_mean;
+} place;
+
+static place standing(const hb_study_runs *study, const char *config, int64_t seed, const char *where) {
     double sum[2] = {0, 0};
     int n[2] = {0, 0};
     const bool trained = strcmp(where, "trained") == 0, held_out = strcmp(where, "held_out") == 0;
@@ -235,7 +241,8 @@ static double standing(const hb_study_runs *study, const char *config, int64_t s
             n[by_mean]++;
         }
     }
-    return n[0] > 0 ? sum[0] / n[0] : n[1] > 0 ? sum[1] / n[1] : NAN;
+    const int by = n[0] == 0;
+    return (place){n[by] > 0 ? sum[by] / n[by] : NAN, n[by], by == 1};
 }
 
 // Mean and spread over the seeds that there are.
@@ -266,12 +273,13 @@ static void write_claim(FILE *md, const hb_study_runs *study, const claim *c) {
     seeds ours = {0, 0, 0}, other = {0, 0, 0};
     int agree = 0;
     for (int32_t k = 0; k < study->file.seeds.n; k++) {
-        const double a = standing(study, c->a, study->file.seeds.item[k], c->where);
-        const double b = c->is_bound ? c->bound : standing(study, c->b, study->file.seeds.item[k], c->where);
-        if (isnan(a) || isnan(b)) continue;
-        seeds_add(&ours, a);
-        seeds_add(&other, b);
-        agree += c->more ? a > b : a < b;
+        const place a = standing(study, c->a, study->file.seeds.item[k], c->where);
+        place b = {c->bound, a.n, a.by_mean};
+        if (!c->is_bound) b = standing(study, c->b, study->file.seeds.item[k], c->where);
+        if (a.n == 0 || a.n != b.n || a.by_mean != b.by_mean) continue; // like with like
+        seeds_add(&ours, a.mean);
+        seeds_add(&other, b.mean);
+        agree += c->more ? a.mean > b.mean : a.mean < b.mean;
     }
     const bool in_mean = c->more ? ours.sum > other.sum : ours.sum < other.sum;
     fprintf(md, "| ");

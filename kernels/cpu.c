@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct hb_device {
@@ -107,7 +108,10 @@ static hb_status cpu_map(hb_device *device, const char *folder, size_t n, float 
     const size_t bytes = (n ? n : 1) * sizeof **out;
     const int file = open_nameless(folder);
     if (file < 0) return hb_fail(error, HB_BAD_INPUT, "%s: no file can be made there: %s", folder, strerror(errno));
-    const int full = posix_fallocate(file, 0, (off_t)bytes); // now, not by a signal when it is written
+    struct statvfs disk; // asked first: an allocation that fails has filled the disk for a moment
+    const bool fits = fstatvfs(file, &disk) != 0 || bytes / disk.f_frsize < disk.f_bavail;
+    const int full =
+        fits ? posix_fallocate(file, 0, (off_t)bytes) : ENOSPC; // now, not by a signal when it is written
     void *data = full ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     const int why = full ? full : errno;
     close(file);

@@ -295,7 +295,7 @@ class CommandLine(unittest.TestCase):
 
     def test_options_of_other_commands(self):
         for command, option, *value in (("train", "--jobs", "2"), ("eval", "--steps", "3"), ("plot", "--threads", "2"),
-                                        ("study", "--fold", "all"), ("info", "--json"), ("digest", "--set", "run.seed=1")):
+                                        ("study", "--fold", "all"), ("info", "--json"), ("digest", "--out", "y")):
             self.refuses(command, "x", option, *value, says=f"{command}: no option of it is called {option};")
 
     def test_help_is_the_schema(self):

@@ -190,10 +190,12 @@ class Probes(unittest.TestCase):
 
     def test_lives_that_diverge(self):
         """Returns 7 and then NaN: 7 counts, as in training."""
-        known = ["--set", f"env.name={KNOWN}", "--set", "search.l2=0", "--set", "eval.rollouts=2"]
-        for variation, returned in (("broken", 7), ("minus", -10), ("stillborn", 0)):
-            rows = self.probe("init", "--variation", variation, *known, name=variation)
-            self.assertEqual({(float(r["mean"]), float(r["sd"])) for r in rows}, {(returned, 0)})
+        known = ["--set", f"env.name={KNOWN}", "--set", "search.l2=40", "--set", "eval.rollouts=2"]
+        rows = {v: self.probe("init", "--variation", v, *known, name=v)[0] for v in ("broken", "minus", "stillborn")}
+        penalty = 7 - float(rows["broken"]["mean"])
+        self.assertGreater(penalty, 1)
+        self.assertAlmostEqual(float(rows["minus"]["mean"]), -10 - penalty, places=5)
+        self.assertEqual(float(rows["stillborn"]["mean"]), 0)  # it never lived
         done = subprocess.run([HEBBES, "probe", self.config, "--what", "zero", "--at", "5", "--variation", "minus",
                                "--out", self.folder / "short", *known], capture_output=True, text=True)
         self.assertEqual((done.returncode, (self.folder / "short").exists()), (2, False))

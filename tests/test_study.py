@@ -130,7 +130,8 @@ class Study(unittest.TestCase):
                 row += 1
                 screen += [""] * (row == len(screen))
             else:
-                self.assertLess(column + len(part), 60)
+                if not part.startswith("wrote "):  # which is no line of the view
+                    self.assertLess(column + len(part), 60)
                 screen[row] = part
                 column += len(part)
         self.assertIn("2 runs: 0 done, 1 under way, 1 waiting; left about ", text.decode())
@@ -289,8 +290,8 @@ class Study(unittest.TestCase):
         self.assertIn("are keys of the study, found 'run.seed=3'", self.study(self.write(sets="run.seed=3"), code=2).stderr)
 
     def test_dry_run_is_interrupted(self):
-        process = subprocess.Popen([HEBBES, "study", "configs/studies/pnr-ant.yaml", "--dry-run"], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+        path = self.write(seeds=", ".join(map(str, range(1, 17))), sets="search.population=50")
+        process = subprocess.Popen([HEBBES, "study", path, "--dry-run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         self.assertNotIn("all:", process.communicate(timeout=60)[0])
