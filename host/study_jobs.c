@@ -81,6 +81,7 @@ typedef struct {
     hb_study_runs *study;
     int jobs; // places
     child child[MAX_JOBS];
+    char said[1024];  // of the last line, without the run's name
     hb_status status; // the first failure's
     hb_error *error;
 } work;
@@ -116,6 +117,14 @@ static void keep(work *w, int k, hb_status ended, const char *why) {
     w->status = hb_fail(w->error, ended, "%s", why);
 }
 
+// Says a child's line, unless the last one said the same of another run: a device passed over is passed over by all.
+static void pass_on(work *w, const char *line) {
+    const char *colon = strstr(line, ": "), *what = colon ? colon : line;
+    if (strcmp(w->said, what) == 0) return;
+    snprintf(w->said, sizeof w->said, "%s", what);
+    w->study->say(w->study->context, line);
+}
+
 // Hears what a child tells; true when it has ended.
 static bool hear(work *w, child *c) {
     hb_study_runs *study = w->study;
@@ -128,7 +137,7 @@ static bool hear(work *w, child *c) {
             keep(w, c->k, HB_FAILED, m.text);
             return true;
         }
-        if (m.what == LINE) study->say(study->context, m.text);
+        if (m.what == LINE) pass_on(w, m.text);
         if (m.what == ROW) {
             m.row.name = study->row[c->k].name;
             study->row[c->k] = m.row;

@@ -105,7 +105,7 @@ class Study(unittest.TestCase):
         path = self.write(configs=["pnr-static"], seeds="1, 2")
         ours, theirs = pty.openpty()
         fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
-        process = subprocess.Popen([HEBBES, "study", str(path), "--jobs", "1"], stdout=theirs)
+        process = subprocess.Popen([HEBBES, "study", str(path), "--jobs", "1", "--device", "cpu"], stdout=theirs)
         os.close(theirs)
         text = b""
         while True:
