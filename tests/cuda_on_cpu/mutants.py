@@ -84,7 +84,7 @@ MUTANTS = [
     ("Adam's moments swapped", SEARCH, "hb_fma(p.beta2, v[d],", "hb_fma(p.beta1, v[d],", 0),
     ("Adam without correction", SEARCH, "first * p.correction1 /", "first /", 0),
     ("SGD from the start", SEARCH, "const size_t d = begin + (size_t)blockIdx.x * THREADS + threadIdx.x;", "const size_t d = (size_t)blockIdx.x * THREADS + threadIdx.x;", 1),
-    ("weights read before they are there", NET, "return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(group->stream)) : status;", "return status;", 0),
+    ("weights read before they are there", NET, "return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(group->stream)) : status;", "return status;", 2),
     ("download not waited for", DEVICE, "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));\n    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));\n    return status;", 0),
     ("scratch never grows", DEVICE, "if (bytes > device->scratch_bytes) {", "if (bytes > device->scratch_bytes && !device->scratch) {", 0),
     ("lstm: the biases' inputs dropped", NET, "    if (threadIdx.x < net.own) now[threadIdx.x] = 1.0f;\n", "", 0),
