@@ -183,7 +183,8 @@ hb_status hb_probe(const char *source, const char *const *sets, int n_sets, cons
 
 // A picture through gnuplot, to `out` (.png or .svg, must not exist): of run folders, their population means by generation,
 // runs that differ in their seed as one curve with a band from the least to the largest; of one run with `coefficients`,
-// histograms of the mean individual's at the start and in eval.checkpoint; of a study's table.csv, bars with the published numbers.
+// histograms of the mean individual's at the start and in eval.checkpoint; of a study's table.csv, bars with the published
+// numbers.
 typedef struct {
     const char *const *sources;
     int n_sources;
