@@ -178,8 +178,9 @@ static hb_status look_at_run(hb_study_runs *s, hb_study_run *run, hb_error *erro
     hb_error unread = {""};
     char path[HB_PATH], why[HB_DIFFERENCE + 64] = "";
     hb_path(path, run->folder, "config.yaml");
-    if (access(path, F_OK) != 0 && (hb_run_may_begin(run->folder) || access(path, F_OK) != 0)) { // begun just now?
-        if (!hb_run_may_begin(run->folder)) snprintf(why, sizeof why, "is not empty, and holds no run");
+    const bool may_begin = hb_run_may_begin(run->folder); // asked first: another task may begin the run meanwhile
+    if (access(path, F_OK) != 0) {
+        if (!may_begin) snprintf(why, sizeof why, "is not empty, and holds no run");
     } else if (hb_config_open(path, NULL, 0, &theirs, &unread) != HB_OK) {
         snprintf(why, sizeof why, "holds a run that cannot be read: %s", unread.message);
     } else {
