@@ -45,7 +45,6 @@ typedef struct {
     const hb_machine *machine;
     const hb_search_array *array;
     const char *name; // of the checkpoint
-    XXH3_state_t *hash;
 } transfer;
 
 static hb_status fetch_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
@@ -181,21 +180,15 @@ hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *er
     return status;
 }
 
-static hb_status hash_part(const transfer *t, size_t begin, size_t count, float *data, hb_error *error) {
-    const hb_status status =
-        t->machine->table->download(t->machine->device, data, t->array->data + begin, count, error);
-    if (status == HB_OK) XXH3_128bits_update(t->hash, data, count * sizeof *data);
-    return status;
-}
-
 static hb_status hash_arrays(const hb_search *search, XXH3_state_t *hash, float *data, hb_error *error) {
     for (int32_t k = 0; k < search->n_arrays; k++) {
-        const transfer t = {.machine = search->machine, .array = &search->array[k], .hash = hash};
+        transfer t = {.machine = search->machine, .array = &search->array[k]};
         const size_t n = t.array->n;
         for (size_t begin = 0; begin < n; begin += HB_HDF_PART) {
             const size_t count = n - begin < HB_HDF_PART ? n - begin : HB_HDF_PART;
-            const hb_status status = hash_part(&t, begin, count, data, error);
+            const hb_status status = fetch_part(&t, begin, count, data, error);
             if (status != HB_OK) return status;
+            XXH3_128bits_update(hash, data, count * sizeof *data);
         }
     }
     return HB_OK;

@@ -39,7 +39,7 @@ hb_status hb_gnuplot_begin(hb_gnuplot *g, const char *out, int height, hb_error 
     if (system("command -v gnuplot >/dev/null 2>&1") != 0)
         return hb_fail(error, HB_FAILED, "plots need gnuplot, which is not here (in Debian gnuplot-nox)");
     g->out = out;
-    snprintf(g->part, sizeof g->part, "%s.part", out);
+    snprintf(g->part, sizeof g->part, "%s" HB_PARTIAL, out);
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, &g->pipe); // gnuplot may end early: an error, not the end of the process
     g->in = popen("gnuplot 2>/dev/null", "w");

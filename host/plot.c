@@ -101,7 +101,7 @@ static void write_curves(FILE *to, const curve *curves, int n) {
         const char *colour = colours[shown % COLOURS];
         fprintf(to,
                 "%s$g%d using 1:3:4 with filledcurves fs transparent solid 0.2 noborder lc rgb '%s' notitle, "
-                "$g%d using 1:2 with lines lw 2 lc rgb '%s' title %s noenhanced",
+                "$g%d using 1:2 with lines lw 2 lc rgb '%s' title %s",
                 shown ? ", " : "", k, colour, k, colour, quoted(title(curves, n, k), quote));
         shown++;
     }
@@ -193,10 +193,10 @@ static void write_bars(FILE *to, const bar *bars, int n) {
     for (int k = 0, v = 0; k < n; k++)
         if (kind_of(bars, n, bars[k].variation, false, &variations) == v)
             fprintf(to, "%s%s %d", v ? ", " : "", quoted(bars[k].variation, quote), v), v++;
-    fprintf(to, ") noenhanced\nset key outside top center horizontal\nplot ");
+    fprintf(to, ")\nset key outside top center horizontal\nplot ");
     for (int k = 0, c = 0; k < n; k++) {
         if (kind_of(bars, n, bars[k].config, true, &configs) != c) continue;
-        fprintf(to, "$bars using ($4==%d?$1:1/0):2:3 with boxerrorbars lc rgb '%s' title %s noenhanced, ", c,
+        fprintf(to, "$bars using ($4==%d?$1:1/0):2:3 with boxerrorbars lc rgb '%s' title %s, ", c,
                 colours[c % COLOURS], quoted(bars[k].config, quote));
         c++;
     }
