@@ -193,13 +193,6 @@ static void free_work(hb_mixture_work *work) {
     free(work);
 }
 
-// Lists reach as far as a sample needs whose offset is 5 sigma and whose rule's lambda is 6 below the row's largest.
-static float list_radius2(const hb_mixture_work *work) {
-    const float sigma = work->mixture.sigma;
-    const float reach = 5.0f * sigma + hb_sqrt(25.0f * sigma * sigma + work->two_variances * (work->cut + 6.0f));
-    return reach * reach;
-}
-
 static hb_status cpu_mixture_begin(hb_device *device, const hb_mixture *mixture, const hb_mixture_step *step,
                                    hb_mixture_work **out, hb_error *error) {
     const size_t m = (size_t)mixture->n_rules, c_all = (size_t)mixture->n_coefficients;
@@ -229,8 +222,8 @@ static hb_status cpu_mixture_begin(hb_device *device, const hb_mixture *mixture,
     for (size_t k = 0; k < m; k++)
         for (size_t c = 0; c < HB_MIXTURE_WIDE; c++)
             work->wide[k * HB_MIXTURE_WIDE + c] = c < c_all ? mixture->mu[k * c_all + c] : 0.0f;
-    // A few rules are looked through faster than lists are made.
-    if (!step->dense && !step->hard && m >= 64) work->list_radius2 = list_radius2(work);
+    if (!step->dense && !step->hard && m >= HB_MIXTURE_FEWEST)
+        work->list_radius2 = hb_mixture_list_radius2(mixture->sigma, work->cut);
     *out = work;
     return HB_OK;
 }

@@ -13,9 +13,9 @@
 
 enum { VECTOR = 16, TILE = 32, MOST_GUIDE_BITS = 12, WIDE = HB_MIXTURE_WIDE, AT_ONCE = 16 };
 
-// A list that would hold more rules than this is not worth having: its rule's samples run dense. The weights of samples
-// that are worked off together lie a little more apart, so that they do not fall on the same cache lines.
-enum { MOST_NEAR = 2048, NEAR_STRIDE = MOST_NEAR + 4 * VECTOR };
+// The weights of samples that are worked off together lie a little more apart than they need, so that they do not fall on
+// the same cache lines.
+enum { NEAR_STRIDE = HB_MIXTURE_MOST_NEAR + 4 * VECTOR };
 
 // ---------------------------------------------------------------------------------------------------
 // Choose
@@ -142,16 +142,12 @@ static void distances(const hb_mixture_work *work, const float *x, float *restri
     }
 }
 
-static int32_t longest_list(int32_t n_rules) {
-    return n_rules / 4 < MOST_NEAR ? n_rules / 4 : MOST_NEAR;
-}
-
 static hb_status make_list(hb_mixture_work *work, int32_t k, float *distance, hb_near *near, hb_error *error) {
     const int32_t c_all = work->mixture.n_coefficients;
     const float *mu = work->mixture.mu + (size_t)k * (size_t)c_all;
     distances(work, mu, distance);
     int32_t n = 0;
-    const int32_t most = longest_list(work->mixture.n_rules);
+    const int32_t most = hb_mixture_longest_list(work->mixture.n_rules);
     for (int32_t j = 0; j < work->mixture.n_rules && n <= most; j++)
         if (distance[j] <= work->list_radius2) near[n++] = (hb_near){distance[j], (uint32_t)j};
     hb_neighbours *list = &work->list[k];
@@ -352,11 +348,8 @@ static inline __attribute__((always_inline)) void begin_sample(const range *g, s
         s->x[c] = hb_fma(work->mixture.sigma, noise[c], mu[c]);
         distance = hb_fma(s->x[c] - mu[c], s->x[c] - mu[c], distance);
     }
-    // A rule at distance d of the chosen one has an exponent at most (|u| d - d^2 / 2) / sigma^2 + max lambda -
-    // lambda_chosen above the chosen one's, u being the sample's own offset: with d = |u| + sqrt(|u|^2 + 2 sigma^2
-    // room), and beyond, it is below the cut.
-    const float room = work->two_variances * (work->cut + 0.05f + (row_largest - lambda[s->chosen]));
-    const float radius2 = 1.001f * (2.0f * distance + room + 2.0f * hb_sqrt(distance * (distance + room)));
+    const float radius2 =
+        hb_mixture_radius2(distance, work->two_variances, work->cut, row_largest - lambda[s->chosen]);
     const hb_neighbours *list = &work->list[s->chosen];
     const bool listed = list->n_vectors > 0 && radius2 <= work->list_radius2;
     const bool alone = g->step->hard || work->mixture.n_rules == 1 || (listed && radius2 < list->second);

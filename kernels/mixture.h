@@ -83,6 +83,29 @@ HB_HD float hb_mixture_lambda_gradient(float sum, float pi, float z_sum, bool na
     return natural ? plain / (pi > 1e-3f ? pi : 1e-3f) : plain;
 }
 
+// Squared distance from its own rule within which a sample finds every rule that counts. A rule at distance d of it has an
+// exponent at most (|u| d - d^2 / 2) / sigma^2 + above more than its own one's, u being the sample's offset from its rule,
+// offset2 = |u|^2, and `above` how far the row's largest lambda exceeds its rule's: with d = |u| + sqrt(|u|^2 + room),
+// room = 2 sigma^2 (cut + above), and beyond, that is below the cut. A little more stands for what is rounded.
+HB_HD float hb_mixture_radius2(float offset2, float two_variances, float cut, float above) {
+    const float room = two_variances * (cut + 0.05f + above);
+    return 1.001f * (2.0f * offset2 + room + 2.0f * hb_sqrt(offset2 * (offset2 + room)));
+}
+
+// Lists of neighbours reach as far as a sample needs whose offset is 5 sigma and whose rule's lambda is 6 below the row's
+// largest. One that would hold more than a quarter of the rules, or HB_MIXTURE_MOST_NEAR, is not worth having.
+#define HB_MIXTURE_MOST_NEAR 2048
+#define HB_MIXTURE_FEWEST    64 // rules: fewer are looked through faster than lists are made
+
+HB_HD float hb_mixture_list_radius2(float sigma, float cut) {
+    const float variance = sigma * sigma;
+    return hb_mixture_radius2(25.0f * variance, 2.0f * variance, cut, 6.0f);
+}
+
+HB_HD int32_t hb_mixture_longest_list(int32_t n_rules) {
+    return n_rules / 4 < HB_MIXTURE_MOST_NEAR ? n_rules / 4 : HB_MIXTURE_MOST_NEAR;
+}
+
 // Below the largest exponent by more than this a rule contributes exactly 0: 17.33 + ln M.
 float hb_mixture_cut(int32_t n_rules);
 

@@ -97,7 +97,9 @@ static void oracle_is_the_gradient(void **state) {
 // ---------------------------------------------------------------------------------------------------
 // A scene: N synapses, M rules, P individuals
 
-typedef enum { SPREAD, COINCIDENT, APART, EXTREME } placing;
+// CLUSTERED: three heaps of a fifth of the rules each, and one of the rest, which is too large to be listed.
+// UNLIKELY: extreme rows, and rules chosen that hardly ever would be, so that lists do not reach.
+typedef enum { SPREAD, COINCIDENT, APART, EXTREME, CLUSTERED, UNLIKELY } placing;
 
 typedef struct {
     int64_t n;
@@ -118,8 +120,18 @@ static scene make_scene(scene_def def) {
     s.lambda = floats(size), s.mu = floats(numbers), s.z = floats((size_t)def.p);
     const float width = def.placing == COINCIDENT ? 0.0f : def.placing == APART ? 100.0f : 1.0f;
     for (size_t e = 0; e < numbers; e++) s.mu[e] = width * hb_noise_normal(choice_id, e);
+    for (size_t e = 0; e < numbers && def.placing == CLUSTERED; e++) {
+        const size_t heap = e / (size_t)def.c / (m / 5);
+        s.mu[e] = 0.3f * def.sigma * s.mu[e] + 20.0f * (float)(heap < 3 ? heap : 3);
+    }
     for (size_t e = 0; e < size; e++)
-        s.lambda[e] = (def.placing == EXTREME ? 12.0f : 0.5f) * hb_noise_normal(noise_id, e + 1000000);
+        s.lambda[e] = (def.placing == EXTREME    ? 12.0f
+                       : def.placing == UNLIKELY ? 20.0f
+                                                 : 0.5f) *
+                      hb_noise_normal(noise_id, e + 1000000);
+    // Half of the rows draw from the small heaps alone.
+    for (size_t e = 0; e < size && def.placing == CLUSTERED; e++)
+        if (e / m % 2 == 0 && e % m >= 3 * (m / 5)) s.lambda[e] -= 40.0f;
     for (int32_t p = 0; p < def.p; p++) s.z[p] = (float)p - (def.z_sums ? 1.0f : 0.5f * (float)(def.p - 1));
     return s;
 }
@@ -179,6 +191,8 @@ static outcome run_scene(const opened *d, const scene *s, bool dense) {
                                       &error),
              error);
     download(d, (float *)o.choice, choice, choices);
+    for (size_t e = 0; e < choices && def->placing == UNLIKELY; e++) o.choice[e] = (uint32_t)(e * 7 % m);
+    check_ok(d->table->upload(d->device, choice, o.choice, choices, &error), error);
     float z_sum = 0;
     for (int32_t p = 0; def->z_sums && p < def->p; p++) z_sum += s->z[p];
     hb_mixture_step step = {.choice = (const uint32_t *)choice,
@@ -295,25 +309,30 @@ static void check_everywhere(scene_def def, bool oracle) {
     const int n = open_all(list);
     scene s = make_scene(def);
     uint64_t first = 0;
+    hb_mixture_counts counts[2];
     const int from = def.m > 10000 ? n - 1 : 0; // so many rules on the quickest build only
     for (int k = from; k < n; k++)
         for (int dense = 0; dense < 2; dense++) {
             outcome o = run_scene(&list[k], &s, dense);
             const uint64_t bits = bits_of(&s, &o);
+            if (k == from) counts[dense] = o.counts;
             if (k == from && dense == 0) {
                 first = bits;
-                check_choices(&s, &o);
+                if (def.placing != UNLIKELY) check_choices(&s, &o);
                 if (oracle) check_gradients(&s, &o);
             }
             if (bits != first)
                 print_error("M %d placing %d: device %d dense %d differs\n", def.m, (int)def.placing, k, dense);
             assert_true(bits == first);
             const int64_t samples = def.n * def.p;
-            assert_true(o.counts.live >= (def.hard ? 0 : samples) && o.counts.dense <= samples);
+            assert_true(o.counts.live == counts[0].live && o.counts.live >= samples);
+            assert_true(o.counts.dense == counts[dense].dense && o.counts.dense <= samples);
             // Where the lists reach, they are used.
-            const bool listed = strcmp(list[k].table->name, "cpu") == 0 && !dense && def.m >= 64 && !def.hard;
+            const bool listed = !dense && def.m >= HB_MIXTURE_FEWEST && !def.hard;
             if (listed && def.placing == SPREAD && def.sigma < 0.15f && def.m <= 2000)
                 assert_true(o.counts.dense < samples / 10);
+            if (listed && (def.placing == CLUSTERED || def.placing == UNLIKELY))
+                assert_true(o.counts.dense > samples / 10 && o.counts.dense < samples / 2);
             free_outcome(&o);
         }
     free_scene(&s);
@@ -356,6 +375,13 @@ static void ways_of_the_step(void **state) {
     ways[2].hard = true;
     ways[3].z_sums = ways[3].hard = ways[3].natural = true;
     for (int k = 0; k < 4; k++) check_everywhere(ways[k], true);
+}
+
+// Many rules near each sample, others too many to list, more samples than a device takes at a time.
+static void clusters(void **state) {
+    (void)state;
+    check_everywhere((scene_def){.n = 4, .m = 70, .c = 5, .p = 260, .sigma = 0.2f, .placing = CLUSTERED}, true);
+    check_everywhere((scene_def){.n = 9, .m = 70, .c = 5, .p = 12, .sigma = 0.1f, .placing = UNLIKELY}, true);
 }
 
 static void many_rules(void **state) {
@@ -430,10 +456,11 @@ int main(int argc, char **argv) {
     (void)argc, (void)argv;
 #endif
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(oracle_small_case), cmocka_unit_test(oracle_is_the_gradient),
-        cmocka_unit_test(numbers_of_rules),  cmocka_unit_test(placings),
-        cmocka_unit_test(ways_of_the_step),  cmocka_unit_test(many_rules),
-        cmocka_unit_test(choices_are_fair),  cmocka_unit_test(overflow_is_an_error),
+        cmocka_unit_test(oracle_small_case),    cmocka_unit_test(oracle_is_the_gradient),
+        cmocka_unit_test(numbers_of_rules),     cmocka_unit_test(placings),
+        cmocka_unit_test(ways_of_the_step),     cmocka_unit_test(clusters),
+        cmocka_unit_test(many_rules),           cmocka_unit_test(choices_are_fair),
+        cmocka_unit_test(overflow_is_an_error),
     };
     return cmocka_run_group_tests_name("mixture", tests, NULL, NULL);
 }
