@@ -11,11 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VECTOR = 16, TILE = 32, MOST_GUIDE_BITS = 12, WIDE = HB_MIXTURE_WIDE, AT_ONCE = 16 };
-
-// The weights of samples that are worked off together lie a little more apart than they need, so that they do not fall on
-// the same cache lines.
-enum { NEAR_STRIDE = HB_MIXTURE_MOST_NEAR + 4 * VECTOR };
+enum { VECTOR = 16, TILE = 32, MOST_GUIDE_BITS = 12, WIDE = HB_MIXTURE_WIDE, AT_ONCE = 64 };
 
 // ---------------------------------------------------------------------------------------------------
 // Choose
@@ -191,47 +187,78 @@ static hb_status mixture_neighbours(hb_mixture_work *work, int32_t begin, int32_
 // ---------------------------------------------------------------------------------------------------
 // Gradient
 
+// What samples look at and find, AT_ONCE samples of a row at a time.
+typedef struct {
+    float x[AT_ONCE][WIDE];
+    float offset2[AT_ONCE]; // |x - mu|^2 of its own rule
+    float above[AT_ONCE];   // the row's largest lambda above the rule's
+    float radius2[AT_ONCE]; // within which it finds every rule that counts
+    int64_t sum[AT_ONCE];   // of its weights
+    float inverse[AT_ONCE]; // 1 / that
+} samples;
+
+// Rules that count, sample after sample: how far below the sample's largest exponent, then the weight.
+typedef struct {
+    float *weight;
+    uint32_t *rule, *sample;
+    int32_t n, room;
+} finds;
+
 // What a range of rows works with.
 typedef struct {
     _Alignas(64) int32_t largest[WIDE]; // bits of |term| of the sums
+    _Alignas(64) samples at_once;
+    finds found;
     const hb_mixture_work *work;
     const hb_mixture_step *step;
+    float sigmas[WIDE];  // sigma for each coefficient, 0 behind them
     float *noise;        // (TILE, P, C)
     uint32_t *choice;    // (TILE, P)
     float *row_gradient; // (M): G of the row
-    float *weight;       // (M rounded up to VECTOR): of one sample's rules, all of them, e_k, then w_k
-    float *near_weight;  // (AT_ONCE, NEAR_STRIDE): of the rules near each sample
+    float *exponent;     // (M rounded up to VECTOR): of one sample's rules
+    uint32_t *all;       // the same: 0, 1, 2, ..
     int64_t *sums;       // (M, WIDE)
     uint32_t *share;     // (M): q of the row
-    uint32_t *touched;   // (M): rules whose G is not 0 any more
+    uint32_t *touched;   // (M + 1): rules whose G is not 0 any more
     hb_mixture_counts counts;
     int32_t n_touched;
 } range;
 
-// Exponents, then weights, of rules: by their numbers, or as a list of neighbours has them.
-typedef struct {
-    float *weight;
-    const float *data; // NULL: rule k at place k
-    size_t stride;     // from vector to vector
-    int32_t n_vectors;
-    float largest; // exponent
-} places;
-
-// Exponents of all rules.
-static places find_dense(range *g, const float *x, const float *lambda) {
-    const hb_mixture_work *work = g->work;
-    const int32_t n = work->mixture.n_rules, padded = (int32_t)work->padded_rules;
-    distances(work, x, g->weight);
-    for (int32_t k = 0; k < n; k++) g->weight[k] = hb_fma(work->minus_half_precision, g->weight[k], lambda[k]);
-    for (int32_t k = n; k < padded; k++) g->weight[k] = -3.0e38f;
-    return (places){g->weight, NULL, VECTOR, padded / VECTOR, row_maximum(g->weight, n)};
+// Keeps of a vector of exponents those that are not below the cut.
+static inline __attribute__((always_inline)) void keep(range *g, hb_vf exponent, hb_vf largest, const float *rules,
+                                                       uint32_t sample) {
+    const hb_vf below = hb_vf_sub(exponent, largest);
+    const uint32_t mask = hb_vf_at_least(below, hb_vf_all(-g->work->cut));
+    finds *f = &g->found;
+    hb_vf_compress(f->weight + f->n, below, mask);
+    hb_vf_compress((float *)f->rule + f->n, hb_vf_load(rules), mask);
+    for (int r = 0; r < HB_LANES; r++) f->sample[f->n + r] = sample;
+    f->n += __builtin_popcount(mask);
 }
 
-// Exponents of the rules within `radius2` of the sample's own, all of them in its list.
-static inline __attribute__((always_inline)) places find_near(const range *g, const hb_neighbours *list,
-                                                              const float *x, const float *lambda, float radius2,
-                                                              float *weight, const int32_t c_all) {
+// Of all rules.
+static void find_dense(range *g, int32_t sample, const float *lambda) {
+    const hb_mixture_work *work = g->work;
+    const int32_t n = work->mixture.n_rules, padded = (int32_t)work->padded_rules;
+    float *exponent = g->exponent;
+    distances(work, g->at_once.x[sample], exponent);
+    for (int32_t k = 0; k < n; k++) exponent[k] = hb_fma(work->minus_half_precision, exponent[k], lambda[k]);
+    for (int32_t k = n; k < padded; k++) exponent[k] = -3.0e38f;
+    const hb_vf largest = hb_vf_all(row_maximum(exponent, n)), least = hb_vf_all(-work->cut);
+    for (int32_t k = 0; k < padded; k += HB_LANES) { // few vectors have any
+        const hb_vf e = hb_vf_load(exponent + k);
+        if (hb_vf_at_least(hb_vf_sub(e, largest), least))
+            keep(g, e, largest, (const float *)g->all + k, (uint32_t)sample);
+    }
+    g->counts.dense++;
+}
+
+// Of the rules within the sample's radius, all of them in its list.
+static inline __attribute__((always_inline)) void find_near(range *g, int32_t sample, const hb_neighbours *list,
+                                                            const float *lambda, const int32_t c_all) {
     const size_t stride = (size_t)(c_all + 1) * VECTOR;
+    const float *x = g->at_once.x[sample], radius2 = g->at_once.radius2[sample];
+    float *exponent = g->exponent;
     const hb_vf half_precision = hb_vf_all(g->work->minus_half_precision);
     hb_vf largest = hb_vf_all(-3.0e38f);
     int32_t vectors = 0;
@@ -244,34 +271,21 @@ static inline __attribute__((always_inline)) places find_near(const range *g, co
                 distance = hb_vf_fma(difference, difference, distance);
             }
             const hb_vf e = hb_vf_fma(half_precision, distance, hb_vf_gather(lambda, at));
-            hb_vf_store(weight + vectors * VECTOR + r, e);
+            hb_vf_store(exponent + vectors * VECTOR + r, e);
             largest = hb_vf_max(largest, e);
         }
-    return (places){weight, list->data, stride, vectors, hb_vf_largest(largest)};
+    largest = hb_vf_all(hb_vf_largest(largest));
+    for (int32_t k = 0; k < vectors * VECTOR; k += HB_LANES)
+        keep(g, hb_vf_load(exponent + k), largest, list->data + (size_t)(k / VECTOR) * stride + k % VECTOR,
+             (uint32_t)sample);
 }
 
-// From exponents to w_k; returns 1 / (their sum).
-static inline __attribute__((always_inline)) float weigh(const range *g, const places *found) {
-    const float least = -g->work->cut;
-    int64_t sum[VECTOR] = {0};
-    for (int32_t v = 0; v < found->n_vectors; v++) {
-        float *weight = found->weight + v * VECTOR;
-        uint32_t any = 0;
-        for (int r = 0; r < VECTOR; r += HB_LANES)
-            any |= hb_vf_at_least(hb_vf_sub(hb_vf_load(weight + r), hb_vf_all(found->largest)), hb_vf_all(least));
-        if (!any) { // most vectors of a dense sample
-            memset(weight, 0, VECTOR * sizeof *weight);
-            continue;
-        }
-        float below[VECTOR], w[VECTOR]; // three loops, each of which is vectorised
-        for (int r = 0; r < VECTOR; r++) below[r] = weight[r] - found->largest;
-        for (int r = 0; r < VECTOR; r++) w[r] = hb_exp(below[r]);
-        for (int r = 0; r < VECTOR; r++) weight[r] = below[r] >= least ? w[r] : 0.0f;
-        for (int r = 0; r < VECTOR; r++) sum[r] += hb_mixture_weight(weight[r]);
-    }
-    int64_t total = 0;
-    for (int r = 0; r < VECTOR; r++) total += sum[r];
-    return hb_mixture_inverse(total);
+// Its own rule alone: weight 1.
+static inline __attribute__((always_inline)) void find_own(range *g, int32_t sample, uint32_t chosen) {
+    finds *f = &g->found;
+    f->weight[f->n] = 0.0f;
+    f->rule[f->n] = chosen;
+    f->sample[f->n++] = (uint32_t)sample;
 }
 
 // The terms z r (x - mu) of one rule to its sums, and the largest |term| by its bits: of which NaN is the largest. x and mu
@@ -298,96 +312,85 @@ static inline __attribute__((always_inline)) void add_rule_terms(float z, float 
 #endif
 }
 
-// Adds what a sample says of rule k: z r to G_k, z r (x - mu_k) to the sums.
-static inline __attribute__((always_inline)) void add_terms(range *g, const float x[WIDE], float z, size_t k,
-                                                            float r) {
-    float *gradient = &g->row_gradient[k];
-    if (hb_bits(*gradient) == 0x80000000u) { // the mark of a rule that no sample has touched
-        g->touched[g->n_touched++] = (uint32_t)k;
-        *gradient = 0.0f;
-    }
-    *gradient = hb_fma(z, r, *gradient);
-    add_rule_terms(z, r, g->work->sums_scale, x, g->work->wide + k * WIDE, g->sums + k * WIDE, g->largest);
+// z r to G_k. G bears a mark, -0, where no sample has touched it: no sum from +0 is that.
+static inline __attribute__((always_inline)) void add_to_row(range *g, uint32_t k, float z, float r) {
+    const uint32_t bits = hb_bits(g->row_gradient[k]);
+    const bool untouched = bits == 0x80000000u;
+    g->touched[g->n_touched] = k;
+    g->n_touched += untouched;
+    g->row_gradient[k] = hb_fma(z, r, hb_from_bits(untouched ? 0 : bits));
 }
 
-// The same for all rules that count, those whose w is not 0.
-static inline __attribute__((always_inline)) void add_all_terms(range *g, const places *found, const float x[WIDE],
-                                                                float z, float inverse) {
-    const hb_vf smallest = hb_vf_all(hb_from_bits(1));
-    for (int32_t v = 0; v < found->n_vectors * VECTOR; v += HB_LANES) {
-        uint32_t mask = hb_vf_at_least(hb_vf_load(found->weight + v), smallest);
-        g->counts.live += __builtin_popcount(mask);
-        const float *rules = found->data ? found->data + (size_t)(v / VECTOR) * found->stride + v % VECTOR : NULL;
-        for (; mask; mask &= mask - 1) {
-            const int place = __builtin_ctz(mask);
-            const float r = found->weight[v + place] * inverse;
-            if (r != 0.0f) add_terms(g, x, z, rules ? hb_bits(rules[place]) : (uint32_t)(v + place), r);
-        }
+// Takes what samples [begin, end) have found into G and the sums, in order; z is theirs.
+static void settle(range *g, int32_t begin, int32_t end, const float *z) {
+    finds *f = &g->found;
+    samples *s = &g->at_once;
+    const int32_t n = f->n;
+    for (int32_t e = 0; e < n; e++) f->weight[e] = hb_exp(f->weight[e]);
+    for (int32_t b = begin; b < end; b++) s->sum[b] = 0;
+    for (int32_t e = 0; e < n; e++) s->sum[f->sample[e]] += hb_mixture_weight(f->weight[e]);
+    for (int32_t b = begin; b < end; b++) s->inverse[b] = hb_mixture_inverse(s->sum[b]);
+    for (int32_t e = 0; e < n; e++) {
+        const uint32_t b = f->sample[e], k = f->rule[e];
+        const float r = f->weight[e] * s->inverse[b];
+        if (r == 0.0f) continue;
+        add_to_row(g, k, z[b], r);
+        add_rule_terms(z[b], r, g->work->sums_scale, s->x[b], g->work->wide + (size_t)k * WIDE,
+                       g->sums + (size_t)k * WIDE, g->largest);
     }
+    g->counts.live += n;
+    f->n = 0;
 }
 
-// A sample on its way through three stages, which go over AT_ONCE samples each: the branches of one stage are then
-// not waited for by the long chains of operations of another.
-typedef struct {
-    _Alignas(32) float x[WIDE];
-    uint32_t chosen;
-    enum { ALONE, NEAR, DENSE } how;
-    places found;  // NEAR
-    float inverse; // NEAR
-} sample;
-
-// Makes the sample, and says which rules it has to look at: where it is NEAR, their exponents.
-static inline __attribute__((always_inline)) void begin_sample(const range *g, sample *s, const float *lambda,
-                                                               float row_largest, const float *noise,
-                                                               float *near_weight, const int32_t c_all) {
-    const hb_mixture_work *work = g->work;
-    const float *mu = work->wide + (size_t)s->chosen * WIDE;
-    float distance = 0.0f;
-    for (int32_t c = 0; c < WIDE; c++) s->x[c] = 0.0f;
-    for (int32_t c = 0; c < c_all; c++) {
-        s->x[c] = hb_fma(work->mixture.sigma, noise[c], mu[c]);
-        distance = hb_fma(s->x[c] - mu[c], s->x[c] - mu[c], distance);
+// Makes sample b, and says how far it has to look.
+static inline __attribute__((always_inline)) void
+begin_sample(range *g, int32_t b, uint32_t chosen, const float *lambda, float row_largest, const float *noise) {
+    samples *s = &g->at_once;
+    const float *mu = g->work->wide + (size_t)chosen * WIDE;
+    float square[WIDE];
+    for (int c = 0; c < WIDE; c++) { // behind its coefficients the noise is of the next sample, and not taken
+        s->x[b][c] = hb_fma(g->sigmas[c], noise[c], mu[c]);
+        const float offset = s->x[b][c] - mu[c];
+        square[c] = offset * offset;
     }
-    const float radius2 =
-        hb_mixture_radius2(distance, work->two_variances, work->cut, row_largest - lambda[s->chosen]);
-    const hb_neighbours *list = &work->list[s->chosen];
-    const bool listed = list->n_vectors > 0 && radius2 <= work->list_radius2;
-    const bool alone = g->step->hard || work->mixture.n_rules == 1 || (listed && radius2 < list->second);
-    s->how = alone ? ALONE : listed ? NEAR : DENSE;
-    if (s->how == NEAR) s->found = find_near(g, list, s->x, lambda, radius2, near_weight, c_all);
-}
-
-static inline __attribute__((always_inline)) void end_sample(range *g, const sample *s, const float *lambda,
-                                                             float z) {
-    if (s->how == ALONE) {
-        g->counts.live++;
-        add_terms(g, s->x, z, s->chosen, 1.0f);
-    } else if (s->how == NEAR) {
-        add_all_terms(g, &s->found, s->x, z, s->inverse);
-    } else {
-        const places found = find_dense(g, s->x, lambda);
-        const float inverse = weigh(g, &found);
-        add_all_terms(g, &found, s->x, z, inverse);
-        g->counts.dense++;
-    }
+    for (int half = WIDE / 2; half > 0; half /= 2)
+        for (int c = 0; c < half; c++) square[c] += square[c + half];
+    s->offset2[b] = square[0];
+    s->above[b] = row_largest - lambda[chosen];
 }
 
 // All samples of a row, in their order.
 static inline __attribute__((always_inline)) void row_terms(range *g, const float *lambda, const uint32_t *choice,
                                                             const float *noise, const int32_t c_all) {
+    const hb_mixture_work *work = g->work;
     const int32_t n = g->step->n_individuals;
-    const float largest = row_maximum(lambda, g->work->mixture.n_rules);
-    sample at_once[AT_ONCE] = {{.chosen = 0}};
+    const float largest = row_maximum(lambda, work->mixture.n_rules);
+    const bool alone = g->step->hard || work->mixture.n_rules == 1;
+    samples *s = &g->at_once;
     for (int32_t first = 0; first < n; first += AT_ONCE) {
         const int32_t count = n - first < AT_ONCE ? n - first : AT_ONCE;
-        for (int32_t b = 0; b < count; b++) {
-            at_once[b].chosen = choice[first + b];
-            begin_sample(g, &at_once[b], lambda, largest, noise + (size_t)(first + b) * (size_t)c_all,
-                         g->near_weight + (size_t)b * NEAR_STRIDE, c_all);
-        }
+        const float *z = g->step->z + first;
         for (int32_t b = 0; b < count; b++)
-            if (at_once[b].how == NEAR) at_once[b].inverse = weigh(g, &at_once[b].found);
-        for (int32_t b = 0; b < count; b++) end_sample(g, &at_once[b], lambda, g->step->z[first + b]);
+            begin_sample(g, b, choice[first + b], lambda, largest, noise + (size_t)(first + b) * (size_t)c_all);
+        for (int32_t b = 0; b < AT_ONCE; b++)
+            s->radius2[b] = hb_mixture_radius2(s->offset2[b], work->two_variances, work->cut, s->above[b]);
+        int32_t settled = 0;
+        for (int32_t b = 0; b < count; b++) {
+            const uint32_t chosen = choice[first + b];
+            const hb_neighbours *list = &work->list[chosen];
+            const bool listed = list->n_vectors > 0 && s->radius2[b] <= work->list_radius2;
+            if (g->found.n > g->found.room) {
+                settle(g, settled, b, z);
+                settled = b;
+            }
+            if (alone || (listed && s->radius2[b] < list->second))
+                find_own(g, b, chosen);
+            else if (listed)
+                find_near(g, b, list, lambda, c_all);
+            else
+                find_dense(g, b, lambda);
+        }
+        settle(g, settled, count, z);
     }
 }
 
@@ -463,27 +466,37 @@ static inline __attribute__((always_inline)) void gradient_rows(range *g, int64_
 }
 
 static void close_range(range *g) {
-    free(g->noise);
-    free(g->choice);
-    free(g->row_gradient);
-    free(g->weight);
-    free(g->near_weight);
-    free(g->share);
-    free(g->touched);
+    void *const all[] = {g->noise, g->choice,  g->row_gradient, g->exponent,   g->all,
+                         g->share, g->touched, g->found.weight, g->found.rule, g->found.sample};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
+}
+
+// Room for what one sample may find beyond `room`.
+static bool open_finds(finds *f, size_t padded_rules) {
+    f->room = 4 * AT_ONCE;
+    const size_t n = (size_t)f->room + padded_rules + VECTOR;
+    f->weight = malloc(n * sizeof *f->weight);
+    f->rule = malloc(n * sizeof *f->rule);
+    f->sample = malloc(n * sizeof *f->sample);
+    return f->weight && f->rule && f->sample;
 }
 
 static hb_status open_range(range *g, hb_error *error) {
-    const size_t m = (size_t)g->work->mixture.n_rules, tile = (size_t)TILE * (size_t)g->step->n_individuals;
-    g->noise = calloc(tile * (size_t)g->work->mixture.n_coefficients, sizeof *g->noise);
+    const size_t m = (size_t)g->work->mixture.n_rules, padded = g->work->padded_rules;
+    const size_t tile = (size_t)TILE * (size_t)g->step->n_individuals;
+    g->noise = calloc(tile * (size_t)g->work->mixture.n_coefficients + WIDE, sizeof *g->noise);
     g->choice = calloc(tile, sizeof *g->choice);
     g->row_gradient = malloc(m * sizeof *g->row_gradient);
-    g->weight = aligned_alloc(64, g->work->padded_rules * sizeof *g->weight);
-    g->near_weight = aligned_alloc(64, (size_t)AT_ONCE * NEAR_STRIDE * sizeof *g->near_weight);
+    g->exponent = aligned_alloc(64, padded * sizeof *g->exponent);
+    g->all = aligned_alloc(64, padded * sizeof *g->all);
     g->share = calloc(m, sizeof *g->share);
-    g->touched = malloc(m * sizeof *g->touched);
-    if (!g->noise || !g->choice || !g->row_gradient || !g->weight || !g->near_weight || !g->share || !g->touched)
+    g->touched = malloc((m + 1) * sizeof *g->touched);
+    if (!open_finds(&g->found, padded) || !g->noise || !g->choice || !g->row_gradient || !g->exponent || !g->all ||
+        !g->share || !g->touched)
         return hb_fail(error, HB_FAILED, "out of memory for the mixture's gradient");
     for (size_t k = 0; k < m; k++) g->row_gradient[k] = -0.0f;
+    for (size_t k = 0; k < padded; k++) g->all[k] = (uint32_t)k;
+    for (int32_t c = 0; c < g->work->mixture.n_coefficients; c++) g->sigmas[c] = g->work->mixture.sigma;
     return HB_OK;
 }
 

@@ -1,6 +1,7 @@
 // The few vector operations that the step needs, for the instruction set this file is compiled for.
 // hb_vf holds HB_LANES floats; every operation is the IEEE one in each lane, so the width changes no bit. gather reads
-// base[i] for integers i that stand in floats' bits; at_least gives a bit for each lane where a >= b.
+// base[i] for integers i that stand in floats' bits; at_least gives a bit for each lane where a >= b; compress writes the
+// lanes of such bits one after the other to any address, and may write anything behind them, HB_LANES floats in all.
 #ifndef HB_CPU_VECTOR_H
 #define HB_CPU_VECTOR_H
 
@@ -39,6 +40,9 @@ HB_HD hb_vf hb_vf_gather(const float *base, const float *index) {
 }
 HB_HD uint32_t hb_vf_at_least(hb_vf a, hb_vf b) {
     return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
+}
+HB_HD void hb_vf_compress(float *p, hb_vf a, uint32_t mask) {
+    _mm512_storeu_ps(p, _mm512_maskz_compress_ps((__mmask16)mask, a));
 }
 HB_HD hb_vi hb_vi_zero(void) {
     return _mm512_setzero_si512();
@@ -80,6 +84,11 @@ HB_HD hb_vf hb_vf_gather(const float *base, const float *index) {
 HB_HD uint32_t hb_vf_at_least(hb_vf a, hb_vf b) {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
 }
+HB_HD void hb_vf_compress(float *p, hb_vf a, uint32_t mask) {
+    float lane[HB_LANES];
+    _mm256_storeu_ps(lane, a);
+    for (; mask; mask &= mask - 1) *p++ = lane[__builtin_ctz(mask)];
+}
 HB_HD hb_vi hb_vi_zero(void) {
     return _mm256_setzero_si256();
 }
@@ -117,6 +126,9 @@ HB_HD hb_vf hb_vf_gather(const float *base, const float *index) {
 }
 HB_HD uint32_t hb_vf_at_least(hb_vf a, hb_vf b) {
     return a >= b;
+}
+HB_HD void hb_vf_compress(float *p, hb_vf a, uint32_t mask) {
+    if (mask) *p = a;
 }
 HB_HD hb_vi hb_vi_zero(void) {
     return 0;
