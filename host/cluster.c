@@ -9,8 +9,6 @@ enum { ROUNDS = 20 };
 typedef struct {
     const hb_cluster *def;
     int32_t from, to;
-    double *weight;     // (from): synapses of each rule
-    int32_t *cluster;   // (from)
     float *distance;    // (from), squared, to its centroid
     float *centroid;    // (F, to): cluster the fastest, for the vectoriser
     double *sum, *mass; // (to, C or F), (to)
@@ -57,9 +55,9 @@ static int32_t nearest(const work *w, int32_t k, float *scratch, float *distance
 static bool assign_all(work *w, float *scratch) {
     bool changed = false;
     for (int32_t k = 0; k < w->from; k++) {
-        const int32_t cluster = nearest(w, k, scratch, &w->distance[k]);
-        changed = changed || cluster != w->cluster[k];
-        w->cluster[k] = cluster;
+        const uint32_t cluster = (uint32_t)nearest(w, k, scratch, &w->distance[k]);
+        changed = changed || cluster != w->def->cluster[k];
+        w->def->cluster[k] = cluster;
     }
     return changed;
 }
@@ -67,15 +65,16 @@ static bool assign_all(work *w, float *scratch) {
 // An empty cluster takes the rule farthest from where it is.
 static void fill_empty(work *w) {
     for (int32_t m = 0; m < w->to; m++) w->mass[m] = 0;
-    for (int32_t k = 0; k < w->from; k++) w->mass[w->cluster[k]] += 1;
+    for (int32_t k = 0; k < w->from; k++) w->mass[w->def->cluster[k]] += 1;
     for (int32_t m = 0; m < w->to; m++) {
         if (w->mass[m] > 0) continue;
         int32_t farthest = -1;
         for (int32_t k = 0; k < w->from; k++)
-            if (w->mass[w->cluster[k]] > 1 && (farthest < 0 || w->distance[k] > w->distance[farthest])) farthest = k;
+            if (w->mass[w->def->cluster[k]] > 1 && (farthest < 0 || w->distance[k] > w->distance[farthest]))
+                farthest = k;
         if (farthest < 0) return;
-        w->mass[w->cluster[farthest]] -= 1;
-        w->cluster[farthest] = m;
+        w->mass[w->def->cluster[farthest]] -= 1;
+        w->def->cluster[farthest] = (uint32_t)m;
         w->distance[farthest] = 0.0f;
         w->mass[m] = 1;
     }
@@ -87,8 +86,8 @@ static void average(work *w, const float *numbers, size_t coefficients) {
     memset(w->mass, 0, (size_t)w->to * sizeof *w->mass);
     for (size_t k = 0; k < (size_t)w->from; k++) {
         // A rule that no synapse has counts a little, so that its cluster has a mean.
-        const double weight = w->weight[k] > 0 ? w->weight[k] : 1e-6;
-        const size_t m = (size_t)w->cluster[k];
+        const double weight = w->def->weight[k] > 0 ? w->def->weight[k] : 1e-6;
+        const size_t m = w->def->cluster[k];
         w->mass[m] += weight;
         for (size_t c = 0; c < coefficients; c++)
             w->sum[m * coefficients + c] += weight * (double)numbers[k * coefficients + c];
@@ -105,7 +104,7 @@ static void move_centroids(work *w) {
             w->centroid[c * (size_t)w->to + m] = (float)w->sum[m * coefficients + c];
 }
 
-// Rules become centroids, in every array, and the map follows. The place of `from` rules behind the `to` first ones
+// Rules become centroids, in every array. The place of `from` rules behind the `to` first ones
 // keeps what it has.
 static void replace_rules(work *w) {
     for (int32_t a = -1; a < w->def->n_arrays; a++) {
@@ -116,13 +115,12 @@ static void replace_rules(work *w) {
     }
     average(w, w->def->alone, 1);
     for (size_t k = 0; k < (size_t)w->to; k++) w->def->alone[k] = (float)w->sum[k];
-    for (int64_t i = 0; i < w->def->n_synapses; i++) w->def->map[i] = (uint32_t)w->cluster[w->def->map[i]];
 }
 
 static hb_status lloyd(work *w, float *scratch, hb_error *error) {
     const hb_status status = draw_centroids(w, error);
     if (status != HB_OK) return status;
-    for (int32_t k = 0; k < w->from; k++) w->cluster[k] = -1;
+    for (int32_t k = 0; k < w->from; k++) w->def->cluster[k] = UINT32_MAX;
     for (int round = 0; round < ROUNDS && assign_all(w, scratch); round++) {
         fill_empty(w);
         move_centroids(w);
@@ -134,25 +132,20 @@ hb_status hb_cluster_rules(const hb_cluster *cluster, int32_t from, int32_t to, 
     const size_t n = (size_t)from, m = (size_t)to, f = (size_t)cluster->n_features;
     const size_t c = (size_t)cluster->n_coefficients > f ? (size_t)cluster->n_coefficients : f;
     work w = {.def = cluster, .from = from, .to = to};
-    w.weight = calloc(n, sizeof *w.weight);
-    w.cluster = calloc(n, sizeof *w.cluster);
     w.distance = calloc(n, sizeof *w.distance);
     w.centroid = calloc(m * f, sizeof *w.centroid);
     w.sum = calloc(m * c, sizeof *w.sum);
     w.mass = calloc(m, sizeof *w.mass);
     float *scratch = calloc(m, sizeof *scratch);
     hb_status status = HB_OK;
-    if (!w.weight || !w.cluster || !w.distance || !w.centroid || !w.sum || !w.mass || !scratch)
+    if (!w.distance || !w.centroid || !w.sum || !w.mass || !scratch)
         status = hb_fail(error, HB_FAILED, "out of memory merging %d rules", from);
-    if (status == HB_OK) {
-        for (int64_t i = 0; i < cluster->n_synapses; i++) w.weight[cluster->map[i]] += 1;
-        status = lloyd(&w, scratch, error);
-    }
+    if (status == HB_OK) status = lloyd(&w, scratch, error);
     if (status == HB_OK) {
         fill_empty(&w);
         replace_rules(&w);
     }
-    void *const all[] = {w.weight, w.cluster, w.distance, w.centroid, w.sum, w.mass, scratch};
+    void *const all[] = {w.distance, w.centroid, w.sum, w.mass, scratch};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
     return status;
 }

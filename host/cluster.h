@@ -8,16 +8,16 @@
 #include <stddef.h>
 
 // What is clustered, in host memory. Features (M, F) decide distances; the arrays (M, C) are averaged alongside. All are
-// overwritten with the clusters' means, the map's entries renumbered.
+// overwritten with the clusters' means.
 typedef struct {
     float *features;
     int32_t n_features;
     float *numbers[3];
     int32_t n_arrays, n_coefficients;
-    float *alone;  // (M): one more number a rule to be averaged
-    uint32_t *map; // (N): the rule of each synapse
-    int64_t n_synapses;
-    hb_noise noise; // picks the first centroids
+    float *alone;         // (M): one more number a rule to be averaged
+    const double *weight; // (M): synapses that have the rule
+    uint32_t *cluster;    // (M): receives each rule's cluster
+    hb_noise noise;       // picks the first centroids
 } hb_cluster;
 
 // Leaves `to` of the `from` rules: k-means (Lloyd) under Euclidean distance of the features, each rule weighing as

@@ -447,6 +447,10 @@ static hb_status check_sharing(const hb_config *config, hb_error *error) {
     if (shared && by_rule && strcmp(s->noise, "synapse") == 0)
         return hb_config_complain(config, "search.noise", error, "'synapse' does not fit search.assignment '%s'",
                                   s->assignment);
+    if (shared && s->merge_parts > 1 && strcmp(s->merge_by, "planes") == 0)
+        return hb_config_complain(
+            config, "search.merge_by", error,
+            "'planes' does not fit search.merge_parts above 1: planes of sums are no sums of planes");
     return HB_OK;
 }
 

@@ -62,7 +62,7 @@ typedef struct {
     char search[HB_TEXT], optimiser[HB_TEXT], shaping[HB_TEXT], start[HB_TEXT];
     char assignment[HB_TEXT], noise[HB_TEXT], m_formula[HB_TEXT], gradient[HB_TEXT];
     char responsibility[HB_TEXT], lambda_step[HB_TEXT], merge_by[HB_TEXT];
-    int64_t population, rules, merge_every, alternate;
+    int64_t population, rules, merge_every, merge_parts, alternate;
     hb_ints merge_rules;
     double rho, start_scale, lr_lambda;
     double sigma, sigma_decay, sigma_floor, lr, lr_decay, lr_floor, beta1, beta2, epsilon, l2, stop_mean;

@@ -123,6 +123,9 @@ static const hb_key schema[] = {
      "how many rules each merge leaves"},
     {"search", "merge_by", HB_KEY_WORD, "coefficients", 0, 0, NULL, merge_bys, AT(merge_by),
      "what makes rules alike: their coefficients, or the planes that these fold into"},
+    {"search", "merge_parts", HB_KEY_INT, "1", 1, 16, NULL, NULL, AT(merge_parts),
+     "of how many merged rules a synapse's is the sum, one of each equal part of them: more keep more of what was "
+     "learned"},
     {"search", "lr_lambda", HB_KEY_REAL, "0", 0, 1e6, NULL, NULL, AT(lr_lambda),
      "gmm: lambda's learning rate at the start, decaying like lr; 0: the same as lr"},
     {"search", "lambda_step", HB_KEY_WORD, "plain", 0, 0, NULL, lambda_steps, AT(lambda_step),

@@ -174,6 +174,7 @@ static void gmm_genome(const hb_search *search, int64_t s, hb_genome *genome) {
                           .sharing = {.rule = hb_integers(rule),
                                       .n_synapses = net->n_weights,
                                       .n_numbers = (int64_t)search->array[HB_MEAN].n,
+                                      .n_maps = 1,
                                       .n_rules = (int32_t)n_rules(search),
                                       .n_coefficients = coefficients(search),
                                       .noise_per_synapse = true}};

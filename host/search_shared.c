@@ -6,7 +6,9 @@
 //     sides   one part per presynaptic and one per postsynaptic neuron, a synapse's rule being their sum
 //     neuron  one part per neuron, the same for both of its sides; a synapse's rule is again the sum
 //     merge   a rule per synapse at first; every so many generations k-means leaves fewer of them
-//             (Pedersen & Risi 2021, "Evolving and merging Hebbian learning rules")
+//             (Pedersen & Risi 2021, "Evolving and merging Hebbian learning rules"). With search.merge_parts = R a synapse's
+//             rule is then the sum of R of the M: M / R found by k-means, M / R in what these leave over, and so on
+//             (residual vector quantisation), which keeps what was learned: (M / R)^R sums stand for the rules
 // The noise is the rules' (the numbers of the search are M C) or every synapse's own around its rule.
 #include "host/cluster.h"
 #include "host/estimator.h"
@@ -14,9 +16,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-// The arrays after the estimator's.
-enum { RULE, SECOND };
 
 static bool assigned(const hb_search *search, const char *how) {
     return strcmp(search->settings->assignment, how) == 0;
@@ -26,8 +25,9 @@ static bool has_two_maps(const hb_search *search) {
     return assigned(search, "sides") || assigned(search, "neuron");
 }
 
-static hb_search_array *map_of(const hb_search *search, int32_t which) {
-    return (hb_search_array *)&search->array[hb_estimator_arrays(search) + which];
+// The maps, (maps, N): the array after the estimator's.
+static hb_search_array *map_of(const hb_search *search) {
+    return (hb_search_array *)&search->array[hb_estimator_arrays(search)];
 }
 
 static int32_t n_coefficients(const hb_search *search) {
@@ -59,6 +59,23 @@ static int32_t rules_at(const hb_search *search, int64_t generation) {
     return (int32_t)rules;
 }
 
+// Of how many rules a synapse's is the sum then.
+static int32_t maps_at(const hb_search *search, int64_t generation) {
+    if (has_two_maps(search)) return 2;
+    const bool merged = assigned(search, "merge") && rules_at(search, generation) < search->net->n_weights;
+    return merged ? (int32_t)search->settings->merge_parts : 1;
+}
+
+// The same for the estimator, which makes steps smaller for it. Parts of neurons take steps of full size.
+static int32_t parts_at(const hb_search *search, int64_t generation) {
+    return assigned(search, "merge") ? maps_at(search, generation) : 1;
+}
+
+// The most that there will be.
+static int32_t most_maps(const hb_search *search) {
+    return assigned(search, "merge") ? (int32_t)search->settings->merge_parts : maps_at(search, 0);
+}
+
 // ---------------------------------------------------------------------------------------------------
 // The maps
 
@@ -83,35 +100,47 @@ static uint32_t assign(const hb_search *search, int32_t l, int64_t e, bool secon
     return (uint32_t)((first < m ? first : m - 1) + (int64_t)(((uint64_t)word * (uint64_t)own) >> 32));
 }
 
-static hb_status draw_map(hb_search *search, int32_t which, hb_error *error) {
+static hb_status draw_maps(hb_search *search, hb_error *error) {
     const hb_net *net = search->net;
     const hb_machine *machine = search->machine;
-    uint32_t *map = malloc((size_t)net->n_weights * sizeof *map);
+    uint32_t *map = calloc(map_of(search)->n, sizeof *map);
     if (!map) return hb_fail(error, HB_FAILED, "out of memory assigning rules");
-    for (int32_t l = 0; l < net->n_layers; l++) {
-        const int64_t size = (int64_t)net->layer[l].inputs * net->layer[l].outputs;
-        for (int64_t e = 0; e < size; e++)
-            map[net->layer[l].weight_offset + e] = assign(search, l, e, which == SECOND);
-    }
+    for (int32_t which = 0; which < maps_at(search, 0); which++)
+        for (int32_t l = 0; l < net->n_layers; l++) {
+            const int64_t size = (int64_t)net->layer[l].inputs * net->layer[l].outputs;
+            for (int64_t e = 0; e < size; e++)
+                map[which * net->n_weights + net->layer[l].weight_offset + e] = assign(search, l, e, which == 1);
+        }
     const hb_status status =
-        machine->table->upload(machine->device, map_of(search, which)->data, map, (size_t)net->n_weights, error);
+        machine->table->upload(machine->device, map_of(search)->data, map, map_of(search)->n, error);
     free(map);
     return status;
+}
+
+static hb_status check_numbers(const hb_search *search, int64_t m, hb_error *error) {
+    const hb_settings *s = search->settings;
+    if (m < 1 || m > search->net->n_weights * maps_at(search, 0))
+        return hb_fail(error, HB_BAD_INPUT, "search.rules: expected 1 to %lld rules, found %lld",
+                       (long long)search->net->n_weights, (long long)m);
+    for (int32_t k = 0; assigned(search, "merge") && k < s->merge_rules.n; k++)
+        if (s->merge_rules.item[k] < s->merge_parts)
+            return hb_fail(error, HB_BAD_INPUT,
+                           "search.merge_rules: expected at least search.merge_parts=%lld, found %lld",
+                           (long long)s->merge_parts, (long long)s->merge_rules.item[k]);
+    return HB_OK;
 }
 
 static hb_status shared_create(hb_search *search, hb_error *error) {
     const hb_net *net = search->net;
     const int64_t m = rules_at(search, 0);
-    if (m < 1 || m > net->n_weights * (has_two_maps(search) ? 2 : 1))
-        return hb_fail(error, HB_BAD_INPUT, "search.rules: expected 1 to %lld rules, found %lld",
-                       (long long)net->n_weights, (long long)m);
+    hb_status status = check_numbers(search, m, error);
+    if (status != HB_OK) return status;
     const size_t numbers = (size_t)(m * n_coefficients(search)), own = (size_t)(net->genome_size - net->n_penalised);
-    hb_status status = hb_estimator_create(search, numbers + own, error);
-    for (int32_t which = RULE; which <= (has_two_maps(search) ? SECOND : RULE) && status == HB_OK; which++) {
-        status = hb_search_add_integers(search, which == RULE ? "rule" : "second_rule", (size_t)net->n_weights,
+    status = hb_estimator_create(search, numbers + own, error);
+    if (status == HB_OK)
+        status = hb_search_add_integers(search, "rule", (size_t)most_maps(search) * (size_t)net->n_weights,
                                         (uint32_t)m, error);
-        if (status == HB_OK) status = draw_map(search, which, error);
-    }
+    if (status == HB_OK) status = draw_maps(search, error);
     hb_search_add_number(search, "rules");
     search->number[0].value = (double)m;
     return status == HB_OK ? hb_estimator_start(search, numbers, NULL, error) : status;
@@ -123,42 +152,26 @@ static hb_status shared_create(hb_search *search, hb_error *error) {
 static void shared_genome(const hb_search *search, int64_t s, hb_genome *genome) {
     const hb_net *net = search->net;
     const int32_t m = rules_at(search, search->generation), c = n_coefficients(search);
-    *genome =
-        (hb_genome){.mean = search->array[HB_MEAN].data,
-                    .sharing = {.rule = hb_integers(map_of(search, RULE)->data),
-                                .second = has_two_maps(search) ? hb_integers(map_of(search, SECOND)->data) : NULL,
-                                .n_synapses = net->n_weights,
-                                .n_numbers = (int64_t)m * c + net->genome_size - net->n_penalised,
-                                .n_rules = m,
-                                .n_coefficients = c,
-                                .noise_per_synapse = strcmp(search->settings->noise, "synapse") == 0}};
-    hb_estimator_sample(search, s < 0 ? 0 : s, genome);
+    *genome = (hb_genome){.mean = search->array[HB_MEAN].data,
+                          .sharing = {.rule = hb_integers(map_of(search)->data),
+                                      .n_maps = maps_at(search, search->generation),
+                                      .n_synapses = net->n_weights,
+                                      .n_numbers = (int64_t)m * c + net->genome_size - net->n_penalised,
+                                      .n_rules = m,
+                                      .n_coefficients = c,
+                                      .noise_per_synapse = strcmp(search->settings->noise, "synapse") == 0}};
+    hb_estimator_sample(search, s < 0 ? 0 : s, parts_at(search, search->generation), genome);
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Tell
+// Merge
 
-typedef struct {
-    const hb_search *search;
-    uint32_t *rule;
-} folding;
-
-// Sums what the synapses of a rule say of it, by ascending synapse.
-static void fold_by_rule(const void *context, const float *gradient, float *mean_gradient) {
-    const folding *f = context;
-    const hb_net *net = f->search->net;
-    const int64_t c = n_coefficients(f->search), m = rules_at(f->search, 0);
-    for (int64_t d = 0; d < net->n_penalised; d++) mean_gradient[f->rule[d / c] * c + d % c] += gradient[d];
-    for (int64_t d = net->n_penalised; d < net->genome_size; d++)
-        mean_gradient[m * c + d - net->n_penalised] = gradient[d];
-}
-
-static hb_status download_map(const hb_search *search, uint32_t **map, hb_error *error) {
+static hb_status download_maps(const hb_search *search, uint32_t **map, hb_error *error) {
     const hb_machine *machine = search->machine;
-    const size_t n = (size_t)search->net->n_weights;
-    *map = malloc(n * sizeof **map);
+    const hb_search_array *array = map_of(search);
+    *map = malloc(array->n * sizeof **map);
     if (!*map) return hb_fail(error, HB_FAILED, "out of memory reading the rules' map");
-    return machine->table->download(machine->device, *map, map_of(search, RULE)->data, n, error);
+    return machine->table->download(machine->device, *map, array->data, array->n, error);
 }
 
 // What rules are compared by: their coefficients, or what they do, which is in their planes; rules that differ only in
@@ -188,75 +201,169 @@ static void unfold_all(const hb_rule *rule, const float *planes, const float *et
     }
 }
 
-// numbers: the mean and the optimiser's moments, (from, C) each.
-static hb_status cluster_rules(const hb_search *search, float *numbers[3], uint32_t *map, int32_t from, int32_t m,
-                               hb_error *error) {
-    const hb_rule *rule = search->net->rule;
-    const bool planes = strcmp(search->settings->merge_by, "planes") == 0;
-    float *features = calloc((size_t)from * HB_MAX_COEFFICIENTS, sizeof *features);
-    float *squares = calloc((size_t)from, sizeof *squares); // of eta
-    hb_status status = features && squares ? HB_OK : hb_fail(error, HB_FAILED, "out of memory merging rules");
-    if (status == HB_OK) {
-        fill_features(search, numbers[0], from, planes, features);
-        for (int32_t k = 0; rule->eta >= 0 && k < from; k++) {
-            const float eta = numbers[0][k * rule->n_coefficients + rule->eta];
-            squares[k] = eta * eta;
-        }
-        status = hb_cluster_rules(&(hb_cluster){.features = features,
-                                                .n_features = planes ? HB_N_PLANES : rule->n_coefficients,
-                                                .numbers = {numbers[0], numbers[1], numbers[2]},
-                                                .n_arrays = hb_estimator_arrays(search),
-                                                .n_coefficients = rule->n_coefficients,
-                                                .alone = squares,
-                                                .map = map,
-                                                .n_synapses = search->net->n_weights,
-                                                .noise = hb_search_noise(search, HB_STREAM_ASSIGNMENT, 1, 0)},
-                                  from, m, error);
+// Rules on their way to fewer, in host memory: the mean and the optimiser's moments, each (from, C), then (to, C). What
+// else is evolved stands aside meanwhile.
+typedef struct {
+    const hb_search *search;
+    int32_t from, to, n_arrays;
+    float *numbers[3], *merged[3], *own[3];
+    uint32_t *map;     // (maps, N)
+    double *weight;    // (from): synapses
+    uint32_t *cluster; // (from): of the part under way
+    float *features, *left[3], *squares;
+} merging;
+
+static void close_merging(merging *w) {
+    for (int32_t a = 0; a < 3; a++) {
+        free(w->numbers[a]);
+        free(w->merged[a]);
+        free(w->own[a]);
+        free(w->left[a]);
     }
-    if (status == HB_OK && planes) unfold_all(rule, features, squares, m, numbers[0]);
-    free(features);
-    free(squares);
+    free(w->map);
+    free(w->weight);
+    free(w->cluster);
+    free(w->features);
+    free(w->squares);
+}
+
+static size_t n_own(const hb_search *search) {
+    return (size_t)(search->net->genome_size - search->net->n_penalised);
+}
+
+static hb_status open_merging(merging *w, hb_error *error) {
+    const hb_search *search = w->search;
+    const hb_machine *machine = search->machine;
+    const size_t n = search->array[HB_MEAN].n, rules = (size_t)search->net->n_weights;
+    w->n_arrays = hb_estimator_arrays(search);
+    w->weight = calloc(rules, sizeof *w->weight);
+    w->cluster = calloc(rules, sizeof *w->cluster);
+    w->features = calloc(rules * HB_MAX_COEFFICIENTS, sizeof *w->features);
+    w->squares = calloc(rules, sizeof *w->squares);
+    if (!w->weight || !w->cluster || !w->features || !w->squares)
+        return hb_fail(error, HB_FAILED, "out of memory merging rules");
+    hb_status status = download_maps(search, &w->map, error);
+    for (int32_t a = 0; a < w->n_arrays && status == HB_OK; a++) {
+        w->numbers[a] = malloc(n * sizeof(float));
+        w->merged[a] = calloc(n, sizeof(float));
+        w->left[a] = malloc(n * sizeof(float));
+        w->own[a] = malloc((n_own(search) + 1) * sizeof(float));
+        if (!w->numbers[a] || !w->merged[a] || !w->left[a] || !w->own[a])
+            return hb_fail(error, HB_FAILED, "out of memory merging rules");
+        status = machine->table->download(machine->device, w->numbers[a], search->array[a].data, n, error);
+        const size_t at = (size_t)w->from * (size_t)n_coefficients(search);
+        if (status == HB_OK) memcpy(w->own[a], w->numbers[a] + at, n_own(search) * sizeof(float));
+    }
     return status;
 }
 
-// Leaves m rules of the present ones; the optimiser's moments are averaged like the rules.
-static hb_status merge(hb_search *search, int32_t from, int32_t m, hb_error *error) {
-    const hb_machine *machine = search->machine;
-    const int32_t c = n_coefficients(search), arrays = hb_estimator_arrays(search);
-    const size_t n = search->array[HB_MEAN].n, synapses = (size_t)search->net->n_weights;
-    float *numbers[3] = {NULL};
-    uint32_t *map = NULL;
-    hb_status status = download_map(search, &map, error);
-    for (int32_t a = 0; a < arrays && status == HB_OK; a++) {
-        numbers[a] = malloc(n * sizeof(float));
-        status = numbers[a] ? machine->table->download(machine->device, numbers[a], search->array[a].data, n, error)
-                            : hb_fail(error, HB_FAILED, "out of memory merging rules");
+// From sums of parts to a rule per synapse again: the mean is the sum, a moment the parts' mean.
+static void expand_sums(merging *w, int32_t maps) {
+    const size_t c = (size_t)n_coefficients(w->search), synapses = (size_t)w->search->net->n_weights;
+    for (int32_t a = 0; a < w->n_arrays; a++) {
+        float *sum = w->left[a];
+        memset(sum, 0, synapses * c * sizeof *sum);
+        for (size_t r = 0; r < (size_t)maps; r++)
+            for (size_t d = 0; d < synapses * c; d++)
+                sum[d] += w->numbers[a][w->map[r * synapses + d / c] * c + d % c] / (a ? (float)maps : 1.0f);
+        memcpy(w->numbers[a], sum, synapses * c * sizeof *sum);
     }
-    if (status == HB_OK && numbers[0]) status = cluster_rules(search, numbers, map, from, m, error);
-    // Evolved weights follow the rules: they move down with their end.
-    for (int32_t a = 0; a < arrays && status == HB_OK; a++) {
-        const size_t own = (size_t)(search->net->genome_size - search->net->n_penalised);
-        memmove(numbers[a] + (size_t)m * (size_t)c, numbers[a] + (size_t)from * (size_t)c, own * sizeof(float));
-        memset(numbers[a] + (size_t)m * (size_t)c + own, 0, (n - (size_t)m * (size_t)c - own) * sizeof(float));
-        status = machine->table->upload(machine->device, search->array[a].data, numbers[a], n, error);
+    for (size_t i = 0; i < synapses; i++) w->map[i] = (uint32_t)i;
+    w->from = (int32_t)synapses;
+}
+
+// Finds `count` rules for part r in what the parts before it have left of numbers[0], into `merged` from `first` on.
+static hb_status find_part(merging *w, int32_t r, int32_t first, int32_t count, hb_error *error) {
+    const hb_rule *rule = w->search->net->rule;
+    const bool planes = strcmp(w->search->settings->merge_by, "planes") == 0;
+    const size_t c = (size_t)rule->n_coefficients, from = (size_t)w->from;
+    for (int32_t a = 0; a < w->n_arrays; a++) memcpy(w->left[a], w->numbers[a], from * c * sizeof(float));
+    fill_features(w->search, w->left[0], w->from, planes, w->features);
+    for (size_t k = 0; rule->eta >= 0 && k < from; k++) {
+        const float eta = w->left[0][k * c + (size_t)rule->eta];
+        w->squares[k] = eta * eta;
+    }
+    const hb_cluster cluster = {.features = w->features,
+                                .n_features = planes ? HB_N_PLANES : rule->n_coefficients,
+                                .numbers = {w->left[0], w->left[1], w->left[2]},
+                                .n_arrays = w->n_arrays,
+                                .n_coefficients = rule->n_coefficients,
+                                .alone = w->squares,
+                                .weight = w->weight,
+                                .cluster = w->cluster,
+                                .noise = hb_search_noise(w->search, HB_STREAM_ASSIGNMENT, 1, (uint32_t)r)};
+    const hb_status status = hb_cluster_rules(&cluster, w->from, count, error);
+    if (status != HB_OK) return status;
+    if (planes) unfold_all(rule, w->features, w->squares, count, w->left[0]);
+    for (int32_t a = 0; a < w->n_arrays; a++)
+        memcpy(w->merged[a] + (size_t)first * c, w->left[a], (size_t)count * c * sizeof(float));
+    for (size_t d = 0; d < from * c; d++) w->numbers[0][d] -= w->left[0][w->cluster[d / c] * c + d % c];
+    return HB_OK;
+}
+
+static hb_status find_parts(merging *w, int32_t parts, hb_error *error) {
+    const size_t synapses = (size_t)w->search->net->n_weights;
+    uint32_t *item = malloc(synapses * sizeof *item); // what each synapse has of `from`
+    if (!item) return hb_fail(error, HB_FAILED, "out of memory merging rules");
+    memcpy(item, w->map, synapses * sizeof *item);
+    for (size_t i = 0; i < synapses; i++) w->weight[item[i]] += 1;
+    hb_status status = HB_OK;
+    for (int32_t r = 0; r < parts && status == HB_OK; r++) {
+        const int32_t first = w->to * r / parts, end = w->to * (r + 1) / parts;
+        status = find_part(w, r, first, end - first, error);
+        for (size_t i = 0; i < synapses; i++)
+            w->map[(size_t)r * synapses + i] = (uint32_t)first + w->cluster[item[i]];
+    }
+    free(item);
+    return status;
+}
+
+// Leaves `to` of the `from` rules; the optimiser's moments are averaged like the rules.
+static hb_status merge(hb_search *search, int32_t from, int32_t to, hb_error *error) {
+    const hb_machine *machine = search->machine;
+    merging w = {.search = search, .from = from, .to = to};
+    hb_status status = open_merging(&w, error);
+    const int32_t maps = maps_at(search, search->generation);
+    if (status == HB_OK && maps > 1) expand_sums(&w, maps);
+    if (status == HB_OK) status = find_parts(&w, maps_at(search, search->generation + 1), error);
+    for (int32_t a = 0; a < w.n_arrays && status == HB_OK; a++) {
+        memcpy(w.merged[a] + (size_t)to * (size_t)n_coefficients(search), w.own[a], n_own(search) * sizeof(float));
+        status =
+            machine->table->upload(machine->device, search->array[a].data, w.merged[a], search->array[a].n, error);
     }
     if (status == HB_OK)
-        status = machine->table->upload(machine->device, map_of(search, RULE)->data, map, synapses, error);
-    for (int32_t a = 0; a < arrays; a++) free(numbers[a]);
-    free(map);
+        status = machine->table->upload(machine->device, map_of(search)->data, w.map, map_of(search)->n, error);
+    close_merging(&w);
     return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Tell
+
+typedef struct {
+    const hb_search *search;
+    uint32_t *rule;
+} folding;
+
+// Sums what the synapses of a rule say of it, by ascending synapse.
+static void fold_by_rule(const void *context, const float *gradient, float *mean_gradient) {
+    const folding *f = context;
+    const hb_net *net = f->search->net;
+    const int64_t c = n_coefficients(f->search), m = rules_at(f->search, 0);
+    for (int64_t d = 0; d < net->n_penalised; d++) mean_gradient[f->rule[d / c] * c + d % c] += gradient[d];
+    for (int64_t d = net->n_penalised; d < net->genome_size; d++)
+        mean_gradient[m * c + d - net->n_penalised] = gradient[d];
 }
 
 static hb_status shared_update(hb_search *search, const double *fitness, hb_error *error) {
     const int32_t m = rules_at(search, search->generation), next = rules_at(search, search->generation + 1);
-    const size_t own = (size_t)(search->net->genome_size - search->net->n_penalised);
-    const size_t n = (size_t)m * (size_t)n_coefficients(search) + own;
+    const size_t n = (size_t)m * (size_t)n_coefficients(search) + n_own(search);
     hb_status status;
     if (strcmp(search->settings->noise, "rule") == 0) {
-        status = hb_estimator_step(search, fitness, n, error);
+        status = hb_estimator_step(search, fitness, n, parts_at(search, search->generation), error);
     } else {
         folding f = {.search = search};
-        status = download_map(search, &f.rule, error);
+        status = download_maps(search, &f.rule, error);
         if (status == HB_OK)
             status = hb_estimator_step_folded(search, fitness, (size_t)search->net->genome_size, n, fold_by_rule, &f,
                                               error);

@@ -28,7 +28,7 @@ static void sample_around_rules(const hb_genome *genome, float *h, size_t begin,
         float noise[HB_NOISE_BLOCK];
         hb_normals_block(genome->noise, (uint32_t)(d / HB_NOISE_BLOCK), noise);
         for (size_t r = 0; r < n; r++) {
-            const int64_t at = hb_sharing_index(&genome->sharing, genome->sharing.rule, (int64_t)(d + r));
+            const int64_t at = hb_sharing_index(&genome->sharing, 0, (int64_t)(d + r));
             h[d + r] = hb_fma(genome->sigma, noise[r], genome->mean[at]);
         }
     }
@@ -36,18 +36,19 @@ static void sample_around_rules(const hb_genome *genome, float *h, size_t begin,
 
 // Every synapse's coefficients from theta, row by row of C.
 static void spread_rules(const hb_sharing *sharing, const float *theta, float *h, size_t begin, size_t end) {
-    const size_t coefficients = (size_t)sharing->n_coefficients;
-    const size_t shared = (size_t)sharing->n_synapses * coefficients, stop = end < shared ? end : shared;
+    const size_t coefficients = (size_t)sharing->n_coefficients, synapses = (size_t)sharing->n_synapses;
+    const size_t shared = synapses * coefficients, stop = end < shared ? end : shared;
     size_t d = begin;
     while (d < stop) {
         const size_t i = d / coefficients, next = (i + 1) * coefficients < stop ? (i + 1) * coefficients : stop;
-        const float *one = theta + sharing->rule[i] * coefficients;
-        const float *two = sharing->second ? theta + sharing->second[i] * coefficients : one;
-        for (; d < next; d++)
-            h[d] =
-                sharing->second ? one[d - i * coefficients] + two[d - i * coefficients] : one[d - i * coefficients];
+        for (int32_t r = 0; r < sharing->n_maps; r++) {
+            const float *part = theta + sharing->rule[(size_t)r * synapses + i] * coefficients;
+            for (size_t e = d; e < next; e++)
+                h[e] = r ? h[e] + part[e - i * coefficients] : part[e - i * coefficients];
+        }
+        d = next;
     }
-    for (; d < end; d++) h[d] = theta[hb_sharing_index(sharing, sharing->rule, (int64_t)d)];
+    for (; d < end; d++) h[d] = theta[hb_sharing_index(sharing, 0, (int64_t)d)];
 }
 
 static void body_sample(const hb_genome *genome, float *h, float *theta, size_t begin, size_t end) {

@@ -93,7 +93,7 @@ HB_HD void hb_cuda_numbers(const hb_genome &genome, float *out, size_t counter, 
         const size_t d = hb_cuda_element(counter, part);
         if (d >= end) continue;
         const bool around = sharing.rule && sharing.noise_per_synapse;
-        const int64_t at = around ? hb_sharing_index(&sharing, sharing.rule, (int64_t)d) : (int64_t)d;
+        const int64_t at = around ? hb_sharing_index(&sharing, 0, (int64_t)d) : (int64_t)d;
         out[d] = hb_fma(genome.sigma, normal[part], genome.mean[at]);
     }
 }

@@ -6,10 +6,10 @@
 //
 // Sample (learning.md sections 4, 5). An individual's genome, for d in [0, D):
 //     h_d = fma(sigma, eps_d, mean_d)              eps = the normals of `noise`; sigma < 0 is the antithetic twin
-// Where rules are shared, coefficient c of synapse i is, with k_i and k'_i the maps and C coefficients a rule:
+// Where rules are shared, coefficient c of synapse i is, with R maps k_r and C coefficients a rule:
 //     theta_e = fma(sigma, eps_e, mean_e)          for e in [0, E): K rules of C, then the evolved weights
-//     h_ic = theta_{k_i c}                         or theta_{k_i c} + theta_{k'_i c} where there is a second map
-//     h_ic = fma(sigma, eps_{i C + c}, mean_{k_i c})   instead, where every synapse has its own noise
+//     h_ic = (theta_{k_0i c} + theta_{k_1i c}) + ..    for ascending r; with one map, theta_{k_0i c} itself
+//     h_ic = fma(sigma, eps_{i C + c}, mean_{k_0i c})  instead, where every synapse has its own noise
 // and what follows the N C coefficients in the genome (evolved weights) follows the K C numbers in theta.
 // Its sum of squares, for the L2 penalty, over the first n_penalised elements: 64 stripes
 //     q_r = fma(h_d, h_d, q_r)                     for ascending d with d % 64 = r, from +0
@@ -82,26 +82,27 @@
 
 // Rules that synapses share: all zero where every synapse has its own. Pointers are to the device's memory.
 typedef struct {
-    const uint32_t *rule;   // (N): k_i, in [0, n_rules)
-    const uint32_t *second; // (N): k'_i; NULL: one map
-    int64_t n_synapses;     // N
-    int64_t n_numbers;      // E
+    const uint32_t *rule; // (R, N): k_ri, in [0, n_rules)
+    int64_t n_synapses;   // N
+    int64_t n_numbers;    // E
+    int32_t n_maps;       // R
     int32_t n_rules, n_coefficients;
     bool noise_per_synapse; // with one map only
 } hb_sharing;
 
-// Which number of theta is number d of the genome, by that map.
-HB_HD int64_t hb_sharing_index(const hb_sharing *sharing, const uint32_t *map, int64_t d) {
+// Which number of theta is number d of the genome, by map r.
+HB_HD int64_t hb_sharing_index(const hb_sharing *sharing, int32_t r, int64_t d) {
     const int64_t coefficients = sharing->n_coefficients, shared = sharing->n_synapses * coefficients;
     if (d >= shared) return d - shared + sharing->n_rules * coefficients;
-    return map[d / coefficients] * coefficients + d % coefficients;
+    return sharing->rule[r * sharing->n_synapses + d / coefficients] * coefficients + d % coefficients;
 }
 
 // Number d of the genome from theta.
 HB_HD float hb_sharing_value(hb_sharing sharing, const float *theta, int64_t d) {
-    const float one = theta[hb_sharing_index(&sharing, sharing.rule, d)];
-    if (!sharing.second || d >= sharing.n_synapses * sharing.n_coefficients) return one;
-    return one + theta[hb_sharing_index(&sharing, sharing.second, d)];
+    float value = theta[hb_sharing_index(&sharing, 0, d)];
+    if (d >= sharing.n_synapses * sharing.n_coefficients) return value;
+    for (int32_t r = 1; r < sharing.n_maps; r++) value += theta[hb_sharing_index(&sharing, r, d)];
+    return value;
 }
 
 // Weights of one map of a convolution.

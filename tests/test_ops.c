@@ -54,31 +54,28 @@ static void shared_rules(void **state) {
     assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
     const size_t size = (size_t)net.genome_size, synapses = (size_t)net.n_weights, numbers = RULES * C + synapses;
     assert_int_equal(size, 6 * 11 * 6);
-    uint32_t map[2][66];
-    for (uint32_t i = 0; i < 66; i++) map[0][i] = i * 5 % RULES, map[1][i] = i * i % RULES;
-    for (int how = 0; how < 3; how++) { // one map, two maps, noise per synapse
+    uint32_t map[3][66];
+    for (uint32_t i = 0; i < 66; i++) map[0][i] = i * 5 % RULES, map[1][i] = i * i % RULES, map[2][i] = i * 3 % RULES;
+    for (int how = 0; how < 4; how++) { // one map, two maps, three maps, noise per synapse
         uint64_t first = 0;
         for (int k = 0; k < n; k++) {
             hb_error error = {""};
             float *mean = floats(numbers), *h = floats(size);
             for (size_t e = 0; e < numbers; e++) mean[e] = (float)e;
             float *there = uploaded(&list[k], mean, numbers), *result = uploaded(&list[k], h, size);
-            float *maps[2];
-            for (int m = 0; m < 2; m++) {
-                float bits[66];
-                memcpy(bits, map[m], sizeof bits);
-                maps[m] = uploaded(&list[k], bits, synapses);
-            }
+            float map_bits[3 * 66];
+            memcpy(map_bits, map, sizeof map_bits);
+            float *maps = uploaded(&list[k], map_bits, 3 * synapses);
             const hb_genome genome = {.mean = there,
                                       .sigma = 0.25f,
                                       .noise = noise_id,
-                                      .sharing = {.rule = (const uint32_t *)maps[0],
-                                                  .second = how == 1 ? (const uint32_t *)maps[1] : NULL,
+                                      .sharing = {.rule = (const uint32_t *)maps,
+                                                  .n_maps = how < 3 ? how + 1 : 1,
                                                   .n_synapses = (int64_t)synapses,
                                                   .n_numbers = (int64_t)numbers,
                                                   .n_rules = RULES,
                                                   .n_coefficients = C,
-                                                  .noise_per_synapse = how == 2}};
+                                                  .noise_per_synapse = how == 3}};
             check_ok(list[k].table->sample(list[k].device, &genome, result, 0, 64, &error), error);
             check_ok(list[k].table->sample(list[k].device, &genome, result, 64, size, &error), error);
             download(&list[k], h, result, size);
@@ -86,9 +83,9 @@ static void shared_rules(void **state) {
             for (size_t d = 0; d < size; d++) {
                 const size_t i = d / C, c = d % C;
                 const size_t e = i < synapses ? map[0][i] * C + c : RULES * C + d - synapses * C;
-                float expected = fmaf(0.25f, hb_noise_normal(noise_id, how == 2 ? d : e), mean[e]);
-                if (how == 1 && i < synapses) {
-                    const size_t other = map[1][i] * C + c;
+                float expected = fmaf(0.25f, hb_noise_normal(noise_id, how == 3 ? d : e), mean[e]);
+                for (int r = 1; r < genome.sharing.n_maps && i < synapses; r++) {
+                    const size_t other = map[r][i] * C + c;
                     expected += fmaf(0.25f, hb_noise_normal(noise_id, other), mean[other]);
                 }
                 assert_true(h[d] == expected);
@@ -110,8 +107,8 @@ static void shared_rules(void **state) {
             if (k == 0) first = bits;
             assert_true(bits == first);
             list[k].table->group_destroy(group);
-            float *const all[] = {there, result, maps[0], maps[1]};
-            for (int a = 0; a < 4; a++) list[k].table->free(list[k].device, all[a]);
+            float *const all[] = {there, result, maps};
+            for (int a = 0; a < 3; a++) list[k].table->free(list[k].device, all[a]);
             free(mean);
             free(h);
         }

@@ -222,13 +222,15 @@ static void read_metrics(const char *folder, char *out, size_t n) {
     fclose(file);
 }
 
-static void resume_is_straight(const char *search, const char *more) {
+// Settings end with NULL.
+static void resume_is_straight(const char *const *settings) {
     hb_error error;
     char straight[33], resumed[33], a[4096], b[4096];
-    const char *const all[] = {search, more};
-    const char *const one[] = {search, more, "run.generations=1"};
-    check_ok(train("test_run_a", all, 2, NULL, &error), error);
-    check_ok(train("test_run_b", one, 3, NULL, &error), error);
+    const char *one[8] = {"run.generations=1"};
+    int32_t n = 0;
+    for (; settings[n]; n++) one[n + 1] = settings[n];
+    check_ok(train("test_run_a", settings, n, NULL, &error), error);
+    check_ok(train("test_run_b", one, n + 1, NULL, &error), error);
     const char *const two[] = {"run.generations=2", "run.threads=1"};
     const char *const three[] = {"run.generations=3", "run.rollout=batched"};
     check_ok(hb_resume("test_run_b", two, 2, NULL, &error), error);
@@ -245,11 +247,13 @@ static void resume_is_straight(const char *search, const char *more) {
 
 static void straight_and_resumed(void **state) {
     (void)state;
-    resume_is_straight("search.optimiser=adam", "search.shaping=ranks");
-    resume_is_straight("search.kind=shared", "search.assignment=merge");
-    resume_is_straight("search.kind=gmm", "search.rules=100");
-    resume_is_straight("env.name=car", "env.time_limit=25");
-    resume_is_straight("policy.kind=lstm", "policy.hidden=9,4");
+    static const char *const runs[][7] = {{"search.optimiser=adam", "search.shaping=ranks"},
+                                          {"search.kind=shared", "search.assignment=merge", "search.merge_every=1",
+                                           "search.merge_rules=40,20", "search.merge_parts=3"},
+                                          {"search.kind=gmm", "search.rules=100"},
+                                          {"env.name=car", "env.time_limit=25"},
+                                          {"policy.kind=lstm", "policy.hidden=9,4"}};
+    for (size_t k = 0; k < sizeof runs / sizeof *runs; k++) resume_is_straight(runs[k]);
 }
 
 // ---------------------------------------------------------------------------------------------------

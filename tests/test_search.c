@@ -39,6 +39,7 @@ static scene *open_scene(const char *search, const char *assignment, int64_t rul
                                 .rho = 4,
                                 .merge_by = "coefficients",
                                 .merge_every = 1,
+                                .merge_parts = 1,
                                 .merge_rules = {2, {9, 4}},
                                 .sigma = 0.1,
                                 .sigma_decay = 1,
@@ -114,7 +115,7 @@ static void maps_by_neuron(void **state) {
             scene *s = open_scene("shared", ways[way], 12, "uni");
             start(s);
             const uint32_t *rule = map_of(s, "rule") + (l ? 24 : 0);
-            const uint32_t *second = way == 2 || way == 3 ? map_of(s, "second_rule") + (l ? 24 : 0) : NULL;
+            const uint32_t *second = way == 2 || way == 3 ? map_of(s, "rule") + 36 + (l ? 24 : 0) : NULL;
             for (int i = 0; i < inputs; i++)
                 for (int j = 0; j < outputs; j++) {
                     const uint32_t pre = (uint32_t)(l ? 6 + i : i), post = (uint32_t)(l ? 4 + j : j);
@@ -242,32 +243,32 @@ static void gmm_update_is_the_gradient(void **state) {
 static void clusters_are_found(void **state) {
     (void)state;
     // Three heaps of rules around 0, 10 and 20; the other arrays say which heap a rule is of.
-    enum { RULES = 30, N = 90 };
+    enum { RULES = 30 };
     float numbers[RULES * 2], heap[RULES * 2];
-    uint32_t map[N];
+    uint32_t cluster[RULES];
+    double weight[RULES];
     for (int k = 0; k < RULES; k++)
         for (int c = 0; c < 2; c++) {
             numbers[k * 2 + c] = 10.0f * (float)(k % 3) + 0.01f * (float)(k / 3);
             heap[k * 2 + c] = (float)(k % 3);
         }
-    for (uint32_t i = 0; i < N; i++) map[i] = i % RULES;
     float alone[RULES];
-    for (int k = 0; k < RULES; k++) alone[k] = (float)(k % 3);
-    const hb_cluster cluster = {.features = numbers,
-                                .n_features = 2,
-                                .numbers = {heap},
-                                .n_arrays = 1,
-                                .n_coefficients = 2,
-                                .alone = alone,
-                                .map = map,
-                                .n_synapses = N,
-                                .noise = {.seed = 1, .stream = HB_STREAM_ASSIGNMENT}};
-    assert_int_equal(hb_cluster_rules(&cluster, RULES, 5, NULL), HB_OK); // five, so that no start misses a heap
-    for (uint32_t i = 0; i < N; i++) {
-        assert_true(map[i] < 5);
-        check_close(numbers[map[i] * 2], 10.0 * (i % 3), 0.1);
-        check_close(heap[map[i] * 2 + 1], i % 3, 1e-6);
-        check_close(alone[map[i]], i % 3, 1e-6);
+    for (int k = 0; k < RULES; k++) alone[k] = (float)(k % 3), weight[k] = 3;
+    const hb_cluster job = {.features = numbers,
+                            .n_features = 2,
+                            .numbers = {heap},
+                            .n_arrays = 1,
+                            .n_coefficients = 2,
+                            .alone = alone,
+                            .weight = weight,
+                            .cluster = cluster,
+                            .noise = {.seed = 1, .stream = HB_STREAM_ASSIGNMENT}};
+    assert_int_equal(hb_cluster_rules(&job, RULES, 5, NULL), HB_OK); // five, so that no start misses a heap
+    for (int k = 0; k < RULES; k++) {
+        assert_true(cluster[k] < 5);
+        check_close(numbers[cluster[k] * 2], 10.0 * (k % 3), 0.1);
+        check_close(heap[cluster[k] * 2 + 1], k % 3, 1e-6);
+        check_close(alone[cluster[k]], k % 3, 1e-6);
     }
 }
 
@@ -275,11 +276,13 @@ static void clusters_are_found(void **state) {
 static void equal_rules_merge(void **state) {
     (void)state;
     float numbers[6] = {2, 2, 2, 2, 2, 2};
-    uint32_t map[6] = {0, 1, 2, 3, 4, 5};
+    uint32_t cluster[6];
+    const double weight[6] = {1, 1, 1, 0, 1, 1};
     float alone[6] = {0};
-    const hb_cluster cluster = {.features = numbers, .n_features = 1, .alone = alone, .map = map, .n_synapses = 6};
-    assert_int_equal(hb_cluster_rules(&cluster, 6, 4, NULL), HB_OK);
-    for (int i = 0; i < 6; i++) assert_true(map[i] < 4);
+    const hb_cluster job = {
+        .features = numbers, .n_features = 1, .alone = alone, .weight = weight, .cluster = cluster};
+    assert_int_equal(hb_cluster_rules(&job, 6, 4, NULL), HB_OK);
+    for (int i = 0; i < 6; i++) assert_true(cluster[i] < 4);
     for (int k = 0; k < 4; k++) assert_true(numbers[k] == 2.0f);
 }
 
@@ -309,6 +312,86 @@ static void merging_keeps_the_mean_planes(void **state) {
         for (int p = 0; p < HB_N_PLANES; p++) check_close(mean[1][p], mean[0][p], 1e-5);
         close_scene(s);
     }
+}
+
+// Every synapse's rule, the sum of its parts.
+static void rules_of(const scene *s, double rule[36][C]) {
+    hb_genome genome;
+    s->search.method->genome(&s->search, -1, &genome);
+    for (int i = 0; i < 36; i++)
+        for (int c = 0; c < C; c++) {
+            rule[i][c] = 0;
+            for (int r = 0; r < genome.sharing.n_maps; r++)
+                rule[i][c] += (double)genome.mean[genome.sharing.rule[r * 36 + i] * C + (uint32_t)c];
+        }
+}
+
+// Each part's rules are the means of what the parts before have left over, at the first merge and at the second, and what
+// is left in the end gets less with more parts.
+static void parts_take_what_is_left(void **state) {
+    (void)state;
+    double left_over[4] = {0};
+    for (int parts = 1; parts <= 3; parts++) {
+        scene *s = open_scene("shared", "merge", 0, "coevolve");
+        s->settings.lr = 0;
+        s->settings.merge_parts = parts;
+        s->settings.merge_rules = (hb_ints){2, {18, 10}};
+        start(s);
+        for (int merges = 0; merges < 2; merges++) {
+            const int m = merges ? 10 : 18;
+            double left[36][C];
+            rules_of(s, left);
+            assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
+            const uint32_t *map = map_of(s, "rule");
+            const float *mean = array_of(s, "mean")->data;
+            for (int r = 0; r < parts; r++) {
+                double sum[18][C] = {{0}};
+                int count[18] = {0};
+                for (int i = 0; i < 36; i++) {
+                    const uint32_t k = map[r * 36 + i];
+                    assert_true(k >= (uint32_t)(m * r / parts) && k < (uint32_t)(m * (r + 1) / parts));
+                    count[k]++;
+                    for (int c = 0; c < C; c++) sum[k][c] += left[i][c];
+                }
+                for (int k = m * r / parts; k < m * (r + 1) / parts; k++)
+                    for (int c = 0; c < C && count[k] > 0; c++)
+                        check_close(mean[k * C + c], sum[k][c] / count[k], 1e-6);
+                for (int i = 0; i < 36; i++)
+                    for (int c = 0; c < C; c++) left[i][c] -= (double)mean[map[r * 36 + i] * C + (uint32_t)c];
+            }
+            for (int i = 0; merges == 0 && i < 36; i++)
+                for (int c = 0; c < C; c++) left_over[parts] += left[i][c] * left[i][c];
+        }
+        close_scene(s);
+    }
+    assert_true(left_over[3] < left_over[2] && left_over[2] < left_over[1]);
+}
+
+// A sum of parts varies by sigma, and a part moves by lr / parts along its gradient.
+static void parts_take_smaller_steps(void **state) {
+    (void)state;
+    scene *s = open_scene("shared", "merge", 0, "uni");
+    s->settings.merge_parts = 3;
+    s->settings.merge_rules = (hb_ints){1, {9}};
+    start(s);
+    assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
+    const hb_search_array *mean = array_of(s, "mean");
+    const double sigma = 0.1 / sqrt(3);
+    double expected[9 * C];
+    float z[P];
+    hb_shape("ranks", fitness, P, z, NULL);
+    for (int e = 0; e < 9 * C; e++) expected[e] = (double)mean->data[e];
+    for (int k = 0; k < P; k++) {
+        hb_genome genome;
+        s->search.method->genome(&s->search, k, &genome);
+        assert_int_equal(genome.sharing.n_maps, 3);
+        check_close(fabsf(genome.sigma), sigma, 1e-8);
+        const double step = 0.2 / 3 / (P * sigma) * (double)z[k] * (genome.sigma < 0 ? -1 : 1);
+        for (size_t e = 0; e < 9 * C; e++) expected[e] += step * (double)hb_noise_normal(genome.noise, e);
+    }
+    assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
+    for (size_t e = 0; e < 9 * C; e++) check_close(mean->data[e], expected[e], 5e-6);
+    close_scene(s);
 }
 
 static void merging_follows_the_schedule(void **state) {
@@ -383,6 +466,8 @@ int main(void) {
         cmocka_unit_test(gmm_update_is_the_gradient),
         cmocka_unit_test(clusters_are_found),
         cmocka_unit_test(equal_rules_merge),
+        cmocka_unit_test(parts_take_what_is_left),
+        cmocka_unit_test(parts_take_smaller_steps),
         cmocka_unit_test(merging_keeps_the_mean_planes),
         cmocka_unit_test(merging_follows_the_schedule),
         cmocka_unit_test(searches_climb),

@@ -55,6 +55,8 @@ class Digests(Runs):
                    "search.optimiser=adam", "search.shaping=none", "search.lambda_step=natural")
         self.equal("policy.hidden=7", "run.generations=3", "search.kind=shared", "search.assignment=merge",
                    "search.merge_every=1", "search.merge_rules=20,9", "search.merge_by=planes", "search.optimiser=adam", "policy.init=coevolve")
+        self.equal("policy.hidden=7", "run.generations=3", "search.kind=shared", "search.assignment=merge",
+                   "search.merge_every=1", "search.merge_rules=30,20", "search.merge_parts=3")
         self.equal("policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false", "run.group=3")
 
 
