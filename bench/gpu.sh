@@ -32,7 +32,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 agree=0
 runs=("ant policy.kind=hebbian" "ant policy.kind=static" "ant policy.kind=lstm" "ant policy.normalise=true"
-    "ant search.optimiser=adam" "car policy.kind=hebbian" "car policy.vision=fixed" "car policy.kind=lstm")
+    "ant search.optimiser=adam" "car policy.kind=hebbian" "car policy.vision=fixed" "car policy.kind=lstm"
+    "ant search.kind=gmm" "ant search.kind=shared")
 for run in "${runs[@]}"; do
     read -r env set <<<"$run"
     for device in cpu cuda; do

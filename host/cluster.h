@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-// What is clustered, in host memory. Features (M, F) decide distances; the arrays (M, C) are averaged alongside. All are
-// overwritten with the clusters' means.
+// What is clustered, in host memory. Features (M, F) decide distances; the arrays (M, C) are averaged alongside. Their
+// first rules become the clusters' means; what is behind those means nothing afterwards.
 typedef struct {
     float *features;
     int32_t n_features;

@@ -428,6 +428,25 @@ static void write_identity(hb_config *config) {
     }
 }
 
+static hb_status check_merging(const hb_config *config, hb_error *error) {
+    const hb_settings *s = &config->settings;
+    if (s->merge_parts == 1) return HB_OK;
+    if (strcmp(s->assignment, "merge") != 0)
+        return hb_config_complain(config, "search.merge_parts", error,
+                                  "expected 1 with search.assignment '%s', found %lld", s->assignment,
+                                  (long long)s->merge_parts);
+    if (strcmp(s->merge_by, "planes") == 0)
+        return hb_config_complain(
+            config, "search.merge_by", error,
+            "'planes' does not fit search.merge_parts above 1: planes of sums are no sums of planes");
+    for (int32_t k = 0; k < s->merge_rules.n; k++)
+        if (s->merge_rules.item[k] < s->merge_parts)
+            return hb_config_complain(config, "search.merge_rules", error,
+                                      "expected at least search.merge_parts=%lld rules, found %lld",
+                                      (long long)s->merge_parts, (long long)s->merge_rules.item[k]);
+    return HB_OK;
+}
+
 // What does not go together where rules are shared.
 static hb_status check_sharing(const hb_config *config, hb_error *error) {
     const hb_settings *s = &config->settings;
@@ -447,11 +466,7 @@ static hb_status check_sharing(const hb_config *config, hb_error *error) {
     if (shared && by_rule && strcmp(s->noise, "synapse") == 0)
         return hb_config_complain(config, "search.noise", error, "'synapse' does not fit search.assignment '%s'",
                                   s->assignment);
-    if (shared && s->merge_parts > 1 && strcmp(s->merge_by, "planes") == 0)
-        return hb_config_complain(
-            config, "search.merge_by", error,
-            "'planes' does not fit search.merge_parts above 1: planes of sums are no sums of planes");
-    return HB_OK;
+    return shared ? check_merging(config, error) : HB_OK;
 }
 
 hb_status hb_config_resolve(hb_config *config, hb_error *error) {

@@ -64,7 +64,7 @@ typedef struct {
     char responsibility[HB_TEXT], lambda_step[HB_TEXT], merge_by[HB_TEXT];
     int64_t population, rules, merge_every, merge_parts, alternate;
     hb_ints merge_rules;
-    double rho, start_scale, lr_lambda;
+    double rho, start_scale, lr_lambda, merge_step;
     double sigma, sigma_decay, sigma_floor, lr, lr_decay, lr_floor, beta1, beta2, epsilon, l2, stop_mean;
     bool antithetic, clip_negative;
 

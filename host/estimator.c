@@ -1,7 +1,6 @@
 #include "host/estimator.h"
 #include "host/shape.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,13 +49,9 @@ hb_status hb_estimator_start(hb_search *search, size_t n_coefficients, float (*f
     return status;
 }
 
-static double part_sigma(const hb_search *search, int32_t parts) {
-    return search->sigma / sqrt((double)parts);
-}
-
-void hb_estimator_sample(const hb_search *search, int64_t s, int32_t parts, hb_genome *genome) {
+void hb_estimator_sample(const hb_search *search, hb_pace pace, int64_t s, hb_genome *genome) {
     const bool antithetic = search->settings->antithetic;
-    const float sigma = (float)part_sigma(search, parts);
+    const float sigma = (float)pace.sigma;
     genome->sigma = antithetic && s % 2 ? -sigma : sigma;
     genome->noise = hb_search_noise(search, HB_STREAM_SEARCH, antithetic ? s / 2 : s, 0);
 }
@@ -69,7 +64,8 @@ typedef struct {
     float *z; // of individuals, then of terms
     int32_t n_terms;
     float *gradient;
-    int32_t parts; // 0: only takes the gradient
+    hb_pace pace;
+    bool moves; // or only takes the gradient
 } step;
 
 // base^n by repeated squaring, a fixed order of products.
@@ -93,13 +89,12 @@ hb_adam hb_estimator_adam(const hb_search *search, double rate, double scale) {
 }
 
 // 1 / (n sigma): the gradient by the noise, as the kernels sum it, to the one by the mean.
-static double noise_scale(const hb_search *search, int32_t parts) {
-    return 1.0 / ((double)search->settings->population * part_sigma(search, parts));
+static double noise_scale(const hb_search *search, hb_pace pace) {
+    return 1.0 / ((double)search->settings->population * pace.sigma);
 }
 
-static hb_status move(hb_search *search, const float *gradient, int32_t parts, double scale, size_t begin, size_t end,
+static hb_status move(hb_search *search, const float *gradient, double lr, double scale, size_t begin, size_t end,
                       hb_error *error) {
-    const double lr = search->lr / parts;
     const hb_device_table *table = search->machine->table;
     hb_device *device = search->machine->device;
     float *mean = search->array[HB_MEAN].data;
@@ -114,7 +109,7 @@ hb_status hb_estimator_move(hb_search *search, const float *gradient, double sca
     float *on_device = NULL;
     hb_status status = machine->table->alloc(machine->device, n, &on_device, error);
     if (status == HB_OK) status = machine->table->upload(machine->device, on_device, gradient, n, error);
-    if (status == HB_OK) status = move(search, on_device, 1, scale, 0, n, error);
+    if (status == HB_OK) status = move(search, on_device, search->lr, scale, 0, n, error);
     machine->table->free(machine->device, on_device);
     return status;
 }
@@ -126,8 +121,8 @@ static hb_status step_range(const void *context, size_t begin, size_t end, hb_er
     const hb_status status =
         search->machine->table->gradient(search->machine->device, s->gradient, s->z, s->n_terms,
                                          hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), begin, end, error);
-    if (status != HB_OK || s->parts == 0) return status;
-    return move(search, s->gradient, s->parts, noise_scale(search, s->parts), begin, end, error);
+    if (status != HB_OK || !s->moves) return status;
+    return move(search, s->gradient, s->pace.lr, noise_scale(search, s->pace), begin, end, error);
 }
 
 // The numbers z of the gradient's terms: of individuals, or of pairs.
@@ -154,15 +149,15 @@ static void end_step(step *s) {
     free(s->z);
 }
 
-hb_status hb_estimator_step(hb_search *search, const double *fitness, size_t n, int32_t parts, hb_error *error) {
-    step s = {.search = search, .parts = parts};
+hb_status hb_estimator_step(hb_search *search, hb_pace pace, const double *fitness, size_t n, hb_error *error) {
+    step s = {.search = search, .pace = pace, .moves = true};
     hb_status status = begin_step(&s, fitness, n, error);
     if (status == HB_OK) status = run_step(&s, n, error);
     end_step(&s);
     return status;
 }
 
-hb_status hb_estimator_step_folded(hb_search *search, const double *fitness, size_t n_noise, size_t n,
+hb_status hb_estimator_step_folded(hb_search *search, hb_pace pace, const double *fitness, size_t n_noise, size_t n,
                                    void (*fold)(const void *context, const float *gradient, float *mean_gradient),
                                    const void *context, hb_error *error) {
     const hb_machine *machine = search->machine;
@@ -176,7 +171,7 @@ hb_status hb_estimator_step_folded(hb_search *search, const double *fitness, siz
         fold(context, by_noise, by_mean);
         status = machine->table->upload(machine->device, s.gradient, by_mean, n, error);
     }
-    if (status == HB_OK) status = move(search, s.gradient, 1, noise_scale(search, 1), 0, n, error);
+    if (status == HB_OK) status = move(search, s.gradient, pace.lr, noise_scale(search, pace), 0, n, error);
     end_step(&s);
     free(by_noise);
     free(by_mean);

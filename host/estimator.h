@@ -1,8 +1,6 @@
 // The papers' estimator (learning.md section 4) for a search whose numbers are its first array, "mean":
 //     mean <- mean + lr / (n sigma) sum_s z_s eps_s
-// by SGD or Adam. Where a synapse's rule is the sum of `parts` of these numbers, each is varied by sigma / sqrt(parts) and
-// lr / parts stands for lr: the sum then varies by sigma, and moves along its gradient by lr and by as much noise, as one
-// number would (the parts' gradients being all the sum's). Antithetic pairs (2p, 2p+1) share eps_p with opposite signs, so the sum runs over pairs with
+// by SGD or Adam. Antithetic pairs (2p, 2p+1) share eps_p with opposite signs, so the sum runs over pairs with
 // z_2p - z_2p+1.
 #ifndef HB_ESTIMATOR_H
 #define HB_ESTIMATOR_H
@@ -23,15 +21,20 @@ hb_status hb_estimator_create(hb_search *search, size_t n, hb_error *error);
 hb_status hb_estimator_start(hb_search *search, size_t n_coefficients, float (*fan_in)(const hb_net *net, int64_t d),
                              hb_error *error);
 
+// How far the numbers vary and move in a generation: the search's sigma and lr, or what stands for them.
+typedef struct {
+    double sigma, lr;
+} hb_pace;
+
 // sigma and noise of individual s: +-sigma eps of a pair, or eps of its own.
-void hb_estimator_sample(const hb_search *search, int64_t s, int32_t parts, hb_genome *genome);
+void hb_estimator_sample(const hb_search *search, hb_pace pace, int64_t s, hb_genome *genome);
 
 // One step from the fitness of all individuals, on the first n numbers of the mean, whose noise is eps[0..n).
-hb_status hb_estimator_step(hb_search *search, const double *fitness, size_t n, int32_t parts, hb_error *error);
+hb_status hb_estimator_step(hb_search *search, hb_pace pace, const double *fitness, size_t n, hb_error *error);
 
-// The same, of one part, where n_noise numbers of noise make the n of the mean: fold(context, gradient, mean_gradient) sums the
+// The same where n_noise numbers of noise make the n of the mean: fold(context, gradient, mean_gradient) sums the
 // gradient by the noise into the one by the mean, both in host memory.
-hb_status hb_estimator_step_folded(hb_search *search, const double *fitness, size_t n_noise, size_t n,
+hb_status hb_estimator_step_folded(hb_search *search, hb_pace pace, const double *fitness, size_t n_noise, size_t n,
                                    void (*fold)(const void *context, const float *gradient, float *mean_gradient),
                                    const void *context, hb_error *error);
 

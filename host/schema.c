@@ -126,6 +126,8 @@ static const hb_key schema[] = {
     {"search", "merge_parts", HB_KEY_INT, "1", 1, 16, NULL, NULL, AT(merge_parts),
      "of how many merged rules a synapse's is the sum, one of each equal part of them: more keep more of what was "
      "learned"},
+    {"search", "merge_step", HB_KEY_REAL, "1", 1e-6, 1e6, NULL, NULL, AT(merge_step),
+     "multiplies sigma and lr once rules have been merged"},
     {"search", "lr_lambda", HB_KEY_REAL, "0", 0, 1e6, NULL, NULL, AT(lr_lambda),
      "gmm: lambda's learning rate at the start, decaying like lr; 0: the same as lr"},
     {"search", "lambda_step", HB_KEY_WORD, "plain", 0, 0, NULL, lambda_steps, AT(lambda_step),

@@ -1,5 +1,6 @@
 #include "host/search.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,6 +101,6 @@ void hb_search_mean_genome(const hb_search *search, hb_genome *genome) {
 
 void hb_search_eval_genome(const hb_search *search, int64_t r, hb_genome *genome) {
     search->method->genome(search, r, genome);
-    genome->sigma = (float)search->sigma;
+    genome->sigma = fabsf(genome->sigma);
     genome->noise = hb_search_noise(search, HB_STREAM_SEARCH, r, HB_EPISODE_EVAL);
 }

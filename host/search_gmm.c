@@ -10,6 +10,7 @@
 #include "host/estimator.h"
 #include "host/shape.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +216,9 @@ static hb_status take_gradient(hb_search *search, const float *z, float *gradien
     const hb_device_table *table = search->machine->table;
     const hb_settings *s = search->settings;
     gmm *own = search->own;
+    if ((float)search->sigma * (float)search->sigma < FLT_MIN)
+        return hb_fail(error, HB_FAILED, "the mixture's sigma has fallen to %g; raise search.sigma_floor",
+                       search->sigma);
     float z_sum = 0;
     for (int64_t p = 0; strcmp(s->shaping, "none") == 0 && p < s->population; p++) z_sum += z[p];
     const hb_mixture_step step = {.choice = hb_integers(own->choice),

@@ -25,11 +25,11 @@ static hb_status normal_create(hb_search *search, hb_error *error) {
 
 static void normal_genome(const hb_search *search, int64_t s, hb_genome *genome) {
     *genome = (hb_genome){.mean = search->array[HB_MEAN].data};
-    hb_estimator_sample(search, s < 0 ? 0 : s, 1, genome);
+    hb_estimator_sample(search, (hb_pace){search->sigma, search->lr}, s < 0 ? 0 : s, genome);
 }
 
 static hb_status normal_update(hb_search *search, const double *fitness, hb_error *error) {
-    return hb_estimator_step(search, fitness, search->array[HB_MEAN].n, 1, error);
+    return hb_estimator_step(search, (hb_pace){search->sigma, search->lr}, fitness, search->array[HB_MEAN].n, error);
 }
 
 const hb_search_method hb_search_normal = {.name = "normal",

@@ -66,9 +66,14 @@ static int32_t maps_at(const hb_search *search, int64_t generation) {
     return merged ? (int32_t)search->settings->merge_parts : 1;
 }
 
-// The same for the estimator, which makes steps smaller for it. Parts of neurons take steps of full size.
-static int32_t parts_at(const hb_search *search, int64_t generation) {
-    return assigned(search, "merge") ? maps_at(search, generation) : 1;
+// A merged rule's part varies by sigma / sqrt(R) and moves by lr / R. Their sum then varies by sigma; and moves, the parts'
+// gradients being all its own, by lr along it and, by SGD, by as much noise as one rule would. search.merge_step
+// multiplies both. Parts of neurons go at full pace.
+static hb_pace pace_of(const hb_search *search) {
+    const bool merged = assigned(search, "merge") && rules_at(search, search->generation) < search->net->n_weights;
+    if (!merged) return (hb_pace){search->sigma, search->lr};
+    const double parts = (double)search->settings->merge_parts, step = search->settings->merge_step;
+    return (hb_pace){step * search->sigma / sqrt(parts), step * search->lr / parts};
 }
 
 // The most that there will be.
@@ -118,15 +123,17 @@ static hb_status draw_maps(hb_search *search, hb_error *error) {
 }
 
 static hb_status check_numbers(const hb_search *search, int64_t m, hb_error *error) {
-    const hb_settings *s = search->settings;
-    if (m < 1 || m > search->net->n_weights * maps_at(search, 0))
-        return hb_fail(error, HB_BAD_INPUT, "search.rules: expected 1 to %lld rules, found %lld",
-                       (long long)search->net->n_weights, (long long)m);
-    for (int32_t k = 0; assigned(search, "merge") && k < s->merge_rules.n; k++)
-        if (s->merge_rules.item[k] < s->merge_parts)
-            return hb_fail(error, HB_BAD_INPUT,
-                           "search.merge_rules: expected at least search.merge_parts=%lld, found %lld",
-                           (long long)s->merge_parts, (long long)s->merge_rules.item[k]);
+    const hb_net *net = search->net;
+    const int64_t most = net->n_weights * maps_at(search, 0);
+    if (m < 1 || m > most)
+        return hb_fail(error, HB_BAD_INPUT, "search.rules: expected 1 to %lld rules, found %lld", (long long)most,
+                       (long long)m);
+    // They are no sums, and would be slowed down with the parts.
+    if (search->settings->merge_parts > 1 && net->genome_size > net->n_penalised)
+        return hb_fail(error, HB_BAD_INPUT,
+                       "search.merge_parts: expected 1 where more than rules is evolved, found %lld; policy.init "
+                       "other than coevolve and policy.vision=fixed evolve rules alone",
+                       (long long)search->settings->merge_parts);
     return HB_OK;
 }
 
@@ -160,7 +167,7 @@ static void shared_genome(const hb_search *search, int64_t s, hb_genome *genome)
                                       .n_rules = m,
                                       .n_coefficients = c,
                                       .noise_per_synapse = strcmp(search->settings->noise, "synapse") == 0}};
-    hb_estimator_sample(search, s < 0 ? 0 : s, parts_at(search, search->generation), genome);
+    hb_estimator_sample(search, pace_of(search), s < 0 ? 0 : s, genome);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -201,12 +208,12 @@ static void unfold_all(const hb_rule *rule, const float *planes, const float *et
     }
 }
 
-// Rules on their way to fewer, in host memory: the mean and the optimiser's moments, each (from, C), then (to, C). What
-// else is evolved stands aside meanwhile.
+// Rules on their way to fewer, in host memory: the mean and the optimiser's moments, from (from, C) to (to, C), behind which
+// stands what else is evolved.
 typedef struct {
     const hb_search *search;
     int32_t from, to, n_arrays;
-    float *numbers[3], *merged[3], *own[3];
+    float *numbers[3], *merged[3];
     uint32_t *map;     // (maps, N)
     double *weight;    // (from): synapses
     uint32_t *cluster; // (from): of the part under way
@@ -217,7 +224,6 @@ static void close_merging(merging *w) {
     for (int32_t a = 0; a < 3; a++) {
         free(w->numbers[a]);
         free(w->merged[a]);
-        free(w->own[a]);
         free(w->left[a]);
     }
     free(w->map);
@@ -247,12 +253,11 @@ static hb_status open_merging(merging *w, hb_error *error) {
         w->numbers[a] = malloc(n * sizeof(float));
         w->merged[a] = calloc(n, sizeof(float));
         w->left[a] = malloc(n * sizeof(float));
-        w->own[a] = malloc((n_own(search) + 1) * sizeof(float));
-        if (!w->numbers[a] || !w->merged[a] || !w->left[a] || !w->own[a])
+        if (!w->numbers[a] || !w->merged[a] || !w->left[a])
             return hb_fail(error, HB_FAILED, "out of memory merging rules");
         status = machine->table->download(machine->device, w->numbers[a], search->array[a].data, n, error);
-        const size_t at = (size_t)w->from * (size_t)n_coefficients(search);
-        if (status == HB_OK) memcpy(w->own[a], w->numbers[a] + at, n_own(search) * sizeof(float));
+        const size_t c = (size_t)n_coefficients(search), from = (size_t)w->from * c, to = (size_t)w->to * c;
+        if (status == HB_OK) memcpy(w->merged[a] + to, w->numbers[a] + from, n_own(search) * sizeof(float));
     }
     return status;
 }
@@ -326,11 +331,9 @@ static hb_status merge(hb_search *search, int32_t from, int32_t to, hb_error *er
     const int32_t maps = maps_at(search, search->generation);
     if (status == HB_OK && maps > 1) expand_sums(&w, maps);
     if (status == HB_OK) status = find_parts(&w, maps_at(search, search->generation + 1), error);
-    for (int32_t a = 0; a < w.n_arrays && status == HB_OK; a++) {
-        memcpy(w.merged[a] + (size_t)to * (size_t)n_coefficients(search), w.own[a], n_own(search) * sizeof(float));
+    for (int32_t a = 0; a < w.n_arrays && status == HB_OK; a++)
         status =
             machine->table->upload(machine->device, search->array[a].data, w.merged[a], search->array[a].n, error);
-    }
     if (status == HB_OK)
         status = machine->table->upload(machine->device, map_of(search)->data, w.map, map_of(search)->n, error);
     close_merging(&w);
@@ -360,13 +363,13 @@ static hb_status shared_update(hb_search *search, const double *fitness, hb_erro
     const size_t n = (size_t)m * (size_t)n_coefficients(search) + n_own(search);
     hb_status status;
     if (strcmp(search->settings->noise, "rule") == 0) {
-        status = hb_estimator_step(search, fitness, n, parts_at(search, search->generation), error);
+        status = hb_estimator_step(search, pace_of(search), fitness, n, error);
     } else {
         folding f = {.search = search};
         status = download_maps(search, &f.rule, error);
         if (status == HB_OK)
-            status = hb_estimator_step_folded(search, fitness, (size_t)search->net->genome_size, n, fold_by_rule, &f,
-                                              error);
+            status = hb_estimator_step_folded(search, pace_of(search), fitness, (size_t)search->net->genome_size, n,
+                                              fold_by_rule, &f, error);
         free(f.rule);
     }
     search->number[0].value = m;

@@ -13,6 +13,8 @@
 
 enum { VECTOR = 16, TILE = 32, MOST_GUIDE_BITS = 12, WIDE = HB_MIXTURE_WIDE, AT_ONCE = 64 };
 
+#define NO_NUMBER 0x7fffffff // bits of a NaN, larger than those of any number
+
 // ---------------------------------------------------------------------------------------------------
 // Choose
 
@@ -197,10 +199,11 @@ typedef struct {
     float inverse[AT_ONCE]; // 1 / that
 } samples;
 
-// Rules that count, sample after sample: how far below the sample's largest exponent, then the weight.
+// Rules that count, sample after sample: how far below the sample's largest exponent, then the weight; the rule's number,
+// in a float's bits as lists have it.
 typedef struct {
-    float *weight;
-    uint32_t *rule, *sample;
+    float *weight, *rule;
+    uint32_t *sample;
     int32_t n, room;
 } finds;
 
@@ -216,7 +219,7 @@ typedef struct {
     uint32_t *choice;    // (TILE, P)
     float *row_gradient; // (M): G of the row
     float *exponent;     // (M rounded up to VECTOR): of one sample's rules
-    uint32_t *all;       // the same: 0, 1, 2, ..
+    float *all;          // the same: 0, 1, 2, .. as bits
     int64_t *sums;       // (M, WIDE)
     uint32_t *share;     // (M): q of the row
     uint32_t *touched;   // (M + 1): rules whose G is not 0 any more
@@ -231,7 +234,7 @@ static inline __attribute__((always_inline)) void keep(range *g, hb_vf exponent,
     const uint32_t mask = hb_vf_at_least(below, hb_vf_all(-g->work->cut));
     finds *f = &g->found;
     hb_vf_compress(f->weight + f->n, below, mask);
-    hb_vf_compress((float *)f->rule + f->n, hb_vf_load(rules), mask);
+    hb_vf_compress(f->rule + f->n, hb_vf_load(rules), mask);
     for (int r = 0; r < HB_LANES; r++) f->sample[f->n + r] = sample;
     f->n += __builtin_popcount(mask);
 }
@@ -243,12 +246,11 @@ static void find_dense(range *g, int32_t sample, const float *lambda) {
     float *exponent = g->exponent;
     distances(work, g->at_once.x[sample], exponent);
     for (int32_t k = 0; k < n; k++) exponent[k] = hb_fma(work->minus_half_precision, exponent[k], lambda[k]);
-    for (int32_t k = n; k < padded; k++) exponent[k] = -3.0e38f;
+    for (int32_t k = n; k < padded; k++) exponent[k] = hb_from_bits(NO_NUMBER); // at least nothing
     const hb_vf largest = hb_vf_all(row_maximum(exponent, n)), least = hb_vf_all(-work->cut);
     for (int32_t k = 0; k < padded; k += HB_LANES) { // few vectors have any
         const hb_vf e = hb_vf_load(exponent + k);
-        if (hb_vf_at_least(hb_vf_sub(e, largest), least))
-            keep(g, e, largest, (const float *)g->all + k, (uint32_t)sample);
+        if (hb_vf_at_least(hb_vf_sub(e, largest), least)) keep(g, e, largest, g->all + k, (uint32_t)sample);
     }
     g->counts.dense++;
 }
@@ -284,7 +286,7 @@ static inline __attribute__((always_inline)) void find_near(range *g, int32_t sa
 static inline __attribute__((always_inline)) void find_own(range *g, int32_t sample, uint32_t chosen) {
     finds *f = &g->found;
     f->weight[f->n] = 0.0f;
-    f->rule[f->n] = chosen;
+    f->rule[f->n] = hb_from_bits(chosen);
     f->sample[f->n++] = (uint32_t)sample;
 }
 
@@ -312,13 +314,13 @@ static inline __attribute__((always_inline)) void add_rule_terms(float z, float 
 #endif
 }
 
-// z r to G_k. G bears a mark, -0, where no sample has touched it: no sum from +0 is that.
+// z r to G_k. G bears a mark, -0, where no sample has touched it: no sum is that.
 static inline __attribute__((always_inline)) void add_to_row(range *g, uint32_t k, float z, float r) {
     const uint32_t bits = hb_bits(g->row_gradient[k]);
     const bool untouched = bits == 0x80000000u;
     g->touched[g->n_touched] = k;
     g->n_touched += untouched;
-    g->row_gradient[k] = hb_fma(z, r, hb_from_bits(untouched ? 0 : bits));
+    g->row_gradient[k] = hb_mixture_add(hb_from_bits(untouched ? 0 : bits), z, r);
 }
 
 // Takes what samples [begin, end) have found into G and the sums, in order; z is theirs.
@@ -330,8 +332,11 @@ static void settle(range *g, int32_t begin, int32_t end, const float *z) {
     for (int32_t b = begin; b < end; b++) s->sum[b] = 0;
     for (int32_t e = 0; e < n; e++) s->sum[f->sample[e]] += hb_mixture_weight(f->weight[e]);
     for (int32_t b = begin; b < end; b++) s->inverse[b] = hb_mixture_inverse(s->sum[b]);
+    bool empty = false;
+    for (int32_t b = begin; b < end; b++) empty |= s->sum[b] == 0;
+    if (empty) g->largest[0] = NO_NUMBER; // no exponent of a sample was a number: an error at the end
     for (int32_t e = 0; e < n; e++) {
-        const uint32_t b = f->sample[e], k = f->rule[e];
+        const uint32_t b = f->sample[e], k = hb_bits(f->rule[e]);
         const float r = f->weight[e] * s->inverse[b];
         if (r == 0.0f) continue;
         add_to_row(g, k, z[b], r);
@@ -347,16 +352,14 @@ static inline __attribute__((always_inline)) void
 begin_sample(range *g, int32_t b, uint32_t chosen, const float *lambda, float row_largest, const float *noise) {
     samples *s = &g->at_once;
     const float *mu = g->work->wide + (size_t)chosen * WIDE;
-    float square[WIDE];
+    float distance = 0.0f;
     for (int c = 0; c < WIDE; c++) { // behind its coefficients the noise is of the next sample, and not taken
         s->x[b][c] = hb_fma(g->sigmas[c], noise[c], mu[c]);
         const float offset = s->x[b][c] - mu[c];
-        square[c] = offset * offset;
+        distance = hb_fma(offset, offset, distance);
     }
-    for (int half = WIDE / 2; half > 0; half /= 2)
-        for (int c = 0; c < half; c++) square[c] += square[c + half];
-    s->offset2[b] = square[0];
-    s->above[b] = row_largest - lambda[chosen];
+    s->offset2[b] = distance;
+    s->above[b] = hb_mixture_above(row_largest, lambda[chosen]);
 }
 
 // All samples of a row, in their order.
@@ -495,7 +498,7 @@ static hb_status open_range(range *g, hb_error *error) {
         !g->share || !g->touched)
         return hb_fail(error, HB_FAILED, "out of memory for the mixture's gradient");
     for (size_t k = 0; k < m; k++) g->row_gradient[k] = -0.0f;
-    for (size_t k = 0; k < padded; k++) g->all[k] = (uint32_t)k;
+    for (size_t k = 0; k < padded; k++) g->all[k] = hb_from_bits((uint32_t)k);
     for (int32_t c = 0; c < g->work->mixture.n_coefficients; c++) g->sigmas[c] = g->work->mixture.sigma;
     return HB_OK;
 }

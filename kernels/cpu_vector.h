@@ -143,12 +143,13 @@ HB_HD hb_vi hb_vi_max_magnitude(hb_vi m, hb_vf a) {
 HB_HD float hb_vf_largest(hb_vf m) {
 #ifdef __AVX512F__
     return _mm512_reduce_max_ps(m);
-#endif
+#else
     float lane[HB_LANES];
     __builtin_memcpy(lane, &m, sizeof m);
     float largest = lane[0];
     for (int k = 1; k < HB_LANES; k++) largest = lane[k] > largest ? lane[k] : largest;
     return largest;
+#endif
 }
 
 // The largest of the lanes.

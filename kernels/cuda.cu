@@ -34,7 +34,11 @@ static hb_status cuda_open(const char *variant, hb_device **out, hb_error *error
     if (status != HB_OK) return status;
     hb_device *device = (hb_device *)calloc(1, sizeof *device);
     if (!device) return hb_fail(error, HB_FAILED, "out of memory opening the cuda device");
-    status = HB_CUDA(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
+    int card = 0;
+    status = HB_CUDA(cudaGetDevice(&card));
+    if (status == HB_OK)
+        status = HB_CUDA(cudaDeviceGetAttribute(&device->processors, cudaDevAttrMultiProcessorCount, card));
+    if (status == HB_OK) status = HB_CUDA(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
     if (status == HB_OK) status = HB_CUDA(cudaEventCreateWithFlags(&device->searched, cudaEventDisableTiming));
     if (status != HB_OK) {
         free(device);

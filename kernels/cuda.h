@@ -13,6 +13,7 @@ struct hb_device {
     cudaEvent_t searched; // when the search last wrote what groups read
     float *scratch;       // device memory for launchers, grown on demand; one use at a time
     size_t scratch_bytes;
+    int processors; // streaming multiprocessors of the card
 };
 
 // The network as kernels see it: numbers only. Offsets count floats from a lane's start: for each layer and input i a

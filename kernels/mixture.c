@@ -15,7 +15,8 @@ float hb_mixture_sums_scale(const float *z, int32_t n) {
     // The power of two at or above the largest, as its exponent: exact.
     int exponent = 0;
     if (largest > 0.0f) frexpf(largest, &exponent);
-    return ldexpf(1.0f, HB_MIXTURE_BITS - exponent);
+    const int bits = HB_MIXTURE_BITS - exponent;
+    return ldexpf(1.0f, bits < HB_MIXTURE_MOST_BITS ? bits : HB_MIXTURE_MOST_BITS);
 }
 
 hb_status hb_mixture_finish(const hb_mixture *mixture, const int64_t *sums, size_t stride, float largest,

@@ -33,7 +33,7 @@ typedef struct {
     bool hard;              // r is 1 for the chosen rule, 0 for the others
     bool natural;           // lambda's gradient is divided by pi (and at most 1 / 1e-3)
     float rate;             // lambda <- lambda + rate G, or, where `gradient` is not NULL, only
-    float *gradient;        // (N, M): G goes there
+    float *gradient;        // (N, M), zeroed by the caller: G goes there where it is not 0
     double *row_norm;       // (N), nullable: sum_k G_ik^2
 } hb_mixture_step;
 
@@ -68,13 +68,19 @@ HB_HD float hb_mixture_term(float z, float r, float difference, float scale) {
     return z * r * difference * scale;
 }
 
-#define HB_MIXTURE_BITS    30
-#define HB_MIXTURE_LARGEST 0x1p39f
+#define HB_MIXTURE_BITS      30
+#define HB_MIXTURE_MOST_BITS 100
+#define HB_MIXTURE_LARGEST   0x1p39f
 
 // The term as an integer, towards 0; one that is too large, or NaN, counts 0 here and is an error at the end.
 HB_HD int64_t hb_mixture_integer(float term) {
     const float magnitude = hb_from_bits(hb_bits(term) & 0x7fffffffu);
     return magnitude < HB_MIXTURE_LARGEST ? (int64_t)term : 0;
+}
+
+// G_ik after one more sample. A zero is +0: on the CPU -0 marks what has no sample yet.
+HB_HD float hb_mixture_add(float g, float z, float r) {
+    return hb_fma(z, r, g) + 0.0f;
 }
 
 // G_ik from its sum of z r, pi_ik, and sum z.
@@ -87,6 +93,12 @@ HB_HD float hb_mixture_lambda_gradient(float sum, float pi, float z_sum, bool na
 // exponent at most (|u| d - d^2 / 2) / sigma^2 + above more than its own one's, u being the sample's offset from its rule,
 // offset2 = |u|^2, and `above` how far the row's largest lambda exceeds its rule's: with d = |u| + sqrt(|u|^2 + room),
 // room = 2 sigma^2 (cut + above), and beyond, that is below the cut. A little more stands for what is rounded.
+// `above` takes 16 units of lambda's last place more, for what exponents of such a size lose.
+HB_HD float hb_mixture_above(float row_largest, float lambda) {
+    const float size = row_largest < 0.0f ? -row_largest : row_largest;
+    return hb_fma(0x1p-19f, size, row_largest - lambda);
+}
+
 HB_HD float hb_mixture_radius2(float offset2, float two_variances, float cut, float above) {
     const float room = two_variances * (cut + 0.05f + above);
     return 1.001f * (2.0f * offset2 + room + 2.0f * hb_sqrt(offset2 * (offset2 + room)));
@@ -114,7 +126,7 @@ float hb_mixture_cut(int32_t n_rules);
 hb_status hb_mixture_finish(const hb_mixture *mixture, const int64_t *sums, size_t stride, float largest,
                             float sums_scale, float *g, hb_error *error);
 
-// 2^F for these z: the largest power of two with |z| 2^F <= 2^30.
+// 2^F for these z: the largest power of two with |z| 2^F <= 2^30, at most 2^100.
 float hb_mixture_sums_scale(const float *z, int32_t n);
 
 #ifdef __cplusplus

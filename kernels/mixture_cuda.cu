@@ -8,10 +8,10 @@
 
 enum { THREADS = 128, STRIPES = 16, SHELLS = 8, QUEUE = 1024 };
 
-// Blocks that work at a time, each with scratch of its own for a row: as many as fill a card, in at most 256 MB.
-static int32_t blocks_for(int64_t rows, size_t bytes_each) {
-    const int64_t room = (int64_t)(((size_t)256 << 20) / bytes_each);
-    const int64_t most = room > 2048 ? 2048 : room < 1 ? 1 : room;
+// Blocks that work at a time, each with scratch of its own for a row: as many as fill the card, in at most 256 MB.
+static int32_t blocks_for(const hb_device *device, int64_t rows, size_t bytes_each) {
+    const int64_t room = (int64_t)(((size_t)256 << 20) / bytes_each), fill = (int64_t)device->processors * 16;
+    const int64_t most = room > fill ? fill : room < 1 ? 1 : room;
     return (int32_t)(rows < most ? rows : most);
 }
 
@@ -118,7 +118,7 @@ __global__ void choose_kernel(hb_mixture mixture, int32_t n_individuals, hb_nois
 hb_status hb_cuda_mixture_choose(hb_device *device, const hb_mixture *mixture, int32_t n_individuals, hb_noise noise,
                                  uint32_t *choice, float *entropy, int64_t begin, int64_t end, hb_error *error) {
     const size_t row = (size_t)mixture->n_rules * sizeof(uint64_t), n = (size_t)mixture->n_synapses;
-    const int32_t blocks = blocks_for(end - begin, row);
+    const int32_t blocks = blocks_for(device, end - begin, row);
     float *scratch;
     hb_status status = hb_cuda_scratch(device, (size_t)blocks * row + n * sizeof *entropy, &scratch, error);
     if (status != HB_OK || begin >= end) return status;
@@ -242,6 +242,8 @@ typedef struct {
 
 #define RUNS_DENSE 0xffffffffu
 
+#define NO_NUMBER 0x7fffffffu // bits of a NaN, larger than those of any number: no exponent was one
+
 // A thread's sample: the rules it looks at, near[begin] to near[end - 1], or its own alone where `near` is NULL.
 typedef struct {
     const uint32_t *near;
@@ -282,8 +284,9 @@ static __device__ bool begin_sample(const gradient_view &v, int64_t i, int32_t s
     *out = {nullptr, 0, 1, chosen, 0.0f, 1.0f};
     if (v.hard || v.mixture.n_rules == 1) return true;
     if (!(v.lists.radius2 > 0.0f)) return false;
-    const float radius2 = hb_mixture_radius2(distance2(x, mu, c_all), v.two_variances, v.cut,
-                                             row_largest - v.mixture.lambda[i * v.mixture.n_rules + chosen]);
+    const float radius2 =
+        hb_mixture_radius2(distance2(x, mu, c_all), v.two_variances, v.cut,
+                           hb_mixture_above(row_largest, v.mixture.lambda[i * v.mixture.n_rules + chosen]));
     const int64_t *own = v.lists.offset + (int64_t)chosen * SHELLS;
     if (own[0] == own[SHELLS] || !(radius2 <= v.lists.radius2)) return false;
     if (radius2 < v.lists.second[chosen]) return true;
@@ -349,7 +352,7 @@ static __device__ void add_near(const gradient_view &v, const float *lambda, bat
         const uint32_t n = all - from < QUEUE ? all - from : QUEUE;
         for (uint32_t e = 0; e < n; e++) {
             const uint32_t k = b->rule[e];
-            if (k % THREADS == threadIdx.x && b->r[e] != 0.0f) g[k] = hb_fma(b->z[e], b->r[e], g[k]);
+            if (k % THREADS == threadIdx.x && b->r[e] != 0.0f) g[k] = hb_mixture_add(g[k], b->z[e], b->r[e]);
         }
     }
 }
@@ -374,7 +377,8 @@ static __device__ float weigh(const gradient_view &v, const float *lambda, const
     atomicAdd(sum, (unsigned long long)mine);
     if (live) atomicAdd(v.counts + LIVE, live);
     __syncthreads();
-    return hb_mixture_inverse((int64_t)*sum);
+    if (*sum == 0 && threadIdx.x == 0) atomicMax((uint32_t *)(v.counts + LARGEST), NO_NUMBER);
+    return *sum == 0 ? 0.0f : hb_mixture_inverse((int64_t)*sum);
 }
 
 // Adds a sample's terms: thread t those of rules k with k % THREADS = t.
@@ -383,7 +387,7 @@ static __device__ void add_dense(const gradient_view &v, const float *x, float z
     for (int32_t k = threadIdx.x; k < v.mixture.n_rules; k += THREADS) {
         const float r = weight[k] * inverse;
         if (r == 0.0f) continue;
-        g[k] = hb_fma(z, r, g[k]);
+        g[k] = hb_mixture_add(g[k], z, r);
         add_to_sums(v, x, z, (uint32_t)k, r);
     }
 }
@@ -474,8 +478,7 @@ __global__ void mixture_kernel(gradient_view v, int64_t begin, int64_t end) {
             const int32_t left = v.n_individuals - first;
             add_batch(v, i, first, left < THREADS ? (uint32_t)left : THREADS, row_largest, &shared, weight, g);
         }
-        finish_row(v, i, g, &shared);
-        __syncthreads(); // norms are read before the next row writes them
+        finish_row(v, i, g, &shared); // the next row's first barrier stands between its norms and these
     }
 }
 
@@ -492,7 +495,7 @@ static size_t sums_of(const hb_mixture *mixture) {
 static hb_status allocate_work(hb_mixture_work *work, hb_error *error) {
     const hb_mixture *mixture = &work->mixture;
     const size_t p = (size_t)work->step.n_individuals, m = (size_t)mixture->n_rules, n = sums_of(mixture) + N_COUNTS;
-    work->blocks = blocks_for(mixture->n_synapses, 2 * m * sizeof(float));
+    work->blocks = blocks_for(work->device, mixture->n_synapses, 2 * m * sizeof(float));
     hb_status status = HB_CUDA(cudaMalloc((void **)&work->z, p * sizeof(float)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&work->sums, n * sizeof *work->sums));
     if (status == HB_OK)

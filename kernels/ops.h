@@ -66,7 +66,7 @@
 //     e_k = fma(-1 / (2 sigma^2), d_k, lambda_ik)      as a float: -(0.5 / (sigma sigma))
 //     w_k = exp(e_k - max_j e_j), but 0 where e_k - max e < -(17.33 + ln M): together these are below 2^-25
 //     r_k = w_k (1 / (2^-40 sum_k trunc(2^40 w_k)))    exactly 1 where only one counts
-//     G_ik = fma(z_s, r_k, G_ik)                       for ascending s, from +0
+//     G_ik = fma(z_s, r_k, G_ik) + 0                   for ascending s, from +0: a zero is +0
 //     A_kc += trunc(((z_s r_k) (x_c - mu_kc)) 2^F)     64-bit integers, in any order
 // then G_ik <- fma(-sum z, pi_ik, G_ik) where the z do not sum to 0, pi = (float)q (1 / (float)Q);  / max(pi, 1e-3) where
 // natural;  lambda_ik <- fma(rate, G_ik, lambda_ik) where G is not 0;  g_kc = (float)A_kc (1 / (2^F sigma^2)).

@@ -382,6 +382,8 @@ static void clusters(void **state) {
     (void)state;
     check_everywhere((scene_def){.n = 4, .m = 70, .c = 5, .p = 260, .sigma = 0.2f, .placing = CLUSTERED}, true);
     check_everywhere((scene_def){.n = 9, .m = 70, .c = 5, .p = 12, .sigma = 0.1f, .placing = UNLIKELY}, true);
+    check_everywhere((scene_def){.n = 3, .m = 300, .c = 5, .p = 5, .sigma = 0.1f},
+                     true); // more than a block has threads
 }
 
 static void many_rules(void **state) {
@@ -421,29 +423,71 @@ static void choices_are_fair(void **state) {
     close_all(list, n);
 }
 
-// A rule that is 1000 away from a sample it explains: the sums would not hold, and that is said.
+// What a gradient of two samples of one synapse with rules mu says at its end.
+static hb_status two_samples(const opened *d, int32_t m, const float *mu, float sigma, const float z[2], bool dense,
+                             hb_error *error) {
+    float *lambda = floats((size_t)m), *g = floats((size_t)m);
+    const uint32_t choice[2] = {0, m > 1};
+    float *there = uploaded(d, lambda, (size_t)m), *rules = uploaded(d, mu, (size_t)m);
+    float *chosen = uploaded(d, (const float *)choice, 2);
+    const hb_mixture mixture = {there, rules, sigma, 1, m, 1};
+    const hb_mixture_step step = {.choice = (const uint32_t *)chosen,
+                                  .z = z,
+                                  .n_individuals = 2,
+                                  .noise = noise_id,
+                                  .rate = 1.0f,
+                                  .dense = dense};
+    hb_mixture_work *work;
+    hb_mixture_counts counts;
+    check_ok(d->table->mixture_begin(d->device, &mixture, &step, &work, error), *error);
+    check_ok(d->table->mixture_prepare(work, 0, m, error), *error);
+    check_ok(d->table->mixture_rows(work, 0, 1, error), *error);
+    const hb_status status = d->table->mixture_end(work, g, &counts, error);
+    float *const all[] = {there, rules, chosen};
+    for (int a = 0; a < 3; a++) d->table->free(d->device, all[a]);
+    free(lambda);
+    free(g);
+    return status;
+}
+
+// A rule that is 1000 away from a sample it explains, or that is no number, or no sigma: the sums would not hold, and that is
+// said.
 static void overflow_is_an_error(void **state) {
     (void)state;
     opened list[8];
     const int n = open_all(list);
+    const float z[2] = {1, -1};
     for (int k = 0; k < n; k++) {
-        float lambda[2] = {0, 0}, mu[2] = {0, 0}, z[2] = {1, -1}, g[2];
-        uint32_t choice[2] = {0, 1};
-        float *there = uploaded(&list[k], lambda, 2), *rules = uploaded(&list[k], mu, 2);
-        float *chosen = uploaded(&list[k], (const float *)choice, 2);
-        const hb_mixture mixture = {there, rules, 3000.0f, 1, 2, 1};
-        const hb_mixture_step step = {
-            .choice = (const uint32_t *)chosen, .z = z, .n_individuals = 2, .noise = noise_id, .rate = 1.0f};
-        hb_mixture_work *work;
-        hb_mixture_counts counts;
         hb_error error = {""};
-        check_ok(list[k].table->mixture_begin(list[k].device, &mixture, &step, &work, &error), error);
-        check_ok(list[k].table->mixture_prepare(work, 0, 2, &error), error);
-        check_ok(list[k].table->mixture_rows(work, 0, 1, &error), error);
-        assert_int_equal(list[k].table->mixture_end(work, g, &counts, &error), HB_FAILED);
+        float far[2] = {0, 0}, rules[70], some[5] = {0, 1, 2, 3, 4};
+        assert_int_equal(two_samples(&list[k], 2, far, 3000.0f, z, false, &error), HB_FAILED);
         assert_non_null(strstr(error.message, "overflows"));
-        float *const all[] = {there, rules, chosen};
-        for (int a = 0; a < 3; a++) list[k].table->free(list[k].device, all[a]);
+        assert_int_equal(two_samples(&list[k], 5, some, 1e-24f, z, false, &error), HB_FAILED);
+        for (int kind = 0; kind < 4; kind++) {
+            for (int r = 0; r < 70; r++) rules[r] = (float)r;
+            rules[0] = kind < 2 ? NAN : INFINITY;
+            assert_int_equal(two_samples(&list[k], 70, rules, 0.1f, z, kind % 2, &error), HB_FAILED);
+            assert_int_equal(two_samples(&list[k], 1 + kind, rules, 0.1f, z, false, &error), HB_FAILED);
+        }
+    }
+    close_all(list, n);
+}
+
+// Terms so small that their sums are zeros of either sign count as nothing, once.
+static void smallest_terms(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    enum { P = 64 };
+    float z[P];
+    for (int p = 0; p < P; p++) z[p] = -1e-45f;
+    for (int k = 0; k < n; k++) {
+        scene s = {.def = {.n = 3, .m = 2, .c = 1, .p = P, .sigma = 1.0f}};
+        float lambda[6] = {0, 1, 0, 0.5f, 0, 0.1f}, mu[2] = {0, 0.1f};
+        s.lambda = lambda, s.mu = mu, s.z = z;
+        outcome o = run_scene(&list[k], &s, false);
+        for (int e = 0; e < 6; e++) assert_true(o.gradient[e] != 0.0f || hb_bits(o.gradient[e]) == 0);
+        free_outcome(&o);
     }
     close_all(list, n);
 }
@@ -460,7 +504,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(numbers_of_rules),     cmocka_unit_test(placings),
         cmocka_unit_test(ways_of_the_step),     cmocka_unit_test(clusters),
         cmocka_unit_test(many_rules),           cmocka_unit_test(choices_are_fair),
-        cmocka_unit_test(overflow_is_an_error),
+        cmocka_unit_test(overflow_is_an_error), cmocka_unit_test(smallest_terms),
     };
     return cmocka_run_group_tests_name("mixture", tests, NULL, NULL);
 }

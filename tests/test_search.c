@@ -40,6 +40,7 @@ static scene *open_scene(const char *search, const char *assignment, int64_t rul
                                 .merge_by = "coefficients",
                                 .merge_every = 1,
                                 .merge_parts = 1,
+                                .merge_step = 1,
                                 .merge_rules = {2, {9, 4}},
                                 .sigma = 0.1,
                                 .sigma_decay = 1,
@@ -326,39 +327,81 @@ static void rules_of(const scene *s, double rule[36][C]) {
         }
 }
 
-// Each part's rules are the means of what the parts before have left over, at the first merge and at the second, and what
-// is left in the end gets less with more parts.
+// The parts of `left` (36, C) that merging to m rules has made of it; what is left over is left.
+static void check_parts(const scene *s, int parts, int m, double left[36][C]) {
+    const uint32_t *map = map_of(s, "rule");
+    const float *mean = array_of(s, "mean")->data;
+    for (int r = 0; r < parts; r++) {
+        double sum[18][C] = {{0}};
+        int count[18] = {0};
+        for (int i = 0; i < 36; i++) {
+            const uint32_t k = map[r * 36 + i];
+            assert_true(k >= (uint32_t)(m * r / parts) && k < (uint32_t)(m * (r + 1) / parts));
+            count[k]++;
+            for (int c = 0; c < C; c++) sum[k][c] += left[i][c];
+        }
+        for (int k = m * r / parts; k < m * (r + 1) / parts; k++)
+            for (int c = 0; c < C && count[k] > 0; c++) check_close(mean[k * C + c], sum[k][c] / count[k], 1e-6);
+        for (int i = 0; i < 36; i++)
+            for (int c = 0; c < C; c++) left[i][c] -= (double)mean[map[r * 36 + i] * C + (uint32_t)c];
+    }
+}
+
+// A rule's moments are those of its synapses, on average; `before` (36, C) are the synapses' own.
+static void check_moments(const scene *s, const char *name, int parts, int m, double before[36][C]) {
+    const uint32_t *map = map_of(s, "rule");
+    const float *moment = array_of(s, name)->data;
+    for (int k = 0; k < m; k++) {
+        double sum[C] = {0};
+        int count = 0;
+        for (int r = 0; r < parts; r++)
+            for (int i = 0; i < 36; i++) {
+                count += map[r * 36 + i] == (uint32_t)k;
+                for (int c = 0; c < C && map[r * 36 + i] == (uint32_t)k; c++) sum[c] += before[i][c];
+            }
+        for (int c = 0; c < C && count > 0; c++) check_close(moment[k * C + c], sum[c] / count, 1e-5);
+    }
+}
+
+// Each part's rules are the means of what the parts before have left over, at the first merge and at the second; Adam's
+// moments follow their rules; what else is evolved stays; and what is left in the end gets less with more parts.
 static void parts_take_what_is_left(void **state) {
     (void)state;
     double left_over[4] = {0};
+    const double nothing[P] = {0};
     for (int parts = 1; parts <= 3; parts++) {
-        scene *s = open_scene("shared", "merge", 0, "coevolve");
+        scene *s = open_scene("shared", "merge", 0, parts == 1 ? "coevolve" : "uni");
+        snprintf(s->settings.optimiser, sizeof s->settings.optimiser, "adam");
+        snprintf(s->settings.shaping, sizeof s->settings.shaping,
+                 "none"); // no gradient: moments shrink, and that is all
         s->settings.lr = 0;
+        s->settings.beta1 = s->settings.beta2 = 0.5;
         s->settings.merge_parts = parts;
         s->settings.merge_rules = (hb_ints){2, {18, 10}};
         start(s);
+        const size_t own = parts == 1 ? 36 : 0;
+        float *const moments[2] = {array_of(s, "adam_m")->data, array_of(s, "adam_v")->data};
+        for (size_t e = 0; e < 36 * C + own; e++) moments[0][e] = (float)(e % 7), moments[1][e] = (float)(e % 11);
+        float kept[3][36];
+        for (int a = 0; a < 3; a++) memcpy(kept[a], s->search.array[a].data + 36 * C, own * sizeof(float));
         for (int merges = 0; merges < 2; merges++) {
-            const int m = merges ? 10 : 18;
-            double left[36][C];
+            const int m = merges ? 10 : 18, maps = merges ? parts : 1;
+            double left[36][C], moment[2][36][C] = {{{0}}};
             rules_of(s, left);
-            assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
             const uint32_t *map = map_of(s, "rule");
-            const float *mean = array_of(s, "mean")->data;
-            for (int r = 0; r < parts; r++) {
-                double sum[18][C] = {{0}};
-                int count[18] = {0};
-                for (int i = 0; i < 36; i++) {
-                    const uint32_t k = map[r * 36 + i];
-                    assert_true(k >= (uint32_t)(m * r / parts) && k < (uint32_t)(m * (r + 1) / parts));
-                    count[k]++;
-                    for (int c = 0; c < C; c++) sum[k][c] += left[i][c];
-                }
-                for (int k = m * r / parts; k < m * (r + 1) / parts; k++)
-                    for (int c = 0; c < C && count[k] > 0; c++)
-                        check_close(mean[k * C + c], sum[k][c] / count[k], 1e-6);
-                for (int i = 0; i < 36; i++)
-                    for (int c = 0; c < C; c++) left[i][c] -= (double)mean[map[r * 36 + i] * C + (uint32_t)c];
-            }
+            for (int i = 0; i < 36; i++)
+                for (int c = 0; c < C; c++)
+                    for (int r = 0; r < maps; r++)
+                        for (int a = 0; a < 2; a++)
+                            moment[a][i][c] += 0.5 * (double)moments[a][map[r * 36 + i] * C + (uint32_t)c] / maps;
+            assert_int_equal(hb_search_tell(&s->search, nothing, NULL), HB_OK);
+            check_parts(s, parts, m, left);
+            check_moments(s, "adam_m", parts, m, moment[0]);
+            check_moments(s, "adam_v", parts, m, moment[1]);
+            for (int a = 0; a < 3; a++)
+                for (size_t e = 0; e < own; e++)
+                    check_close(s->search.array[a].data[(size_t)m * C + e],
+                                kept[a][e] * (a ? powf(0.5f, (float)(merges + 1)) : 1.0f), 1e-6);
             for (int i = 0; merges == 0 && i < 36; i++)
                 for (int c = 0; c < C; c++) left_over[parts] += left[i][c] * left[i][c];
         }
@@ -367,16 +410,17 @@ static void parts_take_what_is_left(void **state) {
     assert_true(left_over[3] < left_over[2] && left_over[2] < left_over[1]);
 }
 
-// A sum of parts varies by sigma, and a part moves by lr / parts along its gradient.
+// A sum of parts varies by sigma, and a part moves by lr / parts along its gradient, times what both are multiplied by.
 static void parts_take_smaller_steps(void **state) {
     (void)state;
     scene *s = open_scene("shared", "merge", 0, "uni");
     s->settings.merge_parts = 3;
+    s->settings.merge_step = 1.5;
     s->settings.merge_rules = (hb_ints){1, {9}};
     start(s);
     assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
     const hb_search_array *mean = array_of(s, "mean");
-    const double sigma = 0.1 / sqrt(3);
+    const double sigma = 1.5 * 0.1 / sqrt(3);
     double expected[9 * C];
     float z[P];
     hb_shape("ranks", fitness, P, z, NULL);
@@ -386,7 +430,10 @@ static void parts_take_smaller_steps(void **state) {
         s->search.method->genome(&s->search, k, &genome);
         assert_int_equal(genome.sharing.n_maps, 3);
         check_close(fabsf(genome.sigma), sigma, 1e-8);
-        const double step = 0.2 / 3 / (P * sigma) * (double)z[k] * (genome.sigma < 0 ? -1 : 1);
+        hb_genome evaluated;
+        hb_search_eval_genome(&s->search, k, &evaluated);
+        assert_true(evaluated.sigma == fabsf(genome.sigma));
+        const double step = 1.5 * 0.2 / 3 / (P * sigma) * (double)z[k] * (genome.sigma < 0 ? -1 : 1);
         for (size_t e = 0; e < 9 * C; e++) expected[e] += step * (double)hb_noise_normal(genome.noise, e);
     }
     assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);

@@ -90,14 +90,20 @@ class Failures(unittest.TestCase):
         return subprocess.run([ON_CPU, *arguments], capture_output=True, text=True, env=env)
 
     def test_calls_that_fail(self):
-        sets = ["policy.hidden=3", "run.generations=2", "run.checkpoint_every=1", *COMMON]
+        self.fail_at([*range(1, 46, 4), 60, 90, 130, 200, 300], 5)
+
+    def test_calls_of_a_mixture_that_fail(self):
+        self.fail_at([*range(14, 60, 3)], 1, "search.kind=gmm", "search.rules=70")
+
+    def fail_at(self, calls, least_resumed, *more):
+        sets = ["policy.hidden=3", "run.generations=2", "run.checkpoint_every=1", *more, *COMMON]
         options = [item for s in sets for item in ("--set", s)]
         with tempfile.TemporaryDirectory() as folder:
             command = ["train", "configs/ant/pnr-replicate.yaml", "--device", "cuda", *options]
             self.assertEqual(self.run_on_cpu(*command, "--out", folder + "/straight").returncode, 0)
             straight = self.run_on_cpu("digest", folder + "/straight").stdout
             resumed = 0
-            for fail in [*range(1, 46, 4), 60, 90, 130, 200, 300]:
+            for fail in calls:
                 run = f"{folder}/{fail}"
                 done = self.run_on_cpu(*command, "--out", run, fail=fail)
                 self.assertEqual(done.returncode, 1, f"call {fail}: {done.stderr}")
@@ -106,7 +112,7 @@ class Failures(unittest.TestCase):
                     self.assertEqual(self.run_on_cpu("resume", run).returncode, 0, f"call {fail}")
                     self.assertEqual(self.run_on_cpu("digest", run).stdout, straight)
                     resumed += 1
-            self.assertGreater(resumed, 5)
+            self.assertGreater(resumed, least_resumed)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Plants one mistake after another into the CUDA device and shows that the proof catches each: test_ops on the
-interpreter, in its quick form, must fail. A mutant that survives fails this test; so does one that no longer applies."""
+"""Plants one mistake after another into the CUDA device and shows that the proof catches each: test_ops, or test_mixture, on
+the interpreter, in its quick form, must fail, which without a mistake passes. A mutant that survives fails this test; so does one that no longer applies."""
 
 import concurrent.futures
 import os
@@ -78,6 +78,10 @@ MUTANTS = [
     ("mixture: the last rule never chosen", MIXTURE, "high = mixture.n_rules - 1;", "high = mixture.n_rules - 2;", 0),
     ("mixture: stretch too short", MIXTURE, "length = (n + THREADS - 1) / THREADS, first", "length = n / THREADS, first", 0),
     ("mixture: G of the row before kept", MIXTURE, "        for (int32_t k = threadIdx.x; k < m; k += THREADS) g[k] = 0.0f;\n", "", 0),
+    ("mixture: a thread of each rule", MIXTURE, "if (k % THREADS == threadIdx.x && b->r[e]", "if (k == threadIdx.x && b->r[e]", 0),
+    ("mixture: the first rules only", MIXTURE, "for (int32_t k = threadIdx.x; k < v.mixture.n_rules; k += THREADS) {\n        const float r =", "for (int32_t k = threadIdx.x; k < v.mixture.n_rules && k < THREADS; k += THREADS) {\n        const float r =", 0),
+    ("mixture: no number goes unseen", MIXTURE, "if (*sum == 0 && threadIdx.x == 0) atomicMax", "if (*sum == 1 && threadIdx.x == 0) atomicMax", 0),
+    ("mixture: rows of the first blocks only", MIXTURE, "for (int64_t i = begin + blockIdx.x; i < end; i += gridDim.x) {\n        const float *lambda", "for (int64_t i = begin + blockIdx.x; i < end && i < begin + gridDim.x; i += gridDim.x) {\n        const float *lambda", 0),
     ("mixture: norms read early", MIXTURE, "    shared->norms[threadIdx.x] = norm;\n    __syncthreads();\n", "    shared->norms[threadIdx.x] = norm;\n", 0),
     ("mixture: one block's scratch for all", MIXTURE, "float *weight = v.rows + (int64_t)blockIdx.x * 2 * m", "float *weight = v.rows", 0),
     ("actions shifted", NET, "action[row * outputs + j] =", "action[row * outputs + j + 1] =", 0),
@@ -189,9 +193,10 @@ def caught(mutant):
 
 
 def main():
-    clean = subprocess.run([str(BUILD / "tests/test_ops_cuda")], env={**os.environ, "HB_QUICK": "1"}, capture_output=True)
-    if clean.returncode != 0:
-        sys.exit("the device without a mistake fails, too")
+    for test in ("test_ops_cuda", "test_mixture_cuda"):
+        clean = subprocess.run([str(BUILD / "tests" / test)], env={**os.environ, "HB_QUICK": "1"}, capture_output=True)
+        if clean.returncode != 0:
+            sys.exit(f"{test}: the device without a mistake fails, too")
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name, verdict in pool.map(caught, MUTANTS):

@@ -484,3 +484,15 @@ cudaError_t cudaGetDeviceCount(int *count) {
     *count = 1;
     return cudaSuccess;
 }
+
+cudaError_t cudaGetDevice(int *device) {
+    *device = 0;
+    return cudaSuccess;
+}
+
+// A small card: one multiprocessor, so that blocks take more than one turn.
+cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device) {
+    if (attribute != cudaDevAttrMultiProcessorCount || device != 0) return last_error = cudaErrorInvalidValue;
+    *value = 1;
+    return cudaSuccess;
+}
