@@ -213,24 +213,18 @@ static void unfold_all(const hb_rule *rule, const float *planes, const float *et
 typedef struct {
     const hb_search *search;
     int32_t from, to, n_arrays;
-    float *numbers[3], *merged[3];
+    float *memory; // of what follows
+    float *numbers[3], *merged[3], *left[3], *features, *squares;
     uint32_t *map;     // (maps, N)
     double *weight;    // (from): synapses
     uint32_t *cluster; // (from): of the part under way
-    float *features, *left[3], *squares;
 } merging;
 
 static void close_merging(merging *w) {
-    for (int32_t a = 0; a < 3; a++) {
-        free(w->numbers[a]);
-        free(w->merged[a]);
-        free(w->left[a]);
-    }
+    free(w->memory);
     free(w->map);
     free(w->weight);
     free(w->cluster);
-    free(w->features);
-    free(w->squares);
 }
 
 static size_t n_own(const hb_search *search) {
@@ -244,20 +238,19 @@ static hb_status open_merging(merging *w, hb_error *error) {
     w->n_arrays = hb_estimator_arrays(search);
     w->weight = calloc(rules, sizeof *w->weight);
     w->cluster = calloc(rules, sizeof *w->cluster);
-    w->features = calloc(rules * HB_MAX_COEFFICIENTS, sizeof *w->features);
-    w->squares = calloc(rules, sizeof *w->squares);
-    if (!w->weight || !w->cluster || !w->features || !w->squares)
-        return hb_fail(error, HB_FAILED, "out of memory merging rules");
+    w->memory = calloc(9 * n + (HB_MAX_COEFFICIENTS + 1) * rules, sizeof *w->memory);
+    if (!w->weight || !w->cluster || !w->memory) return hb_fail(error, HB_FAILED, "out of memory merging rules");
+    w->features = w->memory + 9 * n;
+    w->squares = w->features + HB_MAX_COEFFICIENTS * rules;
     hb_status status = download_maps(search, &w->map, error);
-    for (int32_t a = 0; a < w->n_arrays && status == HB_OK; a++) {
-        w->numbers[a] = malloc(n * sizeof(float));
-        w->merged[a] = calloc(n, sizeof(float));
-        w->left[a] = malloc(n * sizeof(float));
-        if (!w->numbers[a] || !w->merged[a] || !w->left[a])
-            return hb_fail(error, HB_FAILED, "out of memory merging rules");
+    const size_t c = (size_t)n_coefficients(search), from = (size_t)w->from * c, to = (size_t)w->to * c;
+    for (int32_t a = 0; a < 3; a++) {
+        w->numbers[a] = w->memory + (size_t)(3 * a) * n;
+        w->merged[a] = w->numbers[a] + n;
+        w->left[a] = w->merged[a] + n;
+        if (a >= w->n_arrays || status != HB_OK) continue;
         status = machine->table->download(machine->device, w->numbers[a], search->array[a].data, n, error);
-        const size_t c = (size_t)n_coefficients(search), from = (size_t)w->from * c, to = (size_t)w->to * c;
-        if (status == HB_OK) memcpy(w->merged[a] + to, w->numbers[a] + from, n_own(search) * sizeof(float));
+        memcpy(w->merged[a] + to, w->numbers[a] + from, n_own(search) * sizeof(float));
     }
     return status;
 }
