@@ -290,6 +290,18 @@ static inline __attribute__((always_inline)) void find_own(range *g, int32_t sam
     f->sample[f->n++] = (uint32_t)sample;
 }
 
+#if defined __AVX2__ && !defined __AVX512DQ__
+// sums += trunc(term), |term| < 2^39: a float64 of that size, plus 1.5 2^52, has the integer in its last bits.
+static inline __attribute__((always_inline)) void add_truncated(int64_t *sums, __m128 term) {
+    const __m256d whole = _mm256_round_pd(_mm256_cvtps_pd(term), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+    const __m256d shift = _mm256_set1_pd(0x1.8p52);
+    const __m256i integer =
+        _mm256_sub_epi64(_mm256_castpd_si256(_mm256_add_pd(whole, shift)), _mm256_castpd_si256(shift));
+    __m256i *at = (__m256i *)sums;
+    _mm256_store_si256(at, _mm256_add_epi64(_mm256_load_si256(at), integer));
+}
+#endif
+
 // The terms z r (x - mu) of one rule to its sums, and the largest |term| by its bits: of which NaN is the largest. x and mu
 // are WIDE long, zeros behind their coefficients.
 static inline __attribute__((always_inline)) void add_rule_terms(float z, float r, float scale, const float *x,
@@ -304,6 +316,17 @@ static inline __attribute__((always_inline)) void add_rule_terms(float z, float 
     const __m256i seen = _mm256_load_si256((const __m256i *)largest);
     _mm256_store_si256((__m256i *)largest, _mm256_max_epi32(seen, magnitude));
     _mm512_store_si512(sums, _mm512_add_epi64(_mm512_load_si512(sums), _mm512_maskz_cvttps_epi64(fits, term)));
+#elif defined __AVX2__
+    const __m256 weight = _mm256_mul_ps(_mm256_set1_ps(z), _mm256_set1_ps(r));
+    const __m256 difference = _mm256_sub_ps(_mm256_load_ps(x), _mm256_load_ps(mu));
+    const __m256 term = _mm256_mul_ps(_mm256_mul_ps(weight, difference), _mm256_set1_ps(scale));
+    const __m256 magnitude = _mm256_and_ps(term, _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff)));
+    const __m256i seen = _mm256_load_si256((const __m256i *)largest);
+    _mm256_store_si256((__m256i *)largest, _mm256_max_epi32(seen, _mm256_castps_si256(magnitude)));
+    const __m256 fitting =
+        _mm256_and_ps(term, _mm256_cmp_ps(magnitude, _mm256_set1_ps(HB_MIXTURE_LARGEST), _CMP_LT_OQ));
+    add_truncated(sums, _mm256_castps256_ps128(fitting));
+    add_truncated(sums + 4, _mm256_extractf128_ps(fitting, 1));
 #else
     for (int c = 0; c < HB_MAX_COEFFICIENTS; c++) {
         const float term = hb_mixture_term(z, r, x[c] - mu[c], scale);

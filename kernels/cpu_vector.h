@@ -53,8 +53,8 @@ HB_HD hb_vi hb_vi_max_magnitude(hb_vi m, hb_vf a) {
 }
 #elif defined __AVX2__ && defined __FMA__
 #include <immintrin.h>
-#define HB_LANES   8
-#define HB_COLUMNS 4
+#define HB_LANES      8
+#define HB_COLUMNS    4
 typedef __m256 hb_vf;
 typedef __m256i hb_vi;
 HB_HD hb_vf hb_vf_load(const float *p) {
@@ -84,10 +84,21 @@ HB_HD hb_vf hb_vf_gather(const float *base, const float *index) {
 HB_HD uint32_t hb_vf_at_least(hb_vf a, hb_vf b) {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
 }
+// For each mask of 8 lanes the numbers of its lanes one after the other, 4 bits each.
+#define HB_LANE(m, b) ((m) >> (b)&1 ? (uint32_t)(b) << 4 * __builtin_popcount((m) & ((1 << (b)) - 1)) : 0u)
+#define HB_PACKED(m)                                                                                                 \
+    (HB_LANE(m, 0) | HB_LANE(m, 1) | HB_LANE(m, 2) | HB_LANE(m, 3) | HB_LANE(m, 4) | HB_LANE(m, 5) | HB_LANE(m, 6) | \
+     HB_LANE(m, 7))
+#define HB_PACKED_4(m)  HB_PACKED(m), HB_PACKED((m) + 1), HB_PACKED((m) + 2), HB_PACKED((m) + 3)
+#define HB_PACKED_16(m) HB_PACKED_4(m), HB_PACKED_4((m) + 4), HB_PACKED_4((m) + 8), HB_PACKED_4((m) + 12)
+#define HB_PACKED_64(m) HB_PACKED_16(m), HB_PACKED_16((m) + 16), HB_PACKED_16((m) + 32), HB_PACKED_16((m) + 48)
+static const uint32_t hb_packed_lanes[256] = {HB_PACKED_64(0), HB_PACKED_64(64), HB_PACKED_64(128),
+                                              HB_PACKED_64(192)};
 HB_HD void hb_vf_compress(float *p, hb_vf a, uint32_t mask) {
-    float lane[HB_LANES];
-    _mm256_storeu_ps(lane, a);
-    for (; mask; mask &= mask - 1) *p++ = lane[__builtin_ctz(mask)];
+    const __m256i shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    const __m256i lanes =
+        _mm256_srlv_epi32(_mm256_set1_epi32((int)hb_packed_lanes[mask]), shifts); // low 3 bits count
+    _mm256_storeu_ps(p, _mm256_permutevar8x32_ps(a, lanes));
 }
 HB_HD hb_vi hb_vi_zero(void) {
     return _mm256_setzero_si256();
