@@ -59,19 +59,21 @@ static int32_t rules_at(const hb_search *search, int64_t generation) {
     return (int32_t)rules;
 }
 
+static bool merged_at(const hb_search *search, int64_t generation) {
+    return assigned(search, "merge") && rules_at(search, generation) < search->net->n_weights;
+}
+
 // Of how many rules a synapse's is the sum then.
 static int32_t maps_at(const hb_search *search, int64_t generation) {
     if (has_two_maps(search)) return 2;
-    const bool merged = assigned(search, "merge") && rules_at(search, generation) < search->net->n_weights;
-    return merged ? (int32_t)search->settings->merge_parts : 1;
+    return merged_at(search, generation) ? (int32_t)search->settings->merge_parts : 1;
 }
 
 // A merged rule's part varies by sigma / sqrt(R) and moves by lr / R. Their sum then varies by sigma; and moves, the parts'
 // gradients being all its own, by lr along it and, by SGD, by as much noise as one rule would. search.merge_step
 // multiplies both. Parts of neurons go at full pace.
 static hb_pace pace_of(const hb_search *search) {
-    const bool merged = assigned(search, "merge") && rules_at(search, search->generation) < search->net->n_weights;
-    if (!merged) return (hb_pace){search->sigma, search->lr};
+    if (!merged_at(search, search->generation)) return (hb_pace){search->sigma, search->lr};
     const double parts = (double)search->settings->merge_parts, step = search->settings->merge_step;
     return (hb_pace){step * search->sigma / sqrt(parts), step * search->lr / parts};
 }
