@@ -90,6 +90,8 @@ static void choose_row(const hb_mixture *mixture, int64_t i, int32_t n_individua
         for (int32_t r = 0; r < HB_NOISE_BLOCK && s + r < n_individuals; r++) {
             const uint64_t threshold = hb_mixture_threshold(word[r], total);
             int32_t k = guide[word[r] >> (32 - bits)];
+            for (int step = 0; step < 2; step++)
+                k += cumulated[k] <= threshold; // mostly enough, and never a wrong guess
             while (cumulated[k] <= threshold) k++;
             chosen[s + r] = (uint32_t)k;
         }
@@ -337,37 +339,46 @@ static inline __attribute__((always_inline)) void add_rule_terms(float z, float 
 #endif
 }
 
-// z r to G_k. G bears a mark, -0, where no sample has touched it: no sum is that.
-static inline __attribute__((always_inline)) void add_to_row(range *g, uint32_t k, float z, float r) {
-    const uint32_t bits = hb_bits(g->row_gradient[k]);
-    const bool untouched = bits == 0x80000000u;
-    g->touched[g->n_touched] = k;
-    g->n_touched += untouched;
-    g->row_gradient[k] = hb_mixture_add(hb_from_bits(untouched ? 0 : bits), z, r);
-}
-
-// Takes what samples [begin, end) have found into G and the sums, in order; z is theirs.
-static void settle(range *g, int32_t begin, int32_t end, const float *z) {
-    finds *f = &g->found;
+// From exponents to weights and, for samples [begin, end), 1 / their sums.
+static void weigh(range *g, int32_t begin, int32_t end) {
+    const finds *f = &g->found;
     samples *s = &g->at_once;
-    const int32_t n = f->n;
-    for (int32_t e = 0; e < n; e++) f->weight[e] = hb_exp(f->weight[e]);
+    for (int32_t e = 0; e < f->n; e++) f->weight[e] = hb_exp(f->weight[e]);
     for (int32_t b = begin; b < end; b++) s->sum[b] = 0;
-    for (int32_t e = 0; e < n; e++) s->sum[f->sample[e]] += hb_mixture_weight(f->weight[e]);
+    for (int32_t e = 0; e < f->n; e++) s->sum[f->sample[e]] += hb_mixture_weight(f->weight[e]);
     for (int32_t b = begin; b < end; b++) s->inverse[b] = hb_mixture_inverse(s->sum[b]);
     bool empty = false;
     for (int32_t b = begin; b < end; b++) empty |= s->sum[b] == 0;
     if (empty) g->largest[0] = NO_NUMBER; // no exponent of a sample was a number: an error at the end
-    for (int32_t e = 0; e < n; e++) {
-        const uint32_t b = f->sample[e], k = hb_bits(f->rule[e]);
-        const float r = f->weight[e] * s->inverse[b];
+}
+
+// Takes what samples [begin, end) have found into G and the sums, in order; z is theirs. G bears a mark, -0, where no sample
+// has touched it: no sum is that.
+static void settle(range *g, int32_t begin, int32_t end, const float *z) {
+    weigh(g, begin, end);
+    const finds found = g->found;
+    const samples *s = &g->at_once;
+    const float *wide = g->work->wide, scale = g->work->sums_scale;
+    float *restrict gradient = g->row_gradient;
+    uint32_t *restrict touched = g->touched;
+    int32_t n_touched = g->n_touched;
+    _Alignas(32) int32_t largest[WIDE] = {0};
+    memcpy(largest, g->largest, sizeof largest);
+    for (int32_t e = 0; e < found.n; e++) {
+        const uint32_t b = found.sample[e], k = hb_bits(found.rule[e]);
+        const float r = found.weight[e] * s->inverse[b];
         if (r == 0.0f) continue;
-        add_to_row(g, k, z[b], r);
-        add_rule_terms(z[b], r, g->work->sums_scale, s->x[b], g->work->wide + (size_t)k * WIDE,
-                       g->sums + (size_t)k * WIDE, g->largest);
+        const uint32_t bits = hb_bits(gradient[k]);
+        const bool untouched = bits == 0x80000000u;
+        touched[n_touched] = k;
+        n_touched += untouched;
+        gradient[k] = hb_mixture_add(hb_from_bits(untouched ? 0 : bits), z[b], r);
+        add_rule_terms(z[b], r, scale, s->x[b], wide + (size_t)k * WIDE, g->sums + (size_t)k * WIDE, largest);
     }
-    g->counts.live += n;
-    f->n = 0;
+    memcpy(g->largest, largest, sizeof largest);
+    g->n_touched = n_touched;
+    g->counts.live += found.n;
+    g->found.n = 0;
 }
 
 // Makes sample b, and says how far it has to look.
