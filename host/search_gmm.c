@@ -34,13 +34,8 @@ static hb_search_array *lambda_of(const hb_search *search) {
     return (hb_search_array *)&search->array[hb_estimator_arrays(search)];
 }
 
-// Evolved numbers that are no rule's.
-static int64_t n_own(const hb_search *search) {
-    return search->net->genome_size - search->net->n_penalised;
-}
-
 static int64_t n_rules(const hb_search *search) {
-    return ((int64_t)search->array[HB_MEAN].n - n_own(search)) / coefficients(search);
+    return ((int64_t)search->array[HB_MEAN].n - hb_net_unpenalised(search->net)) / coefficients(search);
 }
 
 static hb_mixture mixture_of(const hb_search *search) {
@@ -79,7 +74,7 @@ static hb_status gmm_create(hb_search *search, hb_error *error) {
     own->row_norm = calloc(n, sizeof *own->row_norm);
     if (!own->entropy || !own->row_norm) return hb_fail(error, HB_FAILED, "out of memory opening the mixture");
     float *data;
-    hb_status status = hb_estimator_create(search, numbers + (size_t)n_own(search), error);
+    hb_status status = hb_estimator_create(search, numbers + (size_t)hb_net_unpenalised(search->net), error);
     if (status == HB_OK) status = hb_search_add_array(search, "lambda", n * (size_t)m, &data, error);
     if (status == HB_OK && hb_estimator_arrays(search) > 1) {
         status = hb_search_add_array(search, "lambda_m", n * (size_t)m, &data, error);
@@ -87,11 +82,11 @@ static hb_status gmm_create(hb_search *search, hb_error *error) {
     }
     name_numbers(search);
     if (status == HB_OK) status = hb_estimator_start(search, numbers, NULL, error);
-    float *zero = calloc((size_t)n_own(search) + 1, sizeof *zero);
+    float *zero = calloc((size_t)hb_net_unpenalised(search->net) + 1, sizeof *zero);
     if (status == HB_OK && !zero) status = hb_fail(error, HB_FAILED, "out of memory opening the mixture");
     if (status == HB_OK)
         status = search->machine->table->upload(search->machine->device, search->array[HB_MEAN].data + numbers, zero,
-                                                (size_t)n_own(search), error);
+                                                (size_t)hb_net_unpenalised(search->net), error);
     free(zero);
     return status;
 }
@@ -361,7 +356,8 @@ static hb_status own_part(const void *context, size_t begin, size_t end, hb_erro
 // g (own numbers) <- sum_s z_s eps_s / sigma, the gradient by their mean.
 static hb_status own_gradient(const hb_search *search, const float *z, float *g, hb_error *error) {
     const hb_machine *machine = search->machine;
-    const size_t own = (size_t)n_own(search), size = (size_t)search->net->genome_size, begin = size - own;
+    const size_t own = (size_t)hb_net_unpenalised(search->net), size = (size_t)search->net->genome_size,
+                 begin = size - own;
     owning o = {search, z, NULL, begin / HB_NOISE_BLOCK * HB_NOISE_BLOCK};
     if (own == 0) return HB_OK;
     hb_status status = machine->table->alloc(machine->device, size, &o.gradient, error);

@@ -131,7 +131,7 @@ static hb_status check_numbers(const hb_search *search, int64_t m, hb_error *err
         return hb_fail(error, HB_BAD_INPUT, "search.rules: expected 1 to %lld rules, found %lld", (long long)most,
                        (long long)m);
     // They are no sums, and would be slowed down with the parts.
-    if (search->settings->merge_parts > 1 && net->genome_size > net->n_penalised)
+    if (search->settings->merge_parts > 1 && hb_net_unpenalised(net) > 0)
         return hb_fail(error, HB_BAD_INPUT,
                        "search.merge_parts: expected 1 where more than rules is evolved, found %lld; policy.init "
                        "other than coevolve and policy.vision=fixed evolve rules alone",
@@ -144,7 +144,7 @@ static hb_status shared_create(hb_search *search, hb_error *error) {
     const int64_t m = rules_at(search, 0);
     hb_status status = check_numbers(search, m, error);
     if (status != HB_OK) return status;
-    const size_t numbers = (size_t)(m * n_coefficients(search)), own = (size_t)(net->genome_size - net->n_penalised);
+    const size_t numbers = (size_t)(m * n_coefficients(search)), own = (size_t)hb_net_unpenalised(net);
     status = hb_estimator_create(search, numbers + own, error);
     if (status == HB_OK)
         status = hb_search_add_integers(search, "rule", (size_t)most_maps(search) * (size_t)net->n_weights,
@@ -165,7 +165,7 @@ static void shared_genome(const hb_search *search, int64_t s, hb_genome *genome)
                           .sharing = {.rule = hb_integers(map_of(search)->data),
                                       .n_maps = maps_at(search, search->generation),
                                       .n_synapses = net->n_weights,
-                                      .n_numbers = (int64_t)m * c + net->genome_size - net->n_penalised,
+                                      .n_numbers = (int64_t)m * c + hb_net_unpenalised(net),
                                       .n_rules = m,
                                       .n_coefficients = c,
                                       .noise_per_synapse = strcmp(search->settings->noise, "synapse") == 0}};
@@ -229,10 +229,6 @@ static void close_merging(merging *w) {
     free(w->cluster);
 }
 
-static size_t n_own(const hb_search *search) {
-    return (size_t)(search->net->genome_size - search->net->n_penalised);
-}
-
 static hb_status open_merging(merging *w, hb_error *error) {
     const hb_search *search = w->search;
     const hb_machine *machine = search->machine;
@@ -252,7 +248,7 @@ static hb_status open_merging(merging *w, hb_error *error) {
         w->left[a] = w->merged[a] + n;
         if (a >= w->n_arrays || status != HB_OK) continue;
         status = machine->table->download(machine->device, w->numbers[a], search->array[a].data, n, error);
-        memcpy(w->merged[a] + to, w->numbers[a] + from, n_own(search) * sizeof(float));
+        memcpy(w->merged[a] + to, w->numbers[a] + from, (size_t)hb_net_unpenalised(search->net) * sizeof(float));
     }
     return status;
 }
@@ -355,7 +351,7 @@ static void fold_by_rule(const void *context, const float *gradient, float *mean
 
 static hb_status shared_update(hb_search *search, const double *fitness, hb_error *error) {
     const int32_t m = rules_at(search, search->generation), next = rules_at(search, search->generation + 1);
-    const size_t n = (size_t)m * (size_t)n_coefficients(search) + n_own(search);
+    const size_t n = (size_t)(m * n_coefficients(search) + hb_net_unpenalised(search->net));
     hb_status status;
     if (strcmp(search->settings->noise, "rule") == 0) {
         status = hb_estimator_step(search, pace_of(search), fitness, n, error);

@@ -203,6 +203,7 @@ static hb_status cpu_mixture_begin(hb_device *device, const hb_mixture *mixture,
                               .mixture = *mixture,
                               .step = *step,
                               .padded_rules = padded(mixture->n_rules),
+                              .list_radius2 = hb_mixture_list_radius2(mixture, step),
                               .cut = hb_mixture_cut(mixture->n_rules),
                               .minus_half_precision = -(0.5f / variance),
                               .two_variances = 2.0f * variance,
@@ -222,8 +223,6 @@ static hb_status cpu_mixture_begin(hb_device *device, const hb_mixture *mixture,
     for (size_t k = 0; k < m; k++)
         for (size_t c = 0; c < HB_MIXTURE_WIDE; c++)
             work->wide[k * HB_MIXTURE_WIDE + c] = c < c_all ? mixture->mu[k * c_all + c] : 0.0f;
-    if (!step->dense && !step->hard && m >= HB_MIXTURE_FEWEST)
-        work->list_radius2 = hb_mixture_list_radius2(mixture->sigma, work->cut);
     *out = work;
     return HB_OK;
 }

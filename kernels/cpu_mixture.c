@@ -13,7 +13,7 @@
 
 enum { VECTOR = 16, TILE = 32, MOST_GUIDE_BITS = 12, WIDE = HB_MIXTURE_WIDE, AT_ONCE = 64 };
 
-#define NO_NUMBER 0x7fffffff // bits of a NaN, larger than those of any number
+#define UNTOUCHED 0x80000000u // bits of -0: marks G where no sample has been, for no sum is that
 
 // ---------------------------------------------------------------------------------------------------
 // Choose
@@ -248,7 +248,7 @@ static void find_dense(range *g, int32_t sample, const float *lambda) {
     float *exponent = g->exponent;
     distances(work, g->at_once.x[sample], exponent);
     for (int32_t k = 0; k < n; k++) exponent[k] = hb_fma(work->minus_half_precision, exponent[k], lambda[k]);
-    for (int32_t k = n; k < padded; k++) exponent[k] = hb_from_bits(NO_NUMBER); // at least nothing
+    for (int32_t k = n; k < padded; k++) exponent[k] = hb_from_bits(HB_MIXTURE_NO_NUMBER); // at least nothing
     const hb_vf largest = hb_vf_all(row_maximum(exponent, n)), least = hb_vf_all(-work->cut);
     for (int32_t k = 0; k < padded; k += HB_LANES) { // few vectors have any
         const hb_vf e = hb_vf_load(exponent + k);
@@ -349,11 +349,10 @@ static void weigh(range *g, int32_t begin, int32_t end) {
     for (int32_t b = begin; b < end; b++) s->inverse[b] = hb_mixture_inverse(s->sum[b]);
     bool empty = false;
     for (int32_t b = begin; b < end; b++) empty |= s->sum[b] == 0;
-    if (empty) g->largest[0] = NO_NUMBER; // no exponent of a sample was a number: an error at the end
+    if (empty) g->largest[0] = HB_MIXTURE_NO_NUMBER; // no exponent of a sample was a number: an error at the end
 }
 
-// Takes what samples [begin, end) have found into G and the sums, in order; z is theirs. G bears a mark, -0, where no sample
-// has touched it: no sum is that.
+// Takes what samples [begin, end) have found into G and the sums, in order; z is theirs.
 static void settle(range *g, int32_t begin, int32_t end, const float *z) {
     weigh(g, begin, end);
     const finds found = g->found;
@@ -368,11 +367,9 @@ static void settle(range *g, int32_t begin, int32_t end, const float *z) {
         const uint32_t b = found.sample[e], k = hb_bits(found.rule[e]);
         const float r = found.weight[e] * s->inverse[b];
         if (r == 0.0f) continue;
-        const uint32_t bits = hb_bits(gradient[k]);
-        const bool untouched = bits == 0x80000000u;
         touched[n_touched] = k;
-        n_touched += untouched;
-        gradient[k] = hb_mixture_add(hb_from_bits(untouched ? 0 : bits), z[b], r);
+        n_touched += hb_bits(gradient[k]) == UNTOUCHED;
+        gradient[k] = hb_mixture_add(gradient[k], z[b], r); // from -0 as from +0
         add_rule_terms(z[b], r, scale, s->x[b], wide + (size_t)k * WIDE, g->sums + (size_t)k * WIDE, largest);
     }
     memcpy(g->largest, largest, sizeof largest);
@@ -469,7 +466,7 @@ static void finish_row(range *g, int64_t i) {
     const size_t n = shares ? m : (size_t)g->n_touched;
     for (size_t f = 0; f < n; f++) {
         const size_t k = shares ? f : g->touched[f];
-        const float own = hb_bits(g->row_gradient[k]) == 0x80000000u ? 0.0f : g->row_gradient[k];
+        const float own = hb_bits(g->row_gradient[k]) == UNTOUCHED ? 0.0f : g->row_gradient[k];
         const float gradient =
             shares ? hb_mixture_lambda_gradient(own, (float)share[k] * inverse, g->step->z_sum, g->step->natural)
                    : own;

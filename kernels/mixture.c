@@ -6,6 +6,12 @@ float hb_mixture_cut(int32_t n_rules) {
     return 17.33f + hb_log((float)n_rules);
 }
 
+float hb_mixture_list_radius2(const hb_mixture *mixture, const hb_mixture_step *step) {
+    if (step->dense || step->hard || mixture->n_rules < HB_MIXTURE_FEWEST) return 0.0f;
+    const float variance = mixture->sigma * mixture->sigma;
+    return hb_mixture_radius2(25.0f * variance, 2.0f * variance, hb_mixture_cut(mixture->n_rules), 6.0f);
+}
+
 float hb_mixture_sums_scale(const float *z, int32_t n) {
     float largest = 0.0f;
     for (int32_t s = 0; s < n; s++) {

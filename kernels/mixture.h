@@ -68,6 +68,9 @@ HB_HD float hb_mixture_term(float z, float r, float difference, float scale) {
     return z * r * difference * scale;
 }
 
+// Bits of a NaN, larger than those of any |term|: stands for the largest where a sample has no exponent that is a number.
+#define HB_MIXTURE_NO_NUMBER 0x7fffffff
+
 #define HB_MIXTURE_BITS      30
 #define HB_MIXTURE_MOST_BITS 100
 #define HB_MIXTURE_LARGEST   0x1p39f
@@ -109,14 +112,12 @@ HB_HD float hb_mixture_radius2(float offset2, float two_variances, float cut, fl
 #define HB_MIXTURE_MOST_NEAR 2048
 #define HB_MIXTURE_FEWEST    64 // rules: fewer are looked through faster than lists are made
 
-HB_HD float hb_mixture_list_radius2(float sigma, float cut) {
-    const float variance = sigma * sigma;
-    return hb_mixture_radius2(25.0f * variance, 2.0f * variance, cut, 6.0f);
-}
-
 HB_HD int32_t hb_mixture_longest_list(int32_t n_rules) {
     return n_rules / 4 < HB_MIXTURE_MOST_NEAR ? n_rules / 4 : HB_MIXTURE_MOST_NEAR;
 }
+
+// Squared radius of the lists, as above; 0 where a step needs none or has too few rules.
+float hb_mixture_list_radius2(const hb_mixture *mixture, const hb_mixture_step *step);
 
 // Below the largest exponent by more than this a rule contributes exactly 0: 17.33 + ln M.
 float hb_mixture_cut(int32_t n_rules);

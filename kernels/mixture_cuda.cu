@@ -242,8 +242,6 @@ typedef struct {
 
 #define RUNS_DENSE 0xffffffffu
 
-#define NO_NUMBER 0x7fffffffu // bits of a NaN, larger than those of any number: no exponent was one
-
 // A thread's sample: the rules it looks at, near[begin] to near[end - 1], or its own alone where `near` is NULL.
 typedef struct {
     const uint32_t *near;
@@ -377,7 +375,7 @@ static __device__ float weigh(const gradient_view &v, const float *lambda, const
     atomicAdd(sum, (unsigned long long)mine);
     if (live) atomicAdd(v.counts + LIVE, live);
     __syncthreads();
-    if (*sum == 0 && threadIdx.x == 0) atomicMax((uint32_t *)(v.counts + LARGEST), NO_NUMBER);
+    if (*sum == 0 && threadIdx.x == 0) atomicMax((uint32_t *)(v.counts + LARGEST), (uint32_t)HB_MIXTURE_NO_NUMBER);
     return *sum == 0 ? 0.0f : hb_mixture_inverse((int64_t)*sum);
 }
 
@@ -517,8 +515,7 @@ hb_status hb_cuda_mixture_begin(hb_device *device, const hb_mixture *mixture, co
     work->mixture = *mixture;
     work->step = *step;
     work->sums_scale = hb_mixture_sums_scale(step->z, step->n_individuals);
-    if (!step->dense && !step->hard && mixture->n_rules >= HB_MIXTURE_FEWEST)
-        work->list_radius2 = hb_mixture_list_radius2(mixture->sigma, hb_mixture_cut(mixture->n_rules));
+    work->list_radius2 = hb_mixture_list_radius2(mixture, step);
     const hb_status status = allocate_work(work, error);
     if (status != HB_OK) {
         free_work(work);

@@ -174,6 +174,11 @@ static inline int64_t hb_net_vision_offset(const hb_net *net) {
     return net->genome_size - net->vision.n_weights;
 }
 
+// How many evolved numbers are no coefficients or static weights, which are penalised: they follow those in the genome.
+static inline int64_t hb_net_unpenalised(const hb_net *net) {
+    return net->genome_size - net->n_penalised;
+}
+
 // Lays out the network. Fails with HB_BAD_INPUT on an unknown rule or initialiser, a width outside 1..4096 or a picture
 // that the convolutions leave nothing of.
 hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error);
