@@ -1,5 +1,5 @@
 #include "bench/bench.h"
-#include "host/rollout.h"
+#include "host/train/rollout.h"
 
 #include <string.h>
 

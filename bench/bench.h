@@ -3,7 +3,7 @@
 #ifndef HB_BENCH_H
 #define HB_BENCH_H
 
-#include "host/config.h"
+#include "host/config/config.h"
 #include "host/hebbes.h"
 
 // Where figures go.

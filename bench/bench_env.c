@@ -1,6 +1,6 @@
 // An environment's step on one core under random actions, the best of several lives. Limit: its physics alone.
 #include "bench/bench.h"
-#include "host/rollout.h"
+#include "host/train/rollout.h"
 
 #include <stdlib.h>
 

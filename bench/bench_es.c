@@ -1,9 +1,9 @@
 // The search's update from regenerated noise, on one core: P/2 antithetic sequences of D normals, their weighted
 // sum, and the step. Limit: the normals alone, at the rate at which this core makes them into the cache.
 #include "bench/bench.h"
-#include "host/policy.h"
-#include "host/rollout.h"
-#include "host/search.h"
+#include "host/policy/policy.h"
+#include "host/search/search.h"
+#include "host/train/rollout.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 // A whole generation on all configured threads, after one to warm up. Limit: its physics alone, perfectly spread.
 #include "bench/bench.h"
-#include "host/trainer.h"
+#include "host/train/trainer.h"
 
 hb_status hb_bench_generation(const hb_config *config, const hb_bench_out *out, hb_error *error) {
     hb_trainer trainer;

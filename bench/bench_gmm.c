@@ -2,10 +2,10 @@
 // the number of rules. Limit: the normals of all samples alone, and lambda read twice and written once at the bandwidth
 // of a copy.
 #include "bench/bench.h"
-#include "host/machine.h"
-#include "host/policy.h"
-#include "host/rollout.h"
-#include "host/search.h"
+#include "host/base/machine.h"
+#include "host/policy/policy.h"
+#include "host/search/search.h"
+#include "host/train/rollout.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 // a step of static networks, one batched product a layer, and the search's gradient from a stored matrix of noise.
 // Limit: the fused operation, timed in the same run. The device must be one that has such a library.
 #include "bench/bench.h"
-#include "host/machine.h"
-#include "host/policy.h"
+#include "host/base/machine.h"
+#include "host/policy/policy.h"
 
 #include <stdlib.h>
 

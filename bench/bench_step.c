@@ -1,9 +1,9 @@
 // The step that everything is for: one lane, resident, on one core. Limit: the bytes that a step must move (each
 // plane and the weights read, the weights written) at the bandwidth that a triad over as many bytes reaches here.
 #include "bench/bench.h"
-#include "host/machine.h"
-#include "host/policy.h"
-#include "host/rollout.h"
+#include "host/base/machine.h"
+#include "host/policy/policy.h"
+#include "host/train/rollout.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-#include "envs/ant.h"
-#include "envs/car.h"
+#include "envs/ant/ant.h"
+#include "envs/car/car.h"
 #include "envs/env.h"
 
 #include <stddef.h>

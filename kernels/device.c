@@ -1,7 +1,7 @@
 #include "kernels/device.h"
-#include "kernels/cpu.h"
+#include "kernels/cpu/cpu.h"
 #ifdef HB_WITH_CUDA
-extern const hb_device_table hb_cuda_device; // kernels/cuda.cu
+extern const hb_device_table hb_cuda_device; // kernels/cuda/device.cu
 #endif
 
 #include <string.h>

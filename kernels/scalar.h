@@ -4,7 +4,7 @@
 // fmaf), so that any compiler that neither contracts nor relaxes floating point gives the same bits:
 // a scalar loop, its vectorised form, AVX2, AVX-512 and CUDA. Compile with -ffp-contract=off, or
 // --fmad=false --prec-div=true --prec-sqrt=true --ftz=false. The functions are free of branches so that
-// a plain loop over them vectorises. Accuracy is measured in ulps by tests/test_scalar.c.
+// a plain loop over them vectorises. Accuracy is measured in ulps by tests/kernels/test_scalar.c.
 #ifndef HB_SCALAR_H
 #define HB_SCALAR_H
 

@@ -9,8 +9,8 @@ import sys
 import tempfile
 
 NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
-MIXTURE, PRODUCTS, VISION = "kernels/mixture_cuda.cu", "kernels/products_cuda.cu", "kernels/vision_cuda.cu"
-NET, SEARCH, DEVICE, HEADER = "kernels/net_cuda.cu", "kernels/search_cuda.cu", "kernels/cuda.cu", "kernels/cuda.h"
+MIXTURE, PRODUCTS, VISION = "kernels/cuda/mixture.cu", "kernels/cuda/products.cu", "kernels/cuda/vision.cu"
+NET, SEARCH, DEVICE, HEADER = "kernels/cuda/step.cu", "kernels/cuda/search.cu", "kernels/cuda/device.cu", "kernels/cuda/cuda.h"
 
 BARRIER = "        __syncthreads();\n"
 
@@ -176,7 +176,7 @@ def caught(mutant):
         command = link_line(test)
         program = folder + "/mutant"
         command[command.index("-o") + 1] = program
-        others = [f"tests/{p}_ptx.o" for p in ("cuda", "mixture_cuda", "net_cuda", "products_cuda", "search_cuda", "vision_cuda") if p not in objects]
+        others = [f"tests/{p}_ptx.o" for p in ("device", "mixture", "step", "products", "search", "vision") if p not in objects]
         command = [c for c in command if "libcuda_on_cpu" not in c]
         executor = [str(p) for p in (BUILD / "tests/CMakeFiles/cuda_on_cpu.dir").rglob("*.c.o")]
         subprocess.run(command + [*objects.values()] + others + executor + ["-lm"], cwd=BUILD, check=True,

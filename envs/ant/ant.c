@@ -1,0 +1,422 @@
+#include "envs/ant/ant.h"
+#include "envs/ant/model.h"
+#include "envs/mujoco/camera.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define N_JOINTS   8
+#define N_CAPSULES 12
+#define N_OBSERVED 28
+#define MAX_BODIES 8
+
+static const double control_step = 0.0165; // s
+static const double target_x = 1000.0;     // m
+static const double start_height = 0.75;   // m
+static const double alive_height = 0.26;   // m
+static const int substeps = 4;
+static const int episode_steps = 1000; // with burn-in
+static const int patience_from = 200;  // the early stop looks at policy steps after this one,
+static const int patience = 30;        // and allows so many in a row without progress
+
+// Where the parts that the observation needs are in a model.
+typedef struct {
+    int torso;
+    int capsule[N_CAPSULES]; // geoms
+    int joint[N_JOINTS];     // hip1, ankle1, ..., ankle4
+    int position[N_JOINTS];  // of the joint in qpos
+    int velocity[N_JOINTS];  // of the joint in qvel
+    int foot_of_geom[64];    // leg 0..3 of a foot geom, else -1
+    int floor;
+} parts;
+
+typedef struct {
+    int n_bodies;
+    mjModel *model[MAX_BODIES];
+    parts parts[MAX_BODIES];
+    int burn_in; // env steps
+    int early_stop, reset_observation, torso_position;
+} ant_world;
+
+typedef struct {
+    const ant_world *world;
+    mjData *data[MAX_BODIES];
+    int variation;
+    int policy_step;                   // n of the loop
+    int backward_steps;                // in a row without progress
+    double distance;                   // m, D(t-1)
+    float contact[4];                  // of the last step
+    hb_ant_camera *camera[MAX_BODIES]; // opened for the first picture
+} ant_body;
+
+// ---------------------------------------------------------------------------------------------------
+// World
+
+static const char *const profiles[] = {"light", "mjcf", "bullet", NULL};
+static const char *const positions[] = {"parts", "torso", NULL};
+static const char *const first_observations[] = {"after_burn_in", "reset", NULL};
+static const char *const solvers[] = {"pgs", "newton", NULL};
+
+static const hb_env_option options[] = {
+    {"profile", HB_OPTION_CHOICE, "light", 0, 0, profiles,
+     "masses and motors: light (gear 60), mjcf (the XML's gear 150), bullet (182 kg, 250 N m)"},
+    {"position", HB_OPTION_CHOICE, "parts", 0, 0, positions,
+     "what progress follows: parts (mean of 22 parts, as PyBullet), torso"},
+    {"first_observation", HB_OPTION_CHOICE, "after_burn_in", 0, 0, first_observations,
+     "what the policy sees first: after_burn_in, or reset as NR's code"},
+    {"burn_in", HB_OPTION_INT, "40", 0, 1000, NULL, "env steps without action before the policy's first"},
+    {"early_stop", HB_OPTION_BOOL, "true", 0, 0, NULL,
+     "end a life that falls or makes no progress for 31 steps after the 201st"},
+    {"friction", HB_OPTION_REAL, "1.2", 0, 100, NULL, "sliding friction of floor and robot; the XML's is 1.5"},
+    {"solver", HB_OPTION_CHOICE, "pgs", 0, 0, solvers,
+     "contact solver: pgs (8 iterations), newton (to convergence, a sixth slower)"},
+    {"model", HB_OPTION_TEXT, "", 0, 0, NULL,
+     "an MJCF file in place of every built-in body, its masses, motors and friction included"},
+    {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL},
+};
+
+// In `light` the free joint takes the XML's default armature and damping (1 kg, 1 kg m^2; 1 N s/m, 1 N m s/rad) like
+// every other joint. Without them 60 N m act on a torso of 0.05 kg m^2 and turn it over within a few steps: then
+// neither kind of network learns (docs/ant.md has the curves). The XML itself sets both to 0, so `mjcf` does.
+static const hb_ant_physics profile_physics[] = {
+    {.density = 5, .armature = 1, .damping = 1, .root = 1, .gear_hip = 60, .gear_ankle = 60},
+    {.density = 5, .armature = 1, .damping = 1, .gear_hip = 150, .gear_ankle = 150},
+    {.density = 1000, .armature = 0, .damping = 0, .gear_hip = 250, .gear_ankle = 177},
+};
+
+static const char *option(const hb_env_settings *settings, const char *name) {
+    return settings->option(settings->context, name);
+}
+
+static int word_index(const char *const *words, const char *word) {
+    for (int k = 0; words[k]; k++)
+        if (strcmp(words[k], word) == 0) return k;
+    return 0;
+}
+
+// Looks up a part by name, that of leg 1..4 or (0) of the whole; a missing name is written to message.
+static int find(const mjModel *model, int type, const char *part, int leg, char *message, size_t size) {
+    char name[32];
+    if (leg)
+        snprintf(name, sizeof name, "%s%d", part, leg);
+    else
+        snprintf(name, sizeof name, "%s", part);
+    const int id = mj_name2id(model, type, name);
+    if (id < 0) snprintf(message, size, "env.model: the body has no '%s'", name);
+    return id;
+}
+
+static int find_parts(const mjModel *model, parts *p, char *message, size_t size) {
+    message[0] = '\0';
+    p->torso = find(model, mjOBJ_GEOM, "torso", 0, message, size);
+    p->floor = find(model, mjOBJ_GEOM, "floor", 0, message, size);
+    for (int g = 0; g < 64; g++) p->foot_of_geom[g] = -1;
+    for (int k = 0; k < 4 && !message[0]; k++) {
+        p->capsule[3 * k] = find(model, mjOBJ_GEOM, "aux", k + 1, message, size);
+        p->capsule[3 * k + 1] = find(model, mjOBJ_GEOM, "upper", k + 1, message, size);
+        p->capsule[3 * k + 2] = find(model, mjOBJ_GEOM, "foot", k + 1, message, size);
+        p->joint[2 * k] = find(model, mjOBJ_JOINT, "hip", k + 1, message, size);
+        p->joint[2 * k + 1] = find(model, mjOBJ_JOINT, "ankle", k + 1, message, size);
+        if (message[0]) break;
+        if (p->capsule[3 * k + 2] >= 64) return snprintf(message, size, "env.model: more than 64 geoms"), -1;
+        p->foot_of_geom[p->capsule[3 * k + 2]] = k;
+        for (int j = 2 * k; j < 2 * k + 2; j++) {
+            p->position[j] = model->jnt_qposadr[p->joint[j]];
+            p->velocity[j] = model->jnt_dofadr[p->joint[j]];
+        }
+    }
+    if (!message[0] && (model->nq != 15 || model->nv != 14 || model->nu != N_JOINTS))
+        snprintf(message, size, "env.model: expected 15 positions, 14 speeds, 8 motors, found %d, %d, %d",
+                 (int)model->nq, (int)model->nv, (int)model->nu);
+    for (int j = 0; j < N_JOINTS && !message[0]; j++) {
+        const int id = p->joint[j];
+        const mjtNum *range = model->jnt_range + 2 * id;
+        if (model->jnt_type[id] != mjJNT_HINGE || !model->jnt_limited[id] || !(range[0] < range[1]))
+            snprintf(message, size, "env.model: joint %d (hip1, ankle1, ...) must be a limited hinge", j + 1);
+        else if (model->actuator_trntype[j] != mjTRN_JOINT || model->actuator_trnid[2 * j] != id)
+            snprintf(message, size, "env.model: motor %d must drive joint %d of hip1, ankle1, ..., ankle4", j + 1,
+                     j + 1);
+    }
+    if (!message[0] && (model->jnt_type[0] != mjJNT_FREE || model->jnt_qposadr[0] != 0))
+        snprintf(message, size, "env.model: the first joint must be the torso's free joint");
+    return message[0] ? -1 : 0;
+}
+
+static void ant_world_destroy(void *handle) {
+    ant_world *world = handle;
+    if (!world) return;
+    for (int k = 0; k < world->n_bodies; k++) mj_deleteModel(world->model[k]);
+    free(world);
+}
+
+// MuJoCo's own handler writes a log file into the working folder. What can go wrong is read from
+// data->warning instead; an internal error of the library is fatal there and worth a line.
+static void log_errors(const mjLogMessage *log) {
+    if (log->level == mjLOG_ERROR) fprintf(stderr, "hebbes: MuJoCo: %s\n", log->subject);
+}
+
+static int ant_world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
+    mju_setLogHandler(log_errors);
+    ant_world *world = calloc(1, sizeof *world);
+    if (!world) return snprintf(message, size, "out of memory creating the ant's world"), -1;
+    world->burn_in = atoi(option(settings, "burn_in"));
+    world->early_stop = strcmp(option(settings, "early_stop"), "true") == 0;
+    world->reset_observation = strcmp(option(settings, "first_observation"), "reset") == 0;
+    world->torso_position = strcmp(option(settings, "position"), "torso") == 0;
+    hb_ant_physics physics = profile_physics[word_index(profiles, option(settings, "profile"))];
+    physics.friction = strtod(option(settings, "friction"), NULL);
+    physics.pgs_iterations = strcmp(option(settings, "solver"), "pgs") == 0 ? 8 : 0;
+    const char *file = option(settings, "model");
+    for (int k = 0; hb_ant_morphologies[k].name; k++) {
+        mjModel *model = *file ? hb_ant_model_file(file, &physics, message, size)
+                               : hb_ant_model(&hb_ant_morphologies[k], &physics, message, size);
+        if (!model) return ant_world_destroy(world), -1;
+        world->model[world->n_bodies++] = model;
+        if (find_parts(model, &world->parts[k], message, size) != 0) return ant_world_destroy(world), -1;
+    }
+    *out = world;
+    return 0;
+}
+
+static void ant_body_destroy(void *handle) {
+    ant_body *body = handle;
+    if (!body) return;
+    for (int k = 0; k < body->world->n_bodies; k++) {
+        hb_ant_camera_close(body->camera[k]);
+        if (body->data[k]) mj_deleteData(body->data[k]);
+    }
+    free(body);
+}
+
+static int ant_body_create(const void *world, void **out, char *message, size_t size) {
+    ant_body *body = calloc(1, sizeof *body);
+    if (!body) return snprintf(message, size, "out of memory creating an ant"), -1;
+    body->world = world;
+    for (int k = 0; k < body->world->n_bodies; k++) {
+        body->data[k] = mj_makeData(body->world->model[k]);
+        if (body->data[k]) continue;
+        ant_body_destroy(body);
+        return snprintf(message, size, "out of memory simulating an ant"), -1;
+    }
+    *out = body;
+    return 0;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Observation and fitness
+
+static double clip(double x, double bound) {
+    return x > bound ? bound : x < -bound ? -bound : x;
+}
+
+// Position that progress follows: the mean over torso, capsules, hip and ankle anchors and the floor at (0,
+// 0), 22 parts, as PyBullet counts them; or the torso's.
+static void mean_position(const ant_world *world, const parts *p, const mjData *data, double xy[2]) {
+    const mjtNum *torso = data->geom_xpos + 3 * p->torso;
+    for (int axis = 0; axis < 2; axis++) {
+        double sum = torso[axis];
+        for (int k = 0; k < N_CAPSULES; k++) sum += data->geom_xpos[3 * p->capsule[k] + axis];
+        for (int k = 0; k < N_JOINTS; k++) sum += data->xanchor[3 * p->joint[k] + axis];
+        xy[axis] = world->torso_position ? torso[axis] : sum / 22.0;
+    }
+}
+
+static void observe(ant_body *body, float *observation) {
+    const ant_world *world = body->world;
+    const parts *p = &world->parts[body->variation];
+    const mjModel *model = world->model[body->variation];
+    const mjData *data = body->data[body->variation];
+    const double w = data->qpos[3], x = data->qpos[4], y = data->qpos[5], z = data->qpos[6];
+    const double roll = atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y));
+    const double pitch = asin(clip(2 * (w * y - z * x), 1.0));
+    const double yaw = atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z));
+    double mean[2];
+    mean_position(world, p, data, mean);
+    const double target = atan2(-mean[1], target_x - mean[0]);
+    const double c = cos(yaw), s = sin(yaw);
+    const mjtNum *v = data->qvel;
+    double o[N_OBSERVED] = {data->qpos[2] - start_height,
+                            sin(target - yaw),
+                            cos(target - yaw),
+                            0.3 * (c * v[0] + s * v[1]),
+                            0.3 * (c * v[1] - s * v[0]),
+                            0.3 * v[2],
+                            roll,
+                            pitch};
+    for (int j = 0; j < N_JOINTS; j++) {
+        const mjtNum *range = model->jnt_range + 2 * p->joint[j];
+        o[8 + 2 * j] = (data->qpos[p->position[j]] - 0.5 * (range[0] + range[1])) / (0.5 * (range[1] - range[0]));
+        o[9 + 2 * j] = 0.1 * data->qvel[p->velocity[j]];
+    }
+    for (int k = 0; k < 4; k++) o[24 + k] = (double)body->contact[k];
+    for (int k = 0; k < N_OBSERVED; k++) observation[k] = (float)clip(o[k], 5.0);
+}
+
+// Which feet touch the floor now; the next observation shows it. Contact forces act from the margin of 0.01 m
+// on and a standing foot floats in it, so every detected contact counts.
+static void update_contacts(ant_body *body) {
+    const parts *p = &body->world->parts[body->variation];
+    const mjData *data = body->data[body->variation];
+    memset(body->contact, 0, sizeof body->contact);
+    for (int k = 0; k < data->ncon; k++) {
+        const mjContact *contact = &data->contact[k];
+        const int *geom = contact->geom;
+        const int other = geom[0] == p->floor ? geom[1] : geom[1] == p->floor ? geom[0] : -1;
+        if (other >= 0 && other < 64 && p->foot_of_geom[other] >= 0) body->contact[p->foot_of_geom[other]] = 1.0f;
+    }
+}
+
+static int diverged(const mjData *data) {
+    return data->warning[mjWARN_BADQPOS].number || data->warning[mjWARN_BADQVEL].number ||
+           data->warning[mjWARN_BADQACC].number || !isfinite(data->qpos[0]) || !isfinite(data->qpos[2]);
+}
+
+static double distance_to_target(const ant_body *body) {
+    double mean[2];
+    mean_position(body->world, &body->world->parts[body->variation], body->data[body->variation], mean);
+    return sqrt((target_x - mean[0]) * (target_x - mean[0]) + mean[1] * mean[1]);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Episodes
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// One control step. The position stage runs at its end, not at the start of the next one, so that kinematics
+// and contacts belong to the state that is observed, at no extra cost.
+static void control(const mjModel *model, mjData *data) {
+    for (int k = 0; k < substeps; k++) {
+        mj_step2(model, data);
+        mj_step1(model, data);
+    }
+}
+
+static hb_env_outcome ant_reset(void *handle, int32_t variation, hb_env_random *random, void *observation,
+                                hb_env_step *out) {
+    ant_body *body = handle;
+    const double start = seconds();
+    *out = (hb_env_step){.fitness = 0};
+    const ant_world *world = body->world;
+    const mjModel *model = world->model[variation];
+    body->variation = variation;
+    mjData *data = body->data[variation];
+    mj_resetData(model, data);
+    data->qpos[2] = start_height;
+    for (int k = 0; k < 4; k++) {
+        const int *at = world->parts[variation].position + 2 * k;
+        data->qpos[at[0]] = -0.1 + 0.2 * hb_env_uniform(random);
+        data->qpos[at[1]] = hb_ant_ankle_sign[k] * (M_PI / 6 + 0.2 * hb_env_uniform(random));
+    }
+    mj_step1(model, data);
+    memset(body->contact, 0, sizeof body->contact);
+    body->policy_step = 0;
+    body->backward_steps = 0;
+    if (world->reset_observation) observe(body, observation);
+    for (int k = 0; k < world->burn_in; k++) {
+        update_contacts(body);
+        control(model, data);
+    }
+    out->substeps = substeps * world->burn_in;
+    out->physics = seconds() - start;
+    if (diverged(data)) return HB_ENV_DIVERGED;
+    if (!world->reset_observation) observe(body, observation);
+    update_contacts(body);
+    body->distance = distance_to_target(body);
+    return HB_ENV_RUNNING;
+}
+
+// The reward of AntBulletEnv-v0, for logs; a log that nobody learns from.
+static double full_reward(const ant_body *body, const float *observation, double progress) {
+    const mjData *data = body->data[body->variation];
+    double electricity = 0, stall = 0, limits = 0;
+    for (int j = 0; j < N_JOINTS; j++) {
+        const double a = data->ctrl[j];
+        electricity += fabs(a * (double)observation[9 + 2 * j]);
+        stall += a * a;
+        limits += fabs((double)observation[8 + 2 * j]) > 0.99;
+    }
+    const double alive = data->qpos[2] > alive_height ? 1.0 : -1.0;
+    return alive + progress - 2.0 * electricity / N_JOINTS - 0.1 * stall / N_JOINTS - 0.1 * limits;
+}
+
+static hb_env_outcome ant_step(void *handle, const float *action, void *observation, hb_env_step *out) {
+    ant_body *body = handle;
+    const ant_world *world = body->world;
+    const mjModel *model = world->model[body->variation];
+    mjData *data = body->data[body->variation];
+    *out = (hb_env_step){.substeps = substeps};
+    for (int j = 0; j < N_JOINTS; j++) {
+        if (!isfinite(action[j])) return HB_ENV_DIVERGED;
+        data->ctrl[j] = clip((double)action[j], 1.0);
+    }
+    const double start = seconds();
+    control(model, data);
+    out->physics = seconds() - start;
+    if (diverged(data)) return HB_ENV_DIVERGED;
+    observe(body, observation);
+    update_contacts(body);
+    const double distance = distance_to_target(body);
+    const double progress = (body->distance - distance) / control_step;
+    body->distance = distance;
+    out->fitness = progress;
+    out->reward = full_reward(body, observation, progress);
+    const int n = body->policy_step++;
+    if (world->burn_in + body->policy_step >= episode_steps) return HB_ENV_DONE;
+    if (!world->early_stop || n <= patience_from) return HB_ENV_RUNNING;
+    body->backward_steps = progress < 0 ? body->backward_steps + 1 : 0;
+    const int dead = !(data->qpos[2] > alive_height);
+    return dead || body->backward_steps > patience ? HB_ENV_DONE : HB_ENV_RUNNING;
+}
+
+static const hb_env_field fields[] = {{"qpos", 15}, {"qvel", 14}, {NULL, 0}};
+
+static void ant_snapshot(const void *handle, double *state) {
+    const ant_body *body = handle;
+    const mjData *data = body->data[body->variation];
+    memcpy(state, data->qpos, 15 * sizeof *state);
+    memcpy(state + 15, data->qvel, 14 * sizeof *state);
+}
+
+static const char *const variations[] = {
+    "default",         "palm_damage_left",    "palm_damage_right",    "palm_long_back",
+    "palm_long_front", "najarro_damage_left", "najarro_damage_right", NULL};
+
+static int ant_picture(void *handle, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
+                       size_t size) {
+    (void)samples; // OpenGL's own
+    ant_body *body = handle;
+    const int k = body->variation;
+    const mjModel *model = body->world->model[k];
+    const int torso = model->geom_bodyid[body->world->parts[k].torso];
+    if (!body->camera[k]) body->camera[k] = hb_ant_camera_open(model, torso, message, size);
+    return body->camera[k] ? hb_ant_camera_take(body->camera[k], body->data[k], width, height, rgb, message, size)
+                           : -1;
+}
+
+const hb_env_table hb_env_ant = {.abi = HB_ENV_ABI,
+                                 .name = "ant",
+                                 .summary = "quadruped of AntBulletEnv-v0 on MuJoCo: walk towards +x",
+                                 .library = "MuJoCo",
+                                 .library_version = mj_versionString,
+                                 .observation_size = N_OBSERVED,
+                                 .action_size = N_JOINTS,
+                                 .max_steps = 1000,
+                                 .step_seconds = 0.0165,
+                                 .variations = variations,
+                                 .options = options,
+                                 .fields = fields,
+                                 .world_create = ant_world_create,
+                                 .world_destroy = ant_world_destroy,
+                                 .body_create = ant_body_create,
+                                 .body_destroy = ant_body_destroy,
+                                 .reset = ant_reset,
+                                 .step = ant_step,
+                                 .snapshot = ant_snapshot,
+                                 .picture = ant_picture};

@@ -1,0 +1,78 @@
+#include "host/analysis/probe.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    hb_status (*run)(hb_probe_run *p, hb_error *error);
+    int64_t at; // when it disturbs a life; 0: it does not, or not at one step
+} probes[] = {{"images", hb_probe_images, 0},       {"pca", hb_probe_pca, 0},     {"freeze", hb_probe_freeze, 0},
+              {"saturate", hb_probe_saturate, 300}, {"zero", hb_probe_zero, 500}, {"init", hb_probe_init, 0}};
+
+enum { PROBES = sizeof probes / sizeof *probes };
+
+static hb_status find(const char *name, int *which, hb_error *error) {
+    char names[256] = "";
+    for (*which = 0; *which < PROBES; ++*which) {
+        if (strcmp(probes[*which].name, name) == 0) return HB_OK;
+        const size_t at = strlen(names);
+        snprintf(names + at, sizeof names - at, "%s%s", *which ? ", " : "", probes[*which].name);
+    }
+    return hb_fail(error, HB_BAD_INPUT, "--what: expected one of %s, found '%s'", names, name);
+}
+
+void hb_probe_file(const hb_probe_run *p, const char *name, char path[HB_PATH]) {
+    mkdir(p->def->out, 0777); // where that fails, so does the file
+    hb_path(path, p->def->out, name);
+}
+
+hb_status hb_probe_long_life(hb_probe_run *p, int64_t steps, int64_t *birth, hb_error *error) {
+    int64_t longest = -1;
+    for (int64_t k = 0; k < 10 && longest < steps; k++) {
+        int64_t lived = 0;
+        hb_status status = hb_life_begin(p->life, k, error);
+        for (; status == HB_OK && p->life->outcome == HB_ENV_RUNNING && lived < steps; lived++)
+            status = hb_life_step(p->life, error);
+        if (status != HB_OK) return status;
+        if (lived > longest) *birth = k;
+        if (lived > longest) longest = lived;
+    }
+    return HB_OK;
+}
+
+// What can be said before a life is lived.
+static hb_status check(const hb_probe_run *p, int which, hb_error *error) {
+    const char *out = p->def->out;
+    if (strpbrk(out, "'\"`\n")) return hb_fail(error, HB_BAD_INPUT, "--out: a folder of plots has no quotes");
+    if (mkdir(out, 0777) != 0) return hb_fail(error, HB_BAD_INPUT, "--out: cannot make the folder '%s': %m", out);
+    rmdir(out); // it can be made: that is for the first file, so that nothing is left of a probe that was stopped
+    if (p->def->at > 0 && probes[which].at == 0)
+        return hb_fail(error, HB_BAD_INPUT, "--at: '%s' does not disturb a life at one step", probes[which].name);
+    if (probes[which].at > 0 && p->at >= p->most)
+        return hb_fail(error, HB_BAD_INPUT, "--at: a life has %lld steps, and is to be disturbed at %lld",
+                       (long long)p->most, (long long)p->at);
+    return HB_OK;
+}
+
+hb_status hb_probe(const char *source, const char *const *sets, int n_sets, const hb_probe_def *def,
+                   hb_probed *probed, hb_error *error) {
+    int which;
+    hb_status status = find(def->what, &which, error);
+    if (status != HB_OK) return status;
+    hb_one_life life;
+    hb_probe_run p = {.def = def, .source = source, .sets = sets, .n_sets = n_sets, .life = &life};
+    status = hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
+    if (status == HB_OK) {
+        const int32_t all = life.config->env->max_steps;
+        p.most = def->steps > 0 && def->steps < all ? def->steps : all;
+        p.at = def->at > 0 ? def->at : probes[which].at;
+        status = check(&p, which, error);
+    }
+    if (status == HB_OK) status = probes[which].run(&p, error);
+    *probed = (hb_probed){p.lives, p.steps};
+    hb_life_close(&life);
+    return status;
+}

@@ -1,0 +1,169 @@
+// Pictures of a life for people: a film through ffmpeg, numbered pictures, or one picture with a few moments in a row.
+#include "host/analysis/gnuplot.h"
+#include "host/analysis/life.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SAMPLES = 4 }; // a side of a pixel, against jagged edges
+
+typedef enum { FILM, NUMBERED, STRIP } form;
+
+typedef struct {
+    const hb_render_def *def;
+    const char *out;
+    hb_one_life *life;
+    form form;
+    FILE *film;      // ffmpeg's input
+    uint8_t *rgb;    // (height, width, 3); STRIP: (moments, height, width, 3)
+    int64_t moments; // STRIP: kept so far, one every `every` steps
+    int64_t every;
+} render;
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), m = strlen(end);
+    return n > m && strcmp(text + n - m, end) == 0;
+}
+
+static size_t picture_bytes(const render *r) {
+    return (size_t)r->def->width * (size_t)r->def->height * 3;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// A strip
+
+// The kept moments side by side.
+static hb_status write_strip(const render *r, hb_error *error) {
+    const size_t row = (size_t)r->def->width * 3, n = (size_t)r->moments, height = (size_t)r->def->height;
+    uint8_t *strip = malloc(n * picture_bytes(r) + 1);
+    if (!strip) return hb_fail(error, HB_FAILED, "out of memory for a strip of pictures");
+    for (size_t k = 0; k < n; k++)
+        for (size_t y = 0; y < height; y++)
+            memcpy(strip + (y * n + k) * row, r->rgb + k * picture_bytes(r) + y * row, row);
+    const hb_status status = hb_png_write(r->out, strip, (int32_t)n * r->def->width, r->def->height, error);
+    free(strip);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Film
+
+static bool has_ffmpeg(void) {
+    return system("command -v ffmpeg >/dev/null 2>&1") == 0;
+}
+
+// A film ends early when ffmpeg does: that is an error of a write, not the end of the process.
+static void ignore_broken_pipes(struct sigaction *before) {
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, before);
+}
+
+// Numbers and our own words alone stand in the shell's line, and the file's name between quotes, none inside.
+static hb_status open_film(render *r, hb_error *error) {
+    char command[HB_PATH + 256];
+    const double seconds = r->life->config->env->step_seconds;
+    if (r->def->width % 2 || r->def->height % 2)
+        return hb_fail(error, HB_BAD_INPUT, "--size: a film's width and height are even, found %d x %d",
+                       r->def->width, r->def->height);
+    if (strchr(r->out, '\'')) return hb_fail(error, HB_BAD_INPUT, "--out: a film's name has no quotes");
+    snprintf(command, sizeof command,
+             "ffmpeg -loglevel error -f rawvideo -pix_fmt rgb24 -s %dx%d -r %.4f -i - -pix_fmt yuv420p -y '%s%s'",
+             r->def->width, r->def->height, seconds > 0 ? 1 / seconds : 50, r->out[0] == '-' ? "./" : "", r->out);
+    r->film = popen(command, "w");
+    return r->film ? HB_OK : hb_fail(error, HB_FAILED, "ffmpeg cannot be started: %m");
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Moments
+
+static hb_status draw(const render *r, uint8_t *rgb, hb_error *error) {
+    const hb_env_table *env = r->life->config->env;
+    char message[512];
+    return env->picture(r->life->body, r->def->width, r->def->height, SAMPLES, rgb, message, sizeof message) == 0
+               ? HB_OK
+               : hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
+}
+
+static hb_status show(render *r, int64_t step, hb_error *error) {
+    char path[HB_PATH], name[32];
+    if (r->form == STRIP && (step % r->every || r->moments == r->def->moments)) return HB_OK;
+    uint8_t *rgb = r->rgb + (r->form == STRIP ? (size_t)r->moments++ * picture_bytes(r) : 0);
+    const hb_status status = draw(r, rgb, error);
+    if (status != HB_OK || r->form == STRIP) return status;
+    if (r->form == FILM)
+        return fwrite(rgb, 1, picture_bytes(r), r->film) == picture_bytes(r)
+                   ? HB_OK
+                   : hb_fail(error, HB_FAILED, "%s: ffmpeg ended early", r->out);
+    snprintf(name, sizeof name, "%05lld.png", (long long)step);
+    hb_path(path, r->out, name);
+    return hb_png_write(path, rgb, r->def->width, r->def->height, error);
+}
+
+// Lives `most` steps, to the end of the life at most; shows every one, or none to count them. Returns how many in *steps.
+static hb_status live(render *r, bool shows, int64_t most, int64_t *steps, hb_error *error) {
+    hb_status status = hb_life_begin(r->life, 0, error);
+    for (*steps = 0; status == HB_OK && r->life->outcome == HB_ENV_RUNNING && *steps < most; ++*steps) {
+        if (shows) status = show(r, *steps, error);
+        if (status == HB_OK) status = hb_life_step(r->life, error);
+    }
+    return status;
+}
+
+static hb_status run(render *r, int64_t *steps, hb_error *error) {
+    const size_t pictures = r->form == STRIP ? (size_t)r->def->moments : 1;
+    r->rgb = calloc(pictures, picture_bytes(r));
+    if (!r->rgb)
+        return hb_fail(error, HB_FAILED, "out of memory for pictures of %d x %d", r->def->width, r->def->height);
+    hb_status status = HB_OK;
+    if (r->form == STRIP) { // the same life twice: how long it is, and its moments
+        status = live(r, false, r->def->steps, steps, error);
+        r->every = *steps / r->def->moments > 0 ? *steps / r->def->moments : 1;
+    }
+    if (r->form == FILM && status == HB_OK) status = open_film(r, error);
+    if (r->form == NUMBERED && mkdir(r->out, 0777) != 0)
+        status = hb_fail(error, HB_BAD_INPUT, "--out: cannot make the folder '%s': %m", r->out);
+    if (status == HB_OK) status = live(r, true, r->def->steps, steps, error);
+    if (r->film && pclose(r->film) != 0 && status == HB_OK)
+        status = hb_fail(error, HB_FAILED, "%s: ffmpeg failed", r->out);
+    if (status == HB_OK && r->form == STRIP) status = write_strip(r, error);
+    return status;
+}
+
+// What to make of the name.
+static form form_of(const char *out, hb_rendered *rendered) {
+    snprintf(rendered->wrote, sizeof rendered->wrote, "%s", out);
+    if (ends_with(out, ".png")) return STRIP;
+    if (!ends_with(out, ".mp4") && !ends_with(out, ".webm") && !ends_with(out, ".gif")) return NUMBERED;
+    rendered->without_ffmpeg = !has_ffmpeg();
+    if (!rendered->without_ffmpeg) return FILM;
+    *strrchr(rendered->wrote, '.') = '\0';
+    return NUMBERED;
+}
+
+hb_status hb_render(const char *source, const char *const *sets, int n_sets, const hb_render_def *def,
+                    hb_rendered *rendered, hb_error *error) {
+    *rendered = (hb_rendered){.steps = 0};
+    if (def->width < 16 || def->width > 1920 || def->height < 16 || def->height > 1920 || def->moments < 1 ||
+        def->moments > 64)
+        return hb_fail(error, HB_BAD_INPUT,
+                       "--size: expected 16 to 1920 pixels and 1 to 64 moments, found %d x %d and %d", def->width,
+                       def->height, def->moments);
+    hb_one_life life;
+    render r = {.def = def, .life = &life, .out = rendered->wrote, .form = form_of(def->out, rendered)};
+    if (access(r.out, F_OK) == 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected a name that does not exist yet, found one", r.out);
+    hb_status status =
+        hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
+    if (status == HB_OK && !life.config->env->picture)
+        status = hb_fail(error, HB_BAD_INPUT, "environment '%s' draws no pictures", life.config->env->name);
+    struct sigaction before;
+    ignore_broken_pipes(&before);
+    if (status == HB_OK) status = run(&r, &rendered->steps, error);
+    sigaction(SIGPIPE, &before, NULL);
+    free(r.rgb);
+    hb_life_close(&life);
+    return status;
+}

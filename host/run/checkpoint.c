@@ -1,0 +1,217 @@
+#include "host/run/checkpoint.h"
+#include "host/base/files.h"
+#include "host/base/hdf5.h"
+#include "host/hebbes.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define MOST_BYTES ((size_t)1 << 36)
+
+typedef struct {
+    char magic[8];
+    uint64_t length;
+    uint64_t low, high; // of XXH3-128
+} trailer;
+
+static const char magic[8] = {'H', 'E', 'B', 'B', 'E', 'S', '\0', '\1'};
+
+static trailer seal(const void *data, size_t n) {
+    const XXH128_hash_t hash = XXH3_128bits(data, n);
+    trailer t = {.length = n, .low = hash.low64, .high = hash.high64};
+    memcpy(t.magic, magic, sizeof magic);
+    return t;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Save
+
+static bool put_state(hid_t file, const hb_trainer *trainer) {
+    const hb_search *search = &trainer->search;
+    const int64_t format = 1;
+    return hb_hdf_put(file, "format", H5T_NATIVE_INT64, &format) && hb_hdf_put_text(file, "version", HB_VERSION) &&
+           hb_hdf_put(file, "generation", H5T_NATIVE_INT64, &search->generation) &&
+           hb_hdf_put(file, "seed", H5T_NATIVE_INT64, &trainer->settings->seed) &&
+           hb_hdf_put(file, "lr", H5T_NATIVE_DOUBLE, &search->lr) &&
+           hb_hdf_put(file, "sigma", H5T_NATIVE_DOUBLE, &search->sigma) &&
+           hb_hdf_put(file, "best_mean", H5T_NATIVE_DOUBLE, &trainer->best_mean) &&
+           hb_hdf_put_text(file, "identity", trainer->config->identity);
+}
+
+// An array under way, part by part: it may be larger than what memory holds besides.
+typedef struct {
+    const hb_machine *machine;
+    const hb_search_array *array;
+    const char *name; // of the checkpoint
+} transfer;
+
+static hb_status fetch_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
+    const transfer *t = context;
+    return t->machine->table->download(t->machine->device, data, t->array->data + begin, count, error);
+}
+
+static hb_status put_arrays(hid_t file, const hb_search *search, hb_error *error) {
+    hb_status status = HB_OK;
+    for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
+        const hb_search_array *array = &search->array[k];
+        transfer t = {.machine = search->machine, .array = array};
+        status = hb_hdf_put_parts(file, array->name, array->below > 0, array->n, fetch_part, &t, error);
+    }
+    return status;
+}
+
+hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_error *error) {
+    const hid_t file = hb_hdf_create();
+    if (file < 0) return hb_fail(error, HB_FAILED, "%s: HDF5 cannot create it", path);
+    void *data = NULL;
+    size_t n = 0;
+    hb_status status = HB_OK;
+    if (!put_state(file, trainer)) status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot hold the state", path);
+    if (status == HB_OK) status = put_arrays(file, &trainer->search, error);
+    if (status == HB_OK) status = hb_hdf_image(file, sizeof(trailer), &data, &n, error);
+    H5Fclose(file);
+    if (status == HB_OK) {
+        const trailer t = seal(data, n - sizeof t);
+        memcpy((char *)data + n - sizeof t, &t, sizeof t);
+    }
+    if (status == HB_OK) status = hb_file_write(path, data, n, error);
+    free(data);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Load
+
+typedef struct {
+    int64_t format, generation;
+    double lr, sigma, best_mean;
+    char identity[HB_IDENTITY];
+} state;
+
+static hb_status check_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
+    (void)begin;
+    const transfer *t = context;
+    const uint32_t *integer = data;
+    for (size_t i = 0; i < count; i++)
+        if (integer[i] >= t->array->below)
+            return hb_fail(error, HB_BAD_INPUT, "%s: expected numbers below %u in '%s'", t->name, t->array->below,
+                           t->array->name);
+    return HB_OK;
+}
+
+static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *name, state *s, hb_error *error) {
+    if (!hb_hdf_get(file, "format", H5T_NATIVE_INT64, &s->format) || s->format != 1)
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected checkpoint format 1, found %lld", name,
+                       (long long)s->format);
+    if (!hb_hdf_get_text(file, "identity", s->identity, sizeof s->identity))
+        return hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint does not say of which configuration it is", name);
+    char difference[HB_DIFFERENCE];
+    if (hb_config_differs(trainer->config, s->identity, difference))
+        return hb_fail(error, HB_BAD_INPUT, "%s: a checkpoint of another configuration: %s", name, difference);
+    const bool ok = hb_hdf_get(file, "generation", H5T_NATIVE_INT64, &s->generation) &&
+                    hb_hdf_get(file, "lr", H5T_NATIVE_DOUBLE, &s->lr) &&
+                    hb_hdf_get(file, "sigma", H5T_NATIVE_DOUBLE, &s->sigma) &&
+                    hb_hdf_get(file, "best_mean", H5T_NATIVE_DOUBLE, &s->best_mean);
+    if (!ok || s->generation < 0 || s->generation > UINT32_MAX || !isfinite(s->lr) || !isfinite(s->sigma))
+        return hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint's attributes are damaged", name);
+    for (int32_t k = 0; k < trainer->search.n_arrays; k++) {
+        const hb_search_array *array = &trainer->search.array[k];
+        if (!hb_hdf_has_array(file, array->name, array->below > 0, array->n))
+            return hb_fail(error, HB_BAD_INPUT, "%s: expected %zu numbers '%s'", name, array->n, array->name);
+        transfer t = {.array = array, .name = name};
+        if (array->below == 0) continue;
+        const hb_status status = hb_hdf_get_parts(file, array->name, true, array->n, check_part, &t, error);
+        if (status != HB_OK) return status;
+    }
+    return HB_OK;
+}
+
+static hb_status adopt_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
+    const transfer *t = context;
+    return t->machine->table->upload(t->machine->device, t->array->data + begin, data, count, error);
+}
+
+static hb_status adopt(hb_trainer *trainer, hid_t file, const state *s, hb_error *error) {
+    hb_search *search = &trainer->search;
+    for (int32_t k = 0; k < search->n_arrays; k++) {
+        const hb_search_array *array = &search->array[k];
+        transfer t = {.machine = search->machine, .array = array};
+        const hb_status status =
+            hb_hdf_get_parts(file, array->name, array->below > 0, array->n, adopt_part, &t, error);
+        if (status != HB_OK) return status;
+    }
+    search->generation = s->generation;
+    search->lr = s->lr;
+    search->sigma = s->sigma;
+    trainer->best_mean = s->best_mean;
+    return HB_OK;
+}
+
+hb_status hb_checkpoint_parse(hb_trainer *trainer, const char *name, const void *data, size_t n, hb_error *error) {
+    trailer t;
+    if (n < sizeof t) return hb_fail(error, HB_BAD_INPUT, "%s: torn: only %zu bytes", name, n);
+    const size_t length = n - sizeof t;
+    memcpy(&t, (const char *)data + length, sizeof t);
+    const trailer expected = seal(data, length);
+    if (memcmp(t.magic, magic, sizeof magic) != 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: torn, or no checkpoint: its last bytes are missing", name);
+    if (memcmp(&t, &expected, sizeof t) != 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: damaged: its checksum does not fit", name);
+    const hid_t file = hb_hdf_open(data, length);
+    if (file < 0) return hb_fail(error, HB_BAD_INPUT, "%s: not an HDF5 file", name);
+    state *s = calloc(1, sizeof *s);
+    hb_status status =
+        s ? get_state(file, trainer, name, s, error) : hb_fail(error, HB_FAILED, "out of memory reading %s", name);
+    if (status == HB_OK) status = adopt(trainer, file, s, error);
+    H5Fclose(file);
+    free(s);
+    return status;
+}
+
+hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *error) {
+    void *data;
+    size_t n;
+    hb_status status = hb_file_read(path, MOST_BYTES, &data, &n, error);
+    if (status != HB_OK) return status;
+    status = hb_checkpoint_parse(trainer, path, data, n, error);
+    free(data);
+    return status;
+}
+
+static hb_status hash_arrays(const hb_search *search, XXH3_state_t *hash, float *data, hb_error *error) {
+    for (int32_t k = 0; k < search->n_arrays; k++) {
+        transfer t = {.machine = search->machine, .array = &search->array[k]};
+        const size_t n = t.array->n;
+        for (size_t begin = 0; begin < n; begin += HB_HDF_PART) {
+            const size_t count = n - begin < HB_HDF_PART ? n - begin : HB_HDF_PART;
+            const hb_status status = fetch_part(&t, begin, count, data, error);
+            if (status != HB_OK) return status;
+            XXH3_128bits_update(hash, data, count * sizeof *data);
+        }
+    }
+    return HB_OK;
+}
+
+hb_status hb_checkpoint_digest(const hb_trainer *trainer, char digest[33], hb_error *error) {
+    const hb_search *search = &trainer->search;
+    XXH3_state_t *hash = XXH3_createState();
+    float *data = malloc(HB_HDF_PART * sizeof *data);
+    if (!hash || !data) {
+        XXH3_freeState(hash);
+        free(data);
+        return hb_fail(error, HB_FAILED, "out of memory for a digest");
+    }
+    XXH3_128bits_reset(hash);
+    XXH3_128bits_update(hash, &search->generation, sizeof search->generation);
+    XXH3_128bits_update(hash, &trainer->settings->seed, sizeof trainer->settings->seed);
+    XXH3_128bits_update(hash, &search->lr, sizeof search->lr);
+    XXH3_128bits_update(hash, &search->sigma, sizeof search->sigma);
+    const hb_status status = hash_arrays(search, hash, data, error);
+    const XXH128_hash_t result = XXH3_128bits_digest(hash);
+    XXH3_freeState(hash);
+    free(data);
+    snprintf(digest, 33, "%016llx%016llx", (unsigned long long)result.high64, (unsigned long long)result.low64);
+    return status;
+}

@@ -1,0 +1,162 @@
+// What a run would take, before it runs.
+#include "host/hebbes.h"
+#include "host/train/trainer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const hb_trainer *trainer;
+    int32_t n_lives;
+} sample;
+
+static void print_bytes(FILE *file, const char *what, double bytes, double naive, const char *why) {
+    static const char *const unit[] = {"B ", "KB", "MB", "GB", "TB"};
+    int a = 0, b = 0;
+    for (; bytes >= 1000 && a < 4; a++) bytes /= 1000;
+    for (; naive >= 1000 && b < 4; b++) naive /= 1000;
+    fprintf(file, "  %-22s %8.1f %s %8.1f %s   %s\n", what, bytes, unit[a], naive, unit[b], why);
+}
+
+// What the search keeps, array by array, and what the papers' code would keep beside it for these individuals: the
+// noise and the genomes of all, and, for a mixture, a gradient by lambda of each.
+static void print_search(FILE *file, const hb_trainer *trainer) {
+    const hb_settings *s = trainer->settings;
+    const hb_search *search = &trainer->search;
+    const double genome = 4.0 * (double)trainer->net.genome_size, population = (double)s->population;
+    const int32_t threads = hb_pool_threads(trainer->machine.pool);
+    double largest = 0;
+    for (int32_t k = 0; k < search->n_arrays; k++) {
+        const double bytes = 4.0 * (double)search->array[k].n;
+        largest = bytes > largest ? bytes : largest;
+        print_bytes(file, search->array[k].name, bytes, bytes, "state");
+    }
+    if (strcmp(search->method->name, "gmm") == 0) {
+        const double weights = 4.0 * (double)trainer->net.n_weights;
+        const double mixed = strcmp(s->optimiser, "adam") == 0 ? largest : 0;
+        print_bytes(file, "gradient by lambda", mixed, largest * population,
+                    mixed > 0 ? "one for all; P x N x M" : "row by row, in lambda itself; P x N x M");
+        print_bytes(file, "choices", weights * population, 2 * weights * population, "rule of every synapse; P x N");
+    } else {
+        print_bytes(file, "gradient", 4.0 * (double)search->array[0].n, 4.0 * (double)search->array[0].n,
+                    "one at a time");
+    }
+    print_bytes(file, "noise", 256.0 * threads, genome * population, "regenerated 64 numbers at a time; P x D");
+    print_bytes(file, "genomes", genome * threads, genome * population, "one a thread while it is expanded; P x D");
+}
+
+static void print_memory(FILE *file, const hb_trainer *trainer) {
+    const hb_settings *s = trainer->settings;
+    const hb_machine *machine = &trainer->machine;
+    const double genome = 4.0 * (double)trainer->net.genome_size;
+    const double population = (double)s->population;
+    const double weights = 4.0 * (double)trainer->net.n_weights;
+    const int32_t lanes = hb_rollout_lanes(trainer->rollout);
+    fprintf(file, "memory                       here          naive: everything of all individuals at once\n");
+    print_search(file, trainer);
+    print_bytes(file, "lanes", (double)machine->table->group_bytes(machine->device, &trainer->net, lanes),
+                (genome + weights) * population * trainer->n_variations, "weights and planes; all lives at once");
+    print_bytes(file, "results", (double)sizeof(hb_life_result) * population * trainer->n_variations,
+                8.0 * population * trainer->n_variations, "one record a life: fitness, steps, how it ended");
+}
+
+static void sample_life(const void *context, int64_t k, hb_life *life) {
+    const sample *s = context;
+    hb_trainer_life(s->trainer, k % s->n_lives, life);
+}
+
+static void print_time(FILE *file, const char *what, double seconds, double generations) {
+    const double total = seconds * generations;
+    fprintf(file, "  %-42s %8.2f s a generation, %6.2f h for %.0f\n", what, seconds, total / 3600, generations);
+}
+
+// Seconds of asking and telling in a generation, with made-up fitness; the search has moved then.
+static hb_status time_search(hb_trainer *trainer, double asked, double *seconds, hb_error *error) {
+    for (int64_t k = 0; k < trainer->settings->population; k++) trainer->fitness[k] = (double)k;
+    const double begun = hb_now();
+    const hb_status status = hb_search_tell(&trainer->search, trainer->fitness, error);
+    *seconds = asked + hb_now() - begun;
+    return status;
+}
+
+// A few lives of the first generation; how long a life lasts is what training will change.
+typedef struct {
+    int32_t lives, threads;
+    double seconds;                   // of all of them
+    double per_step;                  // s of a thread
+    double physics, policy;           // shares of that
+    double search, shortest, longest; // s a generation: the search, lives as short as these, lives to their last step
+} timing;
+
+static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
+    const hb_settings *s = trainer->settings;
+    const int64_t all = s->population * trainer->n_variations;
+    t->threads = hb_pool_threads(trainer->machine.pool);
+    t->lives = (int32_t)(all < 12 * t->threads ? all : 12 * t->threads);
+    const sample lives = {trainer, t->lives};
+    hb_life_result *results = calloc((size_t)t->lives, sizeof *results);
+    if (!results) return hb_fail(error, HB_FAILED, "out of memory");
+    hb_rollout_times times = {.physics = 0};
+    const double asking = hb_now();
+    hb_status status = hb_search_prepare(&trainer->search, s->population, 0, error);
+    const double begun = hb_now(), asked = begun - asking;
+    if (status == HB_OK)
+        status = hb_rollout_run(trainer->rollout, t->lives, sample_life, &lives, results, &times, NULL, error);
+    t->seconds = hb_now() - begun;
+    double steps = 0;
+    for (int32_t k = 0; k < t->lives; k++) steps += results[k].steps;
+    free(results);
+    if (status != HB_OK) return status;
+    steps = steps > 0 ? steps : 1;
+    t->per_step = (times.physics + times.env + times.policy + times.expand) / steps;
+    t->physics = times.physics / (t->per_step * steps);
+    t->policy = times.policy / (t->per_step * steps);
+    status = time_search(trainer, asked, &t->search, error);
+    t->shortest = t->search + t->per_step * steps / t->lives * (double)all / t->threads;
+    t->longest = t->search + t->per_step * trainer->config->env->max_steps * (double)all / t->threads;
+    return status;
+}
+
+static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
+    timing t;
+    const hb_status status = time_lives(trainer, &t, error);
+    if (status != HB_OK) return status;
+    fprintf(file,
+            "time, from %d lives in %.2f s on %d threads: %.1f us a step, of it physics %.0f %%, policy %.0f "
+            "%%\n",
+            t.lives, t.seconds, t.threads, 1e6 * t.per_step, 100 * t.physics, 100 * t.policy);
+    const double generations = (double)trainer->settings->generations;
+    print_time(file, "lives as short as at the start", t.shortest, generations);
+    print_time(file, "every life to its last step", t.longest, generations);
+    print_time(file, "of it, the search", t.search, generations);
+    return HB_OK;
+}
+
+hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error) {
+    hb_trainer trainer;
+    timing t = {.lives = 0};
+    hb_status status = hb_trainer_open(config, &trainer, error);
+    if (status != HB_OK) return status;
+    const hb_machine *machine = &trainer.machine;
+    double bytes =
+        (double)machine->table->group_bytes(machine->device, &trainer.net, hb_rollout_lanes(trainer.rollout));
+    for (int32_t k = 0; k < trainer.search.n_arrays; k++) bytes += 4.0 * (double)trainer.search.array[k].n;
+    status = time_lives(&trainer, &t, error);
+    *figures = (hb_plan_figures){bytes, t.shortest, t.longest};
+    hb_trainer_close(&trainer);
+    return status;
+}
+
+hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {
+    hb_trainer trainer;
+    hb_status status = hb_trainer_open(config, &trainer, error);
+    if (status != HB_OK) return status;
+    const hb_settings *s = trainer.settings;
+    fprintf(file, "%s on %s: P = %lld, V = %d, N = %lld weights, D = %lld evolved numbers\n", s->policy,
+            config->env->name, (long long)s->population, trainer.n_variations, (long long)trainer.net.n_weights,
+            (long long)trainer.net.genome_size);
+    print_memory(file, &trainer);
+    status = print_times(file, &trainer, error);
+    hb_trainer_close(&trainer);
+    return status;
+}

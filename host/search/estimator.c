@@ -1,0 +1,179 @@
+#include "host/search/estimator.h"
+#include "host/search/shaping.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool uses_adam(const hb_search *search) {
+    return strcmp(search->settings->optimiser, "adam") == 0;
+}
+
+int32_t hb_estimator_arrays(const hb_search *search) {
+    return uses_adam(search) ? 3 : 1;
+}
+
+hb_status hb_estimator_create(hb_search *search, size_t n, hb_error *error) {
+    float *data;
+    hb_status status = hb_search_add_array(search, "mean", n, &data, error);
+    if (status == HB_OK && uses_adam(search)) {
+        status = hb_search_add_array(search, "adam_m", n, &data, error);
+        if (status == HB_OK) status = hb_search_add_array(search, "adam_v", n, &data, error);
+    }
+    return status;
+}
+
+hb_status hb_estimator_start(hb_search *search, size_t n_coefficients, float (*fan_in)(const hb_net *net, int64_t d),
+                             hb_error *error) {
+    const size_t n = search->array[HB_MEAN].n;
+    float *start = malloc(n * sizeof *start);
+    if (!start) return hb_fail(error, HB_FAILED, "out of memory drawing the start");
+    const hb_noise id = hb_search_noise(search, HB_STREAM_START, 0, 0);
+    const char *how = search->settings->start;
+    const float scale = (float)search->settings->start_scale;
+    for (size_t d = 0; d < n; d++) {
+        const float u = hb_uniform(hb_noise_word(id, d));
+        if (d >= n_coefficients) // "coevolve" starts from N(0, 1)
+            start[d] = hb_noise_normal(id, d);
+        else if (strcmp(how, "normal") == 0)
+            start[d] = scale * hb_noise_normal(id, d);
+        else if (strcmp(how, "u01") == 0)
+            start[d] = scale * u;
+        else {
+            const float bound = scale * (strcmp(how, "u11") == 0 ? 1.0f : fan_in(search->net, (int64_t)d));
+            start[d] = hb_fma(u, 2.0f * bound, -bound);
+        }
+    }
+    const hb_machine *machine = search->machine;
+    const hb_status status = machine->table->upload(machine->device, search->array[HB_MEAN].data, start, n, error);
+    free(start);
+    return status;
+}
+
+void hb_estimator_sample(const hb_search *search, hb_pace pace, int64_t s, hb_genome *genome) {
+    const bool antithetic = search->settings->antithetic;
+    const float sigma = (float)pace.sigma;
+    genome->sigma = antithetic && s % 2 ? -sigma : sigma;
+    genome->noise = hb_search_noise(search, HB_STREAM_SEARCH, antithetic ? s / 2 : s, 0);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The step
+
+typedef struct {
+    hb_search *search;
+    float *z; // of individuals, then of terms
+    int32_t n_terms;
+    float *gradient;
+    hb_pace pace;
+    bool moves; // or only takes the gradient
+} step;
+
+// base^n by repeated squaring, a fixed order of products.
+static double power(double base, int64_t n) {
+    double result = 1.0;
+    for (; n > 0; n >>= 1, base *= base)
+        if (n & 1) result *= base;
+    return result;
+}
+
+hb_adam hb_estimator_adam(const hb_search *search, double rate, double scale) {
+    const hb_settings *settings = search->settings;
+    const int64_t t = search->generation + 1;
+    return (hb_adam){.rate = (float)rate,
+                     .scale = (float)scale,
+                     .beta1 = (float)settings->beta1,
+                     .beta2 = (float)settings->beta2,
+                     .epsilon = (float)settings->epsilon,
+                     .correction1 = (float)(1.0 / (1.0 - power(settings->beta1, t))),
+                     .correction2 = (float)(1.0 / (1.0 - power(settings->beta2, t)))};
+}
+
+// 1 / (n sigma): the gradient by the noise, as the kernels sum it, to the one by the mean.
+static double noise_scale(const hb_search *search, hb_pace pace) {
+    return 1.0 / ((double)search->settings->population * pace.sigma);
+}
+
+static hb_status move(hb_search *search, const float *gradient, double lr, double scale, size_t begin, size_t end,
+                      hb_error *error) {
+    const hb_device_table *table = search->machine->table;
+    hb_device *device = search->machine->device;
+    float *mean = search->array[HB_MEAN].data;
+    if (!uses_adam(search)) return table->sgd(device, mean, gradient, (float)(lr * scale), begin, end, error);
+    return table->adam(device, mean, search->array[HB_ADAM_M].data, search->array[HB_ADAM_V].data, gradient,
+                       hb_estimator_adam(search, lr, scale), begin, end, error);
+}
+
+hb_status hb_estimator_move(hb_search *search, const float *gradient, double scale, hb_error *error) {
+    const hb_machine *machine = search->machine;
+    const size_t n = search->array[HB_MEAN].n;
+    float *on_device = NULL;
+    hb_status status = machine->table->alloc(machine->device, n, &on_device, error);
+    if (status == HB_OK) status = machine->table->upload(machine->device, on_device, gradient, n, error);
+    if (status == HB_OK) status = move(search, on_device, search->lr, scale, 0, n, error);
+    machine->table->free(machine->device, on_device);
+    return status;
+}
+
+// Elements [begin, end): their gradient from regenerated noise, then the optimiser's step.
+static hb_status step_range(const void *context, size_t begin, size_t end, hb_error *error) {
+    const step *s = context;
+    hb_search *search = s->search;
+    const hb_status status =
+        search->machine->table->gradient(search->machine->device, s->gradient, s->z, s->n_terms,
+                                         hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), begin, end, error);
+    if (status != HB_OK || !s->moves) return status;
+    return move(search, s->gradient, s->pace.lr, noise_scale(search, s->pace), begin, end, error);
+}
+
+// The numbers z of the gradient's terms: of individuals, or of pairs.
+static hb_status begin_step(step *s, const double *fitness, size_t n, hb_error *error) {
+    const int32_t population = (int32_t)s->search->settings->population;
+    const bool antithetic = s->search->settings->antithetic;
+    const hb_machine *machine = s->search->machine;
+    s->z = malloc((size_t)population * sizeof *s->z);
+    if (!s->z) return hb_fail(error, HB_FAILED, "out of memory shaping fitness");
+    s->n_terms = antithetic ? population / 2 : population;
+    hb_status status = hb_shape(s->search->settings->shaping, fitness, population, s->z, error);
+    if (status == HB_OK) status = machine->table->alloc(machine->device, n, &s->gradient, error);
+    for (int32_t p = 0; status == HB_OK && antithetic && p < s->n_terms; p++) s->z[p] = s->z[2 * p] - s->z[2 * p + 1];
+    return status;
+}
+
+static hb_status run_step(const step *s, size_t n, hb_error *error) {
+    return hb_machine_split(s->search->machine, n, HB_NOISE_BLOCK, step_range, s, error);
+}
+
+static void end_step(step *s) {
+    const hb_machine *machine = s->search->machine;
+    machine->table->free(machine->device, s->gradient);
+    free(s->z);
+}
+
+hb_status hb_estimator_step(hb_search *search, hb_pace pace, const double *fitness, size_t n, hb_error *error) {
+    step s = {.search = search, .pace = pace, .moves = true};
+    hb_status status = begin_step(&s, fitness, n, error);
+    if (status == HB_OK) status = run_step(&s, n, error);
+    end_step(&s);
+    return status;
+}
+
+hb_status hb_estimator_step_folded(hb_search *search, hb_pace pace, const double *fitness, size_t n_noise, size_t n,
+                                   void (*fold)(const void *context, const float *gradient, float *mean_gradient),
+                                   const void *context, hb_error *error) {
+    const hb_machine *machine = search->machine;
+    step s = {.search = search};
+    float *by_noise = malloc(n_noise * sizeof *by_noise), *by_mean = calloc(n, sizeof *by_mean);
+    hb_status status = by_noise && by_mean ? begin_step(&s, fitness, n_noise, error)
+                                           : hb_fail(error, HB_FAILED, "out of memory folding a gradient");
+    if (status == HB_OK) status = run_step(&s, n_noise, error);
+    if (status == HB_OK) status = machine->table->download(machine->device, by_noise, s.gradient, n_noise, error);
+    if (status == HB_OK) {
+        fold(context, by_noise, by_mean);
+        status = machine->table->upload(machine->device, s.gradient, by_mean, n, error);
+    }
+    if (status == HB_OK) status = move(search, s.gradient, pace.lr, noise_scale(search, pace), 0, n, error);
+    end_step(&s);
+    free(by_noise);
+    free(by_mean);
+    return status;
+}

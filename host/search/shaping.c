@@ -1,0 +1,34 @@
+#include "host/search/shaping.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    double fitness;
+    int32_t individual;
+} entry;
+
+// Fitness is finite: a life that is not ends as diverged (rollout.c).
+static int by_fitness(const void *a, const void *b) {
+    const entry *const x = a, *const y = b;
+    if (x->fitness != y->fitness) return x->fitness < y->fitness ? -1 : 1;
+    return x->individual < y->individual ? -1 : x->individual > y->individual;
+}
+
+hb_status hb_shape(const char *shaping, const double *fitness, int32_t n, float *z, hb_error *error) {
+    if (strcmp(shaping, "none") == 0) {
+        for (int32_t s = 0; s < n; s++) z[s] = (float)fitness[s];
+        return HB_OK;
+    }
+    entry *order = malloc((size_t)n * sizeof *order);
+    if (!order) return hb_fail(error, HB_FAILED, "out of memory ranking %d individuals", n);
+    for (int32_t s = 0; s < n; s++) order[s] = (entry){fitness[s], s};
+    qsort(order, (size_t)n, sizeof *order, by_fitness);
+    const double count = n;
+    const double sd =
+        strcmp(shaping, "ranks") == 0 ? sqrt((count * count - 1) / 12) : sqrt(count * (count + 1) / 12) + 1e-8;
+    for (int32_t k = 0; k < n; k++) z[order[k].individual] = (float)((k - (count - 1) / 2) / sd);
+    free(order);
+    return HB_OK;
+}

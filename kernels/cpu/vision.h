@@ -1,0 +1,46 @@
+// Convolutions on the CPU. A convolution with stride S walks its input in S x S phases: plane (a, b) of a channel has rows
+// r S + a and columns c S + b, so that neighbouring outputs read neighbouring floats. What a lane keeps: the weights, then
+// for each convolution its input's planes, [channels][S][S][rows][columns].
+#ifndef HB_CPU_VISION_H
+#define HB_CPU_VISION_H
+
+#include "kernels/cpu/cpu.h"
+
+// Rows and columns of a plane of that convolution's input, and floats from one plane to the next: a vector may be read
+// beyond a plane's end.
+static inline int32_t hb_cpu_plane_rows(const hb_convolution *c) {
+    return (c->height + c->stride - 1) / c->stride;
+}
+static inline int32_t hb_cpu_plane_columns(const hb_convolution *c) {
+    return (c->width + c->stride - 1) / c->stride;
+}
+static inline size_t hb_cpu_plane_floats(const hb_convolution *c) {
+    const size_t n = (size_t)hb_cpu_plane_rows(c) * (size_t)hb_cpu_plane_columns(c);
+    return (n + HB_CPU_PAD - 1) / HB_CPU_PAD * HB_CPU_PAD;
+}
+static inline size_t hb_cpu_planes_floats(const hb_convolution *c) {
+    return (size_t)(c->channels * c->stride * c->stride) * hb_cpu_plane_floats(c);
+}
+
+static inline size_t hb_cpu_vision_weights(const hb_vision *vision) {
+    return ((size_t)vision->n_weights + HB_CPU_PAD - 1) / HB_CPU_PAD * HB_CPU_PAD;
+}
+
+// Floats of a lane's part; 0 without vision. The slack behind the last plane takes what vectors read too much.
+#define HB_CPU_VISION_SLACK 1024
+static inline size_t hb_cpu_vision_floats(const hb_vision *vision) {
+    if (!vision->n_weights) return 0;
+    size_t n = hb_cpu_vision_weights(vision) + HB_CPU_VISION_SLACK;
+    for (int32_t k = 0; k < HB_CONVOLUTIONS; k++) n += hb_cpu_planes_floats(&vision->layer[k]);
+    return n;
+}
+
+// Puts the weights there: those of the genome (nullable where they are not evolved), or drawn from the seed.
+void hb_cpu_vision_expand(const hb_vision *vision, const float *genome, uint32_t seed, float *memory);
+
+struct hb_cpu_vision {
+    // bytes (n_pixels) to features (maps, rows, columns) of the last convolution.
+    void (*look)(const hb_vision *vision, float *memory, const uint8_t *bytes, float *features);
+};
+
+#endif

@@ -1,0 +1,294 @@
+// The CUDA device: table, memory, errors. The search has a stream, where calls return when their results are in host
+// memory, or, where they have none, when the work is queued; every group has its own, where results come with the wait.
+#include "kernels/cuda/cuda.h"
+
+#include <cstdlib>
+#include <cstring>
+
+// ---------------------------------------------------------------------------------------------------
+// Errors
+
+hb_status hb_cuda_check(cudaError_t result, const char *what, const char *file, int line, hb_error *error) {
+    if (result == cudaSuccess) return HB_OK;
+    cudaGetLastError(); // an expected failure must not be blamed on the next call
+    return hb_fail(error, HB_FAILED, "cuda: %s: %s (%s:%d)%s", what, cudaGetErrorString(result), file, line,
+                   result == cudaErrorMemoryAllocation ? "; lower run.group or search.population" : "");
+}
+
+static hb_status cuda_probe(hb_error *error) {
+    int n = 0;
+    const cudaError_t result = cudaGetDeviceCount(&n);
+    if (result == cudaSuccess && n > 0) return HB_OK;
+    cudaGetLastError();
+    if (result == cudaErrorInsufficientDriver || result == cudaErrorNoDevice || result == cudaSuccess)
+        return hb_fail(error, HB_FAILED, "no NVIDIA driver or card here (%s)", cudaGetErrorString(result));
+    return hb_fail(error, HB_FAILED, "%s", cudaGetErrorString(result));
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Open, memory
+
+static hb_status cuda_open(const char *variant, hb_device **out, hb_error *error) {
+    (void)variant; // builds of the cpu device
+    hb_status status = cuda_probe(error);
+    if (status != HB_OK) return status;
+    hb_device *device = (hb_device *)calloc(1, sizeof *device);
+    if (!device) return hb_fail(error, HB_FAILED, "out of memory opening the cuda device");
+    int card = 0;
+    status = HB_CUDA(cudaGetDevice(&card));
+    if (status == HB_OK)
+        status = HB_CUDA(cudaDeviceGetAttribute(&device->processors, cudaDevAttrMultiProcessorCount, card));
+    if (status == HB_OK) status = HB_CUDA(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
+    if (status == HB_OK) status = HB_CUDA(cudaEventCreateWithFlags(&device->searched, cudaEventDisableTiming));
+    if (status != HB_OK) {
+        free(device);
+        return status;
+    }
+    *out = device;
+    return HB_OK;
+}
+
+static void cuda_close(hb_device *device) {
+    cudaFree(device->scratch);
+    cudaEventDestroy(device->searched);
+    cudaStreamDestroy(device->stream);
+    free(device);
+}
+
+static const char *cuda_variant(const hb_device *device) {
+    (void)device;
+    return "fused";
+}
+
+hb_status hb_cuda_scratch(hb_device *device, size_t bytes, float **out, hb_error *error) {
+    if (bytes > device->scratch_bytes) {
+        // Work in flight may still use the old block.
+        hb_status status = HB_CUDA(cudaStreamSynchronize(device->stream));
+        if (status == HB_OK) status = HB_CUDA(cudaFree(device->scratch));
+        device->scratch = NULL;
+        device->scratch_bytes = 0;
+        if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&device->scratch, bytes));
+        if (status != HB_OK) return status;
+        device->scratch_bytes = bytes;
+    }
+    *out = device->scratch;
+    return HB_OK;
+}
+
+static hb_status cuda_alloc(hb_device *device, size_t n, float **out, hb_error *error) {
+    *out = NULL;
+    hb_status status = HB_CUDA(cudaMalloc((void **)out, (n ? n : 1) * sizeof **out));
+    if (status == HB_OK) status = HB_CUDA(cudaMemsetAsync(*out, 0, n * sizeof **out, device->stream));
+    return status;
+}
+
+static void cuda_free(hb_device *device, float *data) {
+    cudaStreamSynchronize(device->stream);
+    cudaFree(data);
+}
+
+static hb_status cuda_upload(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
+    const hb_status status =
+        HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyHostToDevice, device->stream));
+    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
+}
+
+static hb_status cuda_download(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
+    const hb_status status =
+        HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));
+    return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
+}
+
+static hb_status cuda_host_alloc(hb_device *device, size_t n, float **out, hb_error *error) {
+    (void)device;
+    *out = NULL;
+    const hb_status status = HB_CUDA(cudaMallocHost((void **)out, (n ? n : 1) * sizeof **out));
+    if (status == HB_OK) memset(*out, 0, n * sizeof **out);
+    return status;
+}
+
+static void cuda_host_free(hb_device *device, float *data) {
+    (void)device;
+    cudaFreeHost(data);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Groups
+
+// Of the device's memory, genomes of the lives under expansion not counted: a chunk of them is all there ever is.
+static size_t lane_bytes(const hb_net *net) {
+    const hb_cuda_net layout = hb_cuda_layout(net);
+    const size_t vectors = hb_net_observation_words(net) + (size_t)net->layer[net->n_layers - 1].outputs;
+    return ((size_t)layout.lane + vectors + HB_NOISE_BLOCK) * sizeof(float) + 3 * sizeof(int32_t) + sizeof(hb_lane);
+}
+
+static size_t cuda_group_bytes(const hb_device *device, const hb_net *net, int32_t lanes) {
+    (void)device;
+    return (size_t)lanes * lane_bytes(net);
+}
+
+// As many lanes as fit half of the free memory, at most 8192: more would not feed the card better.
+static int32_t cuda_group_size(const hb_device *device, const hb_net *net) {
+    (void)device;
+    size_t available = 0, total = 0;
+    if (cudaMemGetInfo(&available, &total) != cudaSuccess) return 64;
+    const size_t lanes = available / 2 / lane_bytes(net);
+    return lanes > 8192 ? 8192 : lanes < 1 ? 1 : (int32_t)lanes;
+}
+
+static void cuda_group_destroy(hb_group *group) {
+    if (!group) return;
+    if (group->stream) cudaStreamSynchronize(group->stream);
+    if (group->graph) cudaGraphExecDestroy(group->graph);
+    void *const device[] = {group->memory, group->steps, group->lane,    group->observation, group->action,
+                            group->life,   group->fresh, group->genomes, group->stripes};
+    for (void *memory : device) cudaFree(memory);
+    void *const host[] = {group->host_life, group->host_fresh, group->host_stripes, group->host_lane};
+    for (void *memory : host) cudaFreeHost(memory);
+    if (group->stream) cudaStreamDestroy(group->stream);
+    free(group);
+}
+
+static hb_status allocate_group(hb_group *group, hb_error *error) {
+    const size_t n = (size_t)group->lanes, lane = (size_t)group->layout.lane;
+    const size_t inputs = (size_t)group->layout.words;
+    const size_t outputs = (size_t)group->layout.outputs[group->layout.n_layers - 1];
+    hb_status status = HB_CUDA(cudaStreamCreateWithFlags(&group->stream, cudaStreamNonBlocking));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->steps, n * sizeof(int32_t)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->lane, n * sizeof(int32_t)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->observation, n * inputs * sizeof(float)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->action, n * outputs * sizeof(float)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->life, n * sizeof(hb_lane)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->fresh, n * sizeof(int32_t)));
+    const size_t stripes = n * HB_NOISE_BLOCK * sizeof(float);
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->stripes, stripes));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_stripes, stripes));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_life, n * sizeof(hb_lane)));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_fresh, n * sizeof(int32_t)));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_lane, n * sizeof(int32_t)));
+    cudaStream_t stream = group->stream;
+    if (status == HB_OK) status = HB_CUDA(cudaMemsetAsync(group->memory, 0, n * lane * sizeof(float), stream));
+    if (status == HB_OK) status = HB_CUDA(cudaMemsetAsync(group->steps, 0, n * sizeof(int32_t), stream));
+    return status;
+}
+
+static hb_status cuda_group_create(hb_device *device, const hb_net *net, int32_t lanes, hb_group **out,
+                                   hb_error *error) {
+    hb_group *group = (hb_group *)calloc(1, sizeof *group);
+    if (!group) return hb_fail(error, HB_FAILED, "out of memory creating a group");
+    group->device = device;
+    group->net = *net;
+    group->layout = hb_cuda_layout(net);
+    group->lanes = lanes;
+    const hb_status status = allocate_group(group, error);
+    if (status != HB_OK) {
+        cuda_group_destroy(group);
+        return status;
+    }
+    *out = group;
+    return HB_OK;
+}
+
+static hb_status cuda_group_wait(hb_group *group, hb_error *error) {
+    const hb_status status = HB_CUDA(cudaStreamSynchronize(group->stream));
+    if (status == HB_OK) hb_cuda_expanded(group);
+    group->stepping = false;
+    return status;
+}
+
+// A second expansion, or step, would overwrite what the first one still reads.
+static hb_status cuda_group_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+                                   double *sum_of_squares, hb_error *error) {
+    const hb_status status = group->n_expanding > 0 ? cuda_group_wait(group, error) : HB_OK;
+    return status == HB_OK ? hb_cuda_expand(group, count, lane, life, sum_of_squares, error) : status;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Step. A call that comes twice in a row (the steady loop) is recorded as a graph and replayed from then on.
+
+static hb_status queue_step(hb_group *group, const hb_cuda_call *call, hb_error *error) {
+    const size_t n = (size_t)call->count;
+    const size_t inputs = n * (size_t)group->layout.words * sizeof(float);
+    const size_t outputs = n * (size_t)group->layout.outputs[group->layout.n_layers - 1] * sizeof(float);
+    cudaStream_t stream = group->stream;
+    hb_status status = HB_CUDA(
+        cudaMemcpyAsync(group->lane, group->host_lane, n * sizeof *group->lane, cudaMemcpyHostToDevice, stream));
+    if (status == HB_OK)
+        status =
+            HB_CUDA(cudaMemcpyAsync(group->observation, call->observation, inputs, cudaMemcpyHostToDevice, stream));
+    if (status == HB_OK) status = hb_cuda_step(group, call->count, error);
+    if (status == HB_OK)
+        status = HB_CUDA(cudaMemcpyAsync(call->action, group->action, outputs, cudaMemcpyDeviceToHost, stream));
+    return status;
+}
+
+static hb_status record_graph(hb_group *group, const hb_cuda_call *call, hb_error *error) {
+    cudaGraph_t graph = NULL;
+    hb_status status = HB_CUDA(cudaStreamBeginCapture(group->stream, cudaStreamCaptureModeThreadLocal));
+    if (status != HB_OK) return status;
+    status = queue_step(group, call, error);
+    const hb_status ended = HB_CUDA(cudaStreamEndCapture(group->stream, &graph));
+    if (status == HB_OK) status = ended;
+    if (status == HB_OK) status = HB_CUDA(cudaGraphInstantiate(&group->graph, graph, 0));
+    if (graph) cudaGraphDestroy(graph);
+    return status;
+}
+
+static hb_status cuda_group_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
+                                 float *action, hb_error *error) {
+    const hb_cuda_call call = {count, observation, action};
+    const hb_cuda_call &last = group->last;
+    const bool same = last.count == count && last.observation == observation && last.action == action;
+    hb_status status = group->stepping ? cuda_group_wait(group, error) : HB_OK;
+    if (status != HB_OK) return status;
+    memcpy(group->host_lane, lane, (size_t)count * sizeof *lane);
+    group->stepping = true;
+    if (!same && group->graph) {
+        status = HB_CUDA(cudaGraphExecDestroy(group->graph));
+        group->graph = NULL;
+    }
+    group->last = call;
+    if (status != HB_OK) return status;
+    if (!same) return queue_step(group, &call, error);
+    if (!group->graph) status = record_graph(group, &call, error);
+    return status == HB_OK ? HB_CUDA(cudaGraphLaunch(group->graph, group->stream)) : status;
+}
+
+extern "C" const hb_device_table hb_cuda_device = {
+    .name = "cuda",
+    .summary = "an NVIDIA card: a block per lane, the step fused; the cpu device's bits",
+    .host_parallel = false,
+    .probe = cuda_probe,
+    .open = cuda_open,
+    .close = cuda_close,
+    .variant = cuda_variant,
+    .group_size = cuda_group_size,
+    .group_bytes = cuda_group_bytes,
+    .alloc = cuda_alloc,
+    .free = cuda_free,
+    .map = NULL,
+    .unmap = NULL,
+    .upload = cuda_upload,
+    .download = cuda_download,
+    .host_alloc = cuda_host_alloc,
+    .host_free = cuda_host_free,
+    .sample = hb_cuda_sample,
+    .gradient = hb_cuda_gradient,
+    .sgd = hb_cuda_sgd,
+    .adam = hb_cuda_adam,
+    .mixture_choose = hb_cuda_mixture_choose,
+    .mixture_begin = hb_cuda_mixture_begin,
+    .mixture_prepare = hb_cuda_mixture_prepare,
+    .mixture_rows = hb_cuda_mixture_rows,
+    .mixture_end = hb_cuda_mixture_end,
+    .group_create = cuda_group_create,
+    .group_destroy = cuda_group_destroy,
+    .group_expand = cuda_group_expand,
+    .group_step = cuda_group_step,
+    .group_wait = cuda_group_wait,
+    .group_weights = hb_cuda_weights,
+    .group_put_weights = hb_cuda_put_weights,
+    .group_put_output = hb_cuda_put_output,
+    .products = &hb_cublas,
+};

@@ -1,0 +1,99 @@
+"""Bits that no change of the code may move: digests of short runs, of every rule and every kind of search, against the
+committed ones (golden.txt), on every build of the CPU device that this processor runs, or on another device.
+
+usage: test_golden.py HEBBES [--device NAME] [--write]
+
+--write prints the digests as golden.txt holds them. A change that means to move bits says so and commits new ones."""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+GOLDEN = pathlib.Path(__file__).with_name("golden.txt")
+RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out"]
+ANT = ["configs/ant/pnr-replicate.yaml", "search.population=4", "run.threads=2"]
+CAR = ["configs/car/pnr-replicate.yaml", "search.population=2", "run.threads=2", "env.time_limit=2", "policy.hidden=3"]
+MERGE = ["search.kind=shared", "search.assignment=merge", "search.merge_every=1", "run.generations=3"]
+
+# name: configuration, then the settings that differ from it.
+RUNS = {
+    **{f"rule-{rule}": [*ANT, "policy.hidden=9", "run.generations=1", f"policy.rule={rule}"] for rule in RULES},
+    "static": [*ANT, "policy.hidden=16,8", "run.generations=3", "policy.kind=static"],
+    "lstm": [*ANT, "policy.hidden=7,5", "run.generations=2", "policy.kind=lstm"],
+    "normalised": [*ANT, "policy.hidden=16,8", "run.generations=3", "policy.normalise=true"],
+    "halves": [*ANT, "policy.hidden=7", "run.generations=2", "policy.planes=float16"],
+    "shared": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.assignment=neuron"],
+    "merged": [*ANT, "policy.hidden=7", *MERGE, "search.merge_rules=30,20", "search.merge_parts=3"],
+    "merged-planes": [*ANT, "policy.hidden=7", *MERGE, "search.merge_rules=20,9", "search.merge_by=planes",
+                      "search.optimiser=adam", "policy.init=coevolve"],
+    "mixture": [*ANT, "policy.hidden=3", "run.generations=2", "search.kind=gmm", "search.rules=70"],
+    "mixture-natural": [*ANT, "policy.hidden=3", "run.generations=2", "search.kind=gmm", "search.rules=9",
+                        "search.optimiser=adam", "search.shaping=none", "search.lambda_step=natural"],
+    "adam-coevolved": [*ANT, "policy.hidden=7", "run.generations=2", "search.optimiser=adam", "policy.init=coevolve"],
+    "sparse": [*ANT, "policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false"],
+    "car": [*CAR, "run.generations=2"],
+    "car-lstm": [*CAR, "run.generations=1", "policy.kind=lstm"],
+}
+RESUMED = "normalised"  # also lived with a stop after its first generation
+
+
+def hebbes(program, *arguments):
+    done = subprocess.run([program, *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(arguments)}: exit code {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def options(sets):
+    return [word for item in sets for word in ("--set", item)]
+
+
+def digest(program, run, more, stop=False):
+    config, *sets = RUNS[run]
+    with tempfile.TemporaryDirectory() as folder:
+        out = folder + "/run"
+        first = ["run.generations=1"] if stop else []
+        hebbes(program, "train", config, "--out", out, *options([*sets, *more, *first]))
+        if stop:
+            hebbes(program, "resume", out, *options([s for s in sets if s.startswith("run.generations")]))
+        return hebbes(program, "digest", out).split()[0]
+
+
+def devices(program, device):
+    """Settings of every build of the arithmetic that runs here."""
+    if device != "cpu":
+        return [[f"run.device={device}"]]
+    variants = [[f"run.variant={v}"] for v in ("generic", "avx2", "avx512")]
+    return [v for v in variants if subprocess.run([program, "plan", ANT[0], *options([*v, "search.population=4"])],
+                                                  capture_output=True).returncode == 0]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.write:
+        for run in RUNS:
+            print(run, digest(arguments.program, run, []))
+        return
+    golden = dict(line.split() for line in GOLDEN.read_text().splitlines())
+    bad = set(golden) ^ set(RUNS)
+    count = 0
+    for more in devices(arguments.program, arguments.device):
+        for run in RUNS:
+            for stop in [False, True] if run == RESUMED else [False]:
+                found = digest(arguments.program, run, more, stop)
+                count += 1
+                if found != golden.get(run):
+                    bad.add(run)
+                    print(f"{run}{' resumed' if stop else ''} {more}: expected {golden.get(run)}, found {found}")
+    print(f"{count} digests, {len(bad)} runs differ")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

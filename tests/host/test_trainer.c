@@ -1,0 +1,252 @@
+// A generation on an environment whose returns are known: fitness, penalty, reports, the start of the search, and a
+// device that one thread serves.
+#include "tests/check.h"
+
+#include "host/hebbes.h"
+#include "host/train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { POPULATION = 6 };
+
+typedef struct {
+    hb_config *config;
+    hb_trainer trainer;
+} scene;
+
+static scene *open_scene(const char *const *more, int n) {
+    const char *sets[16] = {"env.name=" HB_KNOWN, "search.population=6", "policy.hidden=5", "run.threads=2"};
+    int count = 4;
+    for (int k = 0; k < n; k++) sets[count++] = more[k];
+    scene *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    hb_error error;
+    check_ok(hb_config_open(NULL, sets, count, &s->config, &error), error);
+    check_ok(hb_trainer_open(s->config, &s->trainer, &error), error);
+    return s;
+}
+
+static void close_scene(scene *s) {
+    hb_trainer_close(&s->trainer);
+    hb_config_close(s->config);
+    free(s);
+}
+
+// mean(h^2) of individual s over the coefficients, in double precision from the scalar functions.
+static double mean_square(const hb_trainer *trainer, int64_t s) {
+    hb_genome genome;
+    trainer->search.method->genome(&trainer->search, s, &genome);
+    double sum = 0;
+    for (int64_t d = 0; d < trainer->net.n_penalised; d++) {
+        const double h = (double)fmaf(genome.sigma, hb_noise_normal(genome.noise, (uint64_t)d), genome.mean[d]);
+        sum += h * h;
+    }
+    return sum / (double)trainer->net.n_penalised;
+}
+
+static void fitness_is_mean_return_minus_penalty(void **state) {
+    (void)state;
+    for (int clip = 0; clip < 2; clip++)
+        for (int batched = 0; batched < 2; batched++) {
+            const char *const sets[] = {"env.variations=plus,minus,broken", "search.l2=0.5",
+                                        clip ? "search.clip_negative=true" : "search.clip_negative=false",
+                                        batched ? "run.rollout=batched" : "run.rollout=resident"};
+            scene *s = open_scene(sets, 4);
+            hb_generation report;
+            hb_error error;
+            check_ok(hb_trainer_live(&s->trainer, &report, NULL, &error), error);
+            const double minus = clip ? 0 : -10;
+            double mean = 0, max = -1e300, squares = 0, f[POPULATION];
+            for (int64_t k = 0; k < POPULATION; k++) {
+                const double penalty = 0.5 * mean_square(&s->trainer, k);
+                f[k] = (12 + minus + 7) / 3 - penalty;
+                check_close(s->trainer.fitness[k], f[k], 1e-5);
+                mean += f[k] / POPULATION;
+                max = fmax(max, f[k]);
+                assert_true(penalty > 0.1);
+            }
+            for (int64_t k = 0; k < POPULATION; k++) squares += (f[k] - mean) * (f[k] - mean);
+            check_close(report.mean, mean, 1e-5);
+            check_close(report.max, max, 1e-5);
+            check_close(report.sd, sqrt(squares / (POPULATION - 1)), 1e-5);
+            check_close(report.variation_mean[0] - report.variation_mean[1], 12 - minus, 1e-5);
+            assert_int_equal(report.env_steps, POPULATION * (4 + 2 + 2));
+            assert_int_equal(report.diverged, POPULATION); // the broken ones, with the fitness they had
+            check_close(report.reward, (4 + 2 + 1) / 3.0, 1e-9);
+            close_scene(s);
+        }
+}
+
+static void stillborn_lives_count_as_diverged(void **state) {
+    (void)state;
+    const char *const sets[] = {"env.variations=stillborn", "search.l2=0"};
+    scene *s = open_scene(sets, 2);
+    hb_generation report;
+    hb_error error;
+    check_ok(hb_trainer_live(&s->trainer, &report, NULL, &error), error);
+    assert_int_equal(report.diverged, POPULATION);
+    assert_int_equal(report.env_steps, 0);
+    check_close(report.mean, 0, 0);
+    close_scene(s);
+}
+
+// A search that overflows stops with a line instead of training on NaN.
+static void overflow_is_an_error(void **state) {
+    (void)state;
+    const char *const sets[] = {"search.l2=1"};
+    scene *s = open_scene(sets, 1);
+    s->trainer.search.array[0].data[3] = 1e38f;
+    hb_generation report;
+    hb_error error;
+    assert_int_equal(hb_trainer_live(&s->trainer, &report, NULL, &error), HB_FAILED);
+    assert_non_null(strstr(error.message, "generation 1: the fitness of individual"));
+    close_scene(s);
+}
+
+static void starts(void **state) {
+    (void)state;
+    const struct {
+        const char *set;
+        double low, high, mean, sd;
+    } known[] = {{"search.start=normal", -5, 5, 0, 1},
+                 {"search.start=u01", 0, 1, 0.5, sqrt(1.0 / 12)},
+                 {"search.start=u11", -1, 1, 0, sqrt(1.0 / 3)}};
+    for (size_t k = 0; k < 3; k++) {
+        const char *const sets[] = {known[k].set, "policy.hidden=100,100"};
+        scene *s = open_scene(sets, 2);
+        const size_t n = s->trainer.search.array[0].n;
+        double sum = 0, squares = 0;
+        for (size_t d = 0; d < n; d++) {
+            const double h = (double)s->trainer.search.array[0].data[d];
+            assert_true(h >= known[k].low && h <= known[k].high);
+            sum += h;
+            squares += h * h;
+        }
+        check_close(sum / (double)n, known[k].mean, 0.03);
+        check_close(sqrt(squares / (double)n - sum * sum / (double)n / (double)n), known[k].sd, 0.03);
+        close_scene(s);
+    }
+    const char *const fan_in[] = {"search.start=fan_in", "policy.kind=static", "policy.hidden=100,25"};
+    scene *s = open_scene(fan_in, 3);
+    const float *w = s->trainer.search.array[0].data;
+    const int64_t first[] = {0, 100, 2600, 2625};
+    const double bound[] = {1, 0.1, 0.2};
+    for (int l = 0; l < 3; l++) {
+        double largest = 0;
+        for (int64_t d = first[l]; d < first[l + 1]; d++) largest = fmax(largest, fabs((double)w[d]));
+        assert_true(largest <= bound[l] && largest > 0.8 * bound[l]);
+    }
+    close_scene(s);
+    const char *const car[] = {"env.name=car", "search.start=fan_in", "policy.kind=static", "policy.hidden=3"};
+    s = open_scene(car, 4);
+    w = s->trainer.search.array[0].data + hb_net_vision_offset(&s->trainer.net);
+    assert_int_equal(s->trainer.search.array[0].n, 648 * 3 + 3 * 3 + 162 + 1200);
+    double largest[2] = {0, 0};
+    for (int e = 0; e < 1362; e++) largest[e >= 162] = fmax(largest[e >= 162], fabs((double)w[e]));
+    assert_true(largest[0] <= 1 / sqrt(27) && largest[0] > 0.8 / sqrt(27));
+    assert_true(largest[1] <= 1 / sqrt(150) && largest[1] > 0.8 / sqrt(150));
+    close_scene(s);
+}
+
+// The CPU device as one that must not be called from two threads at a time and that does nothing before it is waited
+// for: the batched path has to keep to that, with the same bits.
+static hb_device_table lonely;
+static const hb_device_table *cpu;
+static atomic_int inside;
+
+typedef struct {
+    hb_group *group;
+    int32_t n_fresh, n;
+    const int32_t *fresh, *lane;
+    const hb_lane *life;
+    double *squares;
+    const float *observation;
+    float *action;
+} pending;
+
+static pending waiting[2];
+static int deepest; // how many groups were under way at once
+
+static pending *pending_of(hb_group *group) {
+    for (int k = 0; k < 2; k++)
+        if (waiting[k].group == group) return &waiting[k];
+    pending *free_one = waiting[0].group ? &waiting[1] : &waiting[0];
+    assert_null(free_one->group);
+    *free_one = (pending){.group = group};
+    deepest = waiting[0].group && waiting[1].group ? 2 : deepest;
+    return free_one;
+}
+
+static hb_status lonely_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+                               double *squares, hb_error *error) {
+    (void)error;
+    assert_int_equal(atomic_fetch_add(&inside, 1), 0);
+    pending *p = pending_of(group);
+    p->n_fresh = count, p->fresh = lane, p->life = life, p->squares = squares;
+    atomic_fetch_sub(&inside, 1);
+    return HB_OK;
+}
+
+static hb_status lonely_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
+                             float *action, hb_error *error) {
+    (void)error;
+    assert_int_equal(atomic_fetch_add(&inside, 1), 0);
+    pending *p = pending_of(group);
+    p->n = count, p->lane = lane, p->observation = observation, p->action = action;
+    atomic_fetch_sub(&inside, 1);
+    return HB_OK;
+}
+
+static hb_status lonely_wait(hb_group *group, hb_error *error) {
+    assert_int_equal(atomic_fetch_add(&inside, 1), 0);
+    hb_status status = HB_OK;
+    for (int k = 0; k < 2; k++) {
+        pending *p = &waiting[k];
+        if (p->group != group) continue;
+        if (p->n_fresh) status = cpu->group_expand(group, p->n_fresh, p->fresh, p->life, p->squares, error);
+        if (status == HB_OK && p->n) status = cpu->group_step(group, p->n, p->lane, p->observation, p->action, error);
+        *p = (pending){.group = NULL};
+    }
+    atomic_fetch_sub(&inside, 1);
+    return status;
+}
+
+static void device_served_by_one_thread(void **state) {
+    (void)state;
+    double fitness[2][POPULATION];
+    assert_int_equal(hb_device_find("cpu", &cpu, NULL), HB_OK);
+    for (int k = 0; k < 2; k++) {
+        const char *const sets[] = {"env.variations=plus,minus", "run.threads=3", "run.rollout=batched",
+                                    "run.group=4", "run.device=cpu"};
+        scene *s = open_scene(sets, 5);
+        lonely = *cpu;
+        lonely.host_parallel = false;
+        lonely.group_expand = lonely_expand;
+        lonely.group_step = lonely_step;
+        lonely.group_wait = lonely_wait;
+        if (k == 1) s->trainer.machine.table = &lonely;
+        hb_generation report;
+        for (int g = 0; g < 3; g++) {
+            assert_int_equal(hb_trainer_live(&s->trainer, &report, NULL, NULL), HB_OK);
+            assert_int_equal(hb_trainer_update(&s->trainer, &report, NULL), HB_OK);
+        }
+        memcpy(fitness[k], s->trainer.fitness, sizeof fitness[k]);
+        s->trainer.machine.table = cpu;
+        close_scene(s);
+    }
+    assert_memory_equal(fitness[0], fitness[1], sizeof fitness[0]);
+    assert_int_equal(deepest, 2); // one group is served while the other's environments step
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fitness_is_mean_return_minus_penalty),
+        cmocka_unit_test(stillborn_lives_count_as_diverged),
+        cmocka_unit_test(overflow_is_an_error),
+        cmocka_unit_test(starts),
+        cmocka_unit_test(device_served_by_one_thread),
+    };
+    return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);
+}
