@@ -1,8 +1,8 @@
-// The contract between the trainer and an environment. An environment knows nothing of networks, evolution,
-// files or random generators: it is a table of functions that whoever wants to step it fills with actions.
+// The contract between the trainer and an environment. An environment knows nothing of networks, evolution, files or random
+// generators: it is a table of functions; the caller supplies the actions.
 //
-// A world is shared and constant once created (models of all variations); a body is the private state of one
-// worker. Bodies of the same world may be stepped at the same time from different threads. No globals.
+// A world is shared and constant once created (the models of all variations). A body is the state of one life: several bodies of
+// a world may be stepped at the same time from different threads. An environment has no global state.
 //
 // To load an environment from outside the repository, build a shared object that exports
 //     const hb_env_table *hb_env_export(void);
@@ -21,7 +21,9 @@ extern "C" {
 #define HB_ENV_ABI    2
 #define HB_ENV_EXPORT "hb_env_export"
 
-// Where an environment gets its random numbers from: 32 uniform bits a call. The host decides what they are.
+#define HB_ENV_MOST_NUMBERS 4096 // of an action, and of an observation that is no picture: a network layer's limit
+
+// The environment's source of random numbers: 32 uniform bits per call. The host decides which numbers they are.
 typedef struct hb_env_random {
     uint32_t (*next)(struct hb_env_random *self);
 } hb_env_random;
@@ -32,7 +34,15 @@ static inline double hb_env_uniform(hb_env_random *random) {
 }
 
 // An option of the environment, a key of the config's `env` section.
-typedef enum { HB_OPTION_BOOL, HB_OPTION_INT, HB_OPTION_REAL, HB_OPTION_CHOICE, HB_OPTION_TEXT } hb_option_type;
+// The bytes of a FILE are part of a run's identity: a run whose file has changed is not resumed.
+typedef enum {
+    HB_OPTION_BOOL,
+    HB_OPTION_INT,
+    HB_OPTION_REAL,
+    HB_OPTION_CHOICE,
+    HB_OPTION_TEXT,
+    HB_OPTION_FILE // a file's path, or "" for none
+} hb_option_type;
 
 typedef struct {
     const char *name;
@@ -43,13 +53,14 @@ typedef struct {
     const char *help;         // one line with units and source
 } hb_env_option;
 
-// The value of option `name` as text that fits its description; the default where the config says nothing.
+// option(context, name): the value of an option as text that fits its description, or the default if the configuration does
+// not set it.
 typedef struct {
     const char *(*option)(void *context, const char *name);
     void *context;
 } hb_env_settings;
 
-// What values an action may have. What a network puts out is bounded to it by tanh or by the logistic function.
+// The range of an action. The host maps network outputs into it, by tanh or by the logistic function.
 typedef enum {
     HB_ACTION_ANY,
     HB_ACTION_SIGNED, // [-1, 1]
@@ -60,7 +71,7 @@ typedef enum {
 typedef enum {
     HB_ENV_RUNNING = 0,
     HB_ENV_DONE,    // the episode is over
-    HB_ENV_DIVERGED // the simulation or the action was not finite; `fitness` of this step is 0
+    HB_ENV_DIVERGED // the simulation or the action was not finite; the fitness of this step is 0
 } hb_env_outcome;
 
 typedef struct {
@@ -82,11 +93,11 @@ typedef struct hb_env_table {
     const char *summary;
     const char *library; // the physics library. Nullable
     const char *(*library_version)(void);
-    // An observation is observation_size floats; or, where picture_shape (channels, height, width) is not 0, that many bytes,
-    // in this order, the last the fastest.
+    // An observation is observation_size floats; or, if picture_shape (channels, height, width) is not 0, that many bytes in
+    // this order, row-major.
     int32_t observation_size, picture_shape[3];
     int32_t action_size;
-    const hb_action_range *action_range; // (action_size). Nullable: anything
+    const hb_action_range *action_range; // (action_size). Nullable: any values
     int32_t max_steps;                   // policy steps, at most, of an episode
     double step_seconds;                 // s, simulated in a policy step; 0 where time has no meaning
     const char *const *variations;       // NULL-terminated; the first is the default
@@ -99,20 +110,19 @@ typedef struct hb_env_table {
     // A body in that world, which must outlive it. Returns as world_create; the caller destroys *body.
     int (*body_create)(const void *world, void **body, char *message, size_t size);
     void (*body_destroy)(void *body);
-    // Starts an episode of variation k (index into `variations`): observation as above; out
-    // tells the seconds and substeps spent, nothing else. The result is RUNNING, or DIVERGED where the
-    // episode could not start.
+    // Starts an episode of variation k (index into `variations`) and writes its first observation. *out receives only the
+    // seconds and substeps spent. Returns RUNNING, or DIVERGED if the episode could not start.
     hb_env_outcome (*reset)(void *body, int32_t variation, hb_env_random *random, void *observation,
                             hb_env_step *out);
     // One policy step: action (action_size) to the next observation.
     hb_env_outcome (*step)(void *body, const float *action, void *observation, hb_env_step *out);
-    // All fields, one after the other, into state (sum of their lengths).
+    // Writes all fields, one after the other, to state (sum of their lengths).
     void (*snapshot)(const void *body, double *state);
-    // What is constant in an episode: array number k of float64, (*rows, *columns), and its name; NULL past the last one.
+    // Arrays that are constant during an episode: array k of float64, (*rows, *columns), and its name; NULL past the last.
     // Nullable.
     const double *(*constant)(const void *body, int32_t k, const char **name, int32_t *rows, int32_t *columns);
-    // The state as a picture for people: rgb (height, width, 3), smoothed by samples x samples a pixel where the environment
-    // draws itself. Always called on one thread. Returns as world_create. Nullable.
+    // Draws the state for people to look at: rgb (height, width, 3), with samples x samples per pixel if the environment
+    // draws by itself. Always called from the same thread. Returns as world_create. Nullable.
     int (*picture)(void *body, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
                    size_t size);
 } hb_env_table;

@@ -17,7 +17,10 @@
 extern "C" {
 #endif
 
-#define HB_VERSION "0.1.0"
+#define HB_VERSION "0.2.0"
+
+// The names that the library exports.
+#define HB_API __attribute__((visibility("default")))
 
 // ---------------------------------------------------------------------------------------------------
 // Configuration
@@ -27,25 +30,27 @@ typedef struct hb_config hb_config;
 // Reads a YAML file (nullable: the defaults) and applies n_sets texts "section.key=value" in order. Fails
 // with HB_BAD_INPUT on an unknown key, a wrong type, a value out of range; the line names file, line, key,
 // what was expected, what was found, and the nearest valid name.
-hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **config, hb_error *error);
-void hb_config_close(hb_config *config);
+HB_API hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **config,
+                                hb_error *error);
+HB_API void hb_config_close(hb_config *config);
 
 // The value of "section.key" as text, owned by the config; NULL where there is no such key.
-const char *hb_config_value(const hb_config *config, const char *key);
+HB_API const char *hb_config_value(const hb_config *config, const char *key);
 
 // Folds: the variations that the configuration trains on, then those that it holds out; NULL past the last one. The k-th is
 // held out in turn, the others trained on.
-const char *hb_config_fold(const hb_config *config, int k);
+HB_API const char *hb_config_fold(const hb_config *config, int k);
 
 // The two settings of a fold, "env.variations=..." and "env.held_out=NAME", for hb_config_open.
 #define HB_FOLD 8192
-void hb_config_fold_sets(const hb_config *config, const char *name, char variations[HB_FOLD], char held_out[HB_FOLD]);
+HB_API void hb_config_fold_sets(const hb_config *config, const char *name, char variations[HB_FOLD],
+                                char held_out[HB_FOLD]);
 
 // Writes the whole configuration as YAML.
-hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error);
+HB_API hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error);
 
 // Writes every key with its help, value and words, a line or two each.
-void hb_config_describe(const hb_config *config, FILE *file);
+HB_API void hb_config_describe(const hb_config *config, FILE *file);
 
 // ---------------------------------------------------------------------------------------------------
 // Training
@@ -62,10 +67,10 @@ typedef struct {
 
 // A switch that stops training: the generation under way is abandoned, the last finished one saved.
 typedef struct hb_stop hb_stop;
-hb_stop *hb_stop_create(void); // NULL when out of memory
-void hb_stop_destroy(hb_stop *stop);
-void hb_stop_request(hb_stop *stop); // from any thread, or from a signal handler
-bool hb_stop_requested(const hb_stop *stop);
+HB_API hb_stop *hb_stop_create(void); // NULL when out of memory
+HB_API void hb_stop_destroy(hb_stop *stop);
+HB_API void hb_stop_request(hb_stop *stop); // from any thread, or from a signal handler
+HB_API bool hb_stop_requested(const hb_stop *stop);
 
 // What training tells while it runs; any may be NULL. They are called on the thread that called hb_train.
 typedef struct {
@@ -77,14 +82,15 @@ typedef struct {
 } hb_hooks;
 
 // Trains `config` into its folder (run.out), which must not exist, or be empty. HB_INTERRUPTED after hb_stop_request.
-hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error);
+HB_API hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error);
 
 // The same, but goes on with the run that is there, if it is one of this configuration; keys that change no bit may differ.
-hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error);
+HB_API hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error);
 
 // Goes on with the run in `folder` from its last good checkpoint, to the same bits as an unbroken run. `sets`
 // may change keys that change no bit: run.generations, run.threads, run.device, ...
-hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks, hb_error *error);
+HB_API hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
+                           hb_error *error);
 
 // ---------------------------------------------------------------------------------------------------
 // Looking at runs
@@ -103,13 +109,13 @@ typedef struct {
 
 // Evaluates a run's checkpoint (eval.checkpoint) on every variation, trained and held out, and calls row for each.
 // HB_INTERRUPTED after hb_stop_request; stop is nullable.
-hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
-                      void (*row)(void *context, const hb_evaluation *evaluation), void *context, const hb_stop *stop,
-                      hb_error *error);
+HB_API hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
+                             void (*row)(void *context, const hb_evaluation *evaluation), void *context,
+                             const hb_stop *stop, hb_error *error);
 
 // The run's search state as 32 hexadecimal digits: XXH3-128 of generation, seed, learning rate, sigma, and
 // the search's arrays, of its last good checkpoint.
-hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error);
+HB_API hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error);
 
 // One life, written as HDF5 to `out` (must not exist): /obs (T, I) or /frame (T, H, W, C) and /frame96; /output of the
 // network, /action given for it, /reward (T): the fitness of each step; /layer{1..}/w (T+1, I, O) with its activation,
@@ -123,7 +129,8 @@ typedef struct {
 } hb_trace_def;
 
 // Traces a run's last checkpoint (source is a folder) or the start of a configuration (source is a YAML file).
-hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def, hb_error *error);
+HB_API hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
+                          hb_error *error);
 
 // Pictures of one life, to `out` (must not exist): a film (.mp4, .webm, .gif) by ffmpeg, one picture with `moments` of it
 // side by side (.png), or, with any other name, and where a film's ffmpeg is not here in the name without its ending, a
@@ -143,18 +150,18 @@ typedef struct {
     int64_t steps;
 } hb_rendered;
 
-hb_status hb_render(const char *source, const char *const *sets, int n_sets, const hb_render_def *def,
-                    hb_rendered *rendered, hb_error *error);
+HB_API hb_status hb_render(const char *source, const char *const *sets, int n_sets, const hb_render_def *def,
+                           hb_rendered *rendered, hb_error *error);
 
 // What a run would take, before anything runs: a table of bytes per tensor, and seconds per generation
 // extrapolated from a short measurement on this machine.
-hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error);
+HB_API hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error);
 
 // The same as numbers: bytes, and seconds a generation, with lives as short as at the start and with all to their last step.
 typedef struct {
     double bytes, least_seconds, most_seconds;
 } hb_plan_figures;
-hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error);
+HB_API hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error);
 
 // An analysis of lives into the folder `out` (must not exist; learning.md section 7), data and a picture. Of one life:
 //     images    each layer's weights as grey at eight moments (layerL.png)
@@ -178,8 +185,8 @@ typedef struct {
     int64_t lives, steps; // lived, in all
 } hb_probed;
 
-hb_status hb_probe(const char *source, const char *const *sets, int n_sets, const hb_probe_def *def,
-                   hb_probed *probed, hb_error *error);
+HB_API hb_status hb_probe(const char *source, const char *const *sets, int n_sets, const hb_probe_def *def,
+                          hb_probed *probed, hb_error *error);
 
 // A picture through gnuplot, to `out` (.png or .svg, must not exist): of run folders, their population means by generation,
 // runs that differ in their seed as one curve with a band from the least to the largest; of one run with `coefficients`,
@@ -193,7 +200,7 @@ typedef struct {
     bool coefficients;
     const char *out;
 } hb_plot_def;
-hb_status hb_plot(const hb_plot_def *def, hb_error *error);
+HB_API hb_status hb_plot(const hb_plot_def *def, hb_error *error);
 
 // A study's file: configurations x seeds (x folds). Trains what is missing, resumes what was interrupted, evaluates, and
 // writes table.md and table.csv into the study's folder; with several tasks only the runs of one share, and no table. A run
@@ -229,27 +236,10 @@ typedef struct {
     void (*progress)(void *context, const hb_study_row *rows, int n, int changed, int jobs);
     void *context;
 } hb_study_def;
-hb_status hb_study(const hb_study_def *def, const hb_stop *stop, hb_error *error);
+HB_API hb_status hb_study(const hb_study_def *def, const hb_stop *stop, hb_error *error);
 
 // Versions, devices and why one cannot be used, environments, rules, initialisers.
-void hb_info(FILE *file);
-
-// ---------------------------------------------------------------------------------------------------
-// Benchmarks
-
-typedef struct {
-    const char *name; // such as "step.ant.abcd_lr"
-    double value;
-    const char *unit;
-    double limit; // in the same unit; negative where there is none
-    const char *limit_is;
-    int64_t repeats;
-} hb_bench_row;
-
-// Runs the benchmark `what` ("step", "es", "gmm", "products", "env", "generation", "all") on the configuration and calls
-// row for each figure. HB_BAD_INPUT where there is no such benchmark.
-hb_status hb_bench(const char *what, const hb_config *config, void (*row)(void *context, const hb_bench_row *row),
-                   void *context, hb_error *error);
+HB_API void hb_info(FILE *file);
 
 #ifdef __cplusplus
 }

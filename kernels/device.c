@@ -28,3 +28,14 @@ hb_status hb_device_find(const char *name, const hb_device_table **table, hb_err
     }
     return hb_fail(error, HB_BAD_INPUT, "no device is called '%s' in this build", name);
 }
+
+hb_status hb_device_map(hb_device *device, const char *folder, size_t n, hb_memory *out, hb_error *error) {
+    const hb_device_table *table = hb_table_of(device);
+    if (!table->map)
+        return hb_fail(error, HB_BAD_INPUT, "run.scratch: device '%s' keeps no arrays in files", table->name);
+    return table->map(device, folder, n, out, error);
+}
+
+void hb_device_unmap(hb_device *device, hb_memory memory, size_t n) {
+    hb_table_of(device)->unmap(device, memory, n);
+}

@@ -3,8 +3,8 @@
 #ifndef HB_MIXTURE_H
 #define HB_MIXTURE_H
 
-#include "kernels/scalar.h"
-#include "kernels/status.h"
+#include "kernels/error.h"
+#include "kernels/memory.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,8 +15,8 @@ extern "C" {
 
 // The distribution. lambda and mu are in the device's memory.
 typedef struct {
-    float *lambda;   // (N, M)
-    const float *mu; // (M, C)
+    hb_memory lambda; // (N, M)
+    hb_memory mu;     // (M, C)
     float sigma;
     int64_t n_synapses; // N
     int32_t n_rules, n_coefficients;
@@ -24,17 +24,17 @@ typedef struct {
 
 // One generation's step. Pointers are to host memory but for `choice` and `gradient`.
 typedef struct {
-    const uint32_t *choice; // (P, N): the rule that each individual's synapse was drawn from
-    const float *z;         // (P)
-    int32_t n_individuals;  // P
-    hb_noise noise;         // of the individuals' genomes; .individual is filled in
-    float z_sum;            // the sum of z, 0 where it is meant to vanish: then pi takes no part
-    bool dense;             // run through all rules for every sample: the same bits, slowly
-    bool hard;              // r is 1 for the chosen rule, 0 for the others
-    bool natural;           // lambda's gradient is divided by pi (and at most 1 / 1e-3)
-    float rate;             // lambda <- lambda + rate G, or, where `gradient` is not NULL, only
-    float *gradient;        // (N, M), zeroed by the caller: G goes there where it is not 0
-    double *row_norm;       // (N), nullable: sum_k G_ik^2
+    hb_memory choice;      // (P, N) integers: the rule that each individual's synapse was drawn from
+    const float *z;        // (P)
+    int32_t n_individuals; // P
+    hb_noise noise;        // of the individuals' genomes; .individual is filled in
+    float z_sum;           // the sum of z, 0 where it is meant to vanish: then pi takes no part
+    bool dense;            // run through all rules for every sample: the same bits, slowly
+    bool hard;             // r is 1 for the chosen rule, 0 for the others
+    bool natural;          // lambda's gradient is divided by pi (and at most 1 / 1e-3)
+    float rate;            // lambda <- lambda + rate G, or, if `gradient` is given, only
+    hb_memory gradient;    // (N, M), zeroed by the caller: G goes there where it is not 0
+    double *row_norm;      // (N), nullable: sum_k G_ik^2
 } hb_mixture_step;
 
 // What happened: samples, rules that counted in them, samples that ran dense for want of a complete list.
@@ -42,10 +42,15 @@ typedef struct {
     int64_t live, dense;
 } hb_mixture_counts;
 
-typedef struct hb_mixture_work hb_mixture_work; // private to each device
+typedef struct hb_mixture_work hb_mixture_work; // private to each device; its first member is its hb_device *
 
 // ---------------------------------------------------------------------------------------------------
 // Scalar steps
+
+// A rule's share of a row as an integer: trunc(2^30 e) of e = exp(lambda_k - max lambda) in [0, 1].
+HB_HD uint32_t hb_mixture_share(float e) {
+    return (uint32_t)(int32_t)(e * 0x1p30f);
+}
 
 // floor(word total / 2^32): uniform below total.
 HB_HD uint64_t hb_mixture_threshold(uint32_t word, uint64_t total) {

@@ -82,19 +82,29 @@
 
 // Rules that synapses share: all zero where every synapse has its own. Pointers are to the device's memory.
 typedef struct {
-    const uint32_t *rule; // (R, N): k_ri, in [0, n_rules)
-    int64_t n_synapses;   // N
-    int64_t n_numbers;    // E
-    int32_t n_maps;       // R
+    hb_memory rule;     // (R, N) integers: k_ri, in [0, n_rules)
+    int64_t n_synapses; // N
+    int64_t n_numbers;  // E
+    int32_t n_maps;     // R
     int32_t n_rules, n_coefficients;
     bool noise_per_synapse; // with one map only
 } hb_sharing;
+
+// True if synapses share rules.
+HB_HD bool hb_is_shared(const hb_sharing *sharing) {
+    return sharing->rule.address != NULL;
+}
+
+// True if the noise is that of theta, from which the genome is gathered.
+HB_HD bool hb_has_theta(const hb_sharing *sharing) {
+    return hb_is_shared(sharing) && !sharing->noise_per_synapse;
+}
 
 // Which number of theta is number d of the genome, by map r.
 HB_HD int64_t hb_sharing_index(const hb_sharing *sharing, int32_t r, int64_t d) {
     const int64_t coefficients = sharing->n_coefficients, shared = sharing->n_synapses * coefficients;
     if (d >= shared) return d - shared + sharing->n_rules * coefficients;
-    return sharing->rule[r * sharing->n_synapses + d / coefficients] * coefficients + d % coefficients;
+    return hb_integers(sharing->rule)[r * sharing->n_synapses + d / coefficients] * coefficients + d % coefficients;
 }
 
 // Number d of the genome from theta.
@@ -113,7 +123,7 @@ HB_HD int32_t hb_vision_fan_in(hb_convolution c) {
 // Weight e of a convolution that is not evolved.
 HB_HD float hb_vision_draw(int32_t fan_in, hb_noise id, int64_t e) {
     const float s = 1.0f / hb_sqrt((float)fan_in);
-    return hb_fma(hb_uniform(hb_noise_word(id, (uint64_t)e)), 2.0f * s, -s);
+    return hb_uniform_within(hb_uniform(hb_noise_word(id, (uint64_t)e)), s);
 }
 
 // Unit j's step from the gates z[4H]: returns h', and c goes to c'.
@@ -124,7 +134,7 @@ HB_HD float hb_lstm_unit(const float *z, int32_t units, int32_t j, float *c) {
 
 // An individual: where the search distribution is and which noise makes it. sigma = 0 is the mean itself.
 typedef struct {
-    const float *mean; // (E), in the device's memory
+    hb_memory mean; // (E)
     float sigma;
     hb_noise noise;
     hb_sharing sharing;
@@ -134,7 +144,7 @@ typedef struct {
 typedef struct {
     hb_genome genome;
     hb_noise weights;
-} hb_lane;
+} hb_birth;
 
 typedef struct {
     float rate, scale;

@@ -221,6 +221,11 @@ HB_HD float hb_uniform(uint32_t w) {
     return (float)(int32_t)(w >> 8) * 5.9604644775390625e-8f;
 }
 
+// U[-s, s) from u in [0, 1): fma(u, 2 s, -s).
+HB_HD float hb_uniform_within(float u, float s) {
+    return hb_fma(u, 2.0f * s, -s);
+}
+
 // Two independent N(0, 1) from two words by Box and Muller: radius sqrt(-2 ln u), angle 2 pi t. u = (w0 + 1) / 2^32
 // up to rounding, in (0, 1], so |n| <= 6.67; the angle keeps 29 bits within its octant pair.
 HB_HD void hb_normal_pair(uint32_t w0, uint32_t w1, float *n0, float *n1) {

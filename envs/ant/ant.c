@@ -73,7 +73,7 @@ static const hb_env_option options[] = {
     {"friction", HB_OPTION_REAL, "1.2", 0, 100, NULL, "sliding friction of floor and robot; the XML's is 1.5"},
     {"solver", HB_OPTION_CHOICE, "pgs", 0, 0, solvers,
      "contact solver: pgs (8 iterations), newton (to convergence, a sixth slower)"},
-    {"model", HB_OPTION_TEXT, "", 0, 0, NULL,
+    {"model", HB_OPTION_FILE, "", 0, 0, NULL,
      "an MJCF file in place of every built-in body, its masses, motors and friction included"},
     {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL},
 };

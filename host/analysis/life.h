@@ -2,7 +2,6 @@
 #ifndef HB_LIFE_H
 #define HB_LIFE_H
 
-#include "host/hebbes.h"
 #include "host/train/rollout.h"
 #include "host/train/trainer.h"
 
@@ -18,7 +17,7 @@ typedef struct {
     hb_trainer trainer;
     int32_t variation;
     int64_t individual; // of the definition
-    hb_lane lane;
+    hb_birth birth;
     hb_noise reset;
     hb_group *group;
     void *body;
@@ -28,24 +27,24 @@ typedef struct {
     float *observation;     // what comes next: hb_net_observation_words
     float *output;          // of the network in the last step
     float *action;          // what the environment was given for it
-} hb_one_life;
+} hb_life;
 
 // Opens the life of a configuration's or of a run's search, there of the checkpoint that eval.checkpoint names, with initial
 // weights as eval.init says; the caller closes it, whatever is returned.
-hb_status hb_life_open(const char *source, const char *const *sets, int n_sets, const hb_life_def *def,
-                       hb_one_life *life, hb_error *error);
-void hb_life_close(hb_one_life *life);
+hb_status hb_life_open(const char *source, const char *const *sets, int n_sets, const hb_life_def *def, hb_life *life,
+                       hb_error *error);
+void hb_life_close(hb_life *life);
 
 // Is born: weights drawn, environment reset. Then step by step while outcome is HB_ENV_RUNNING. Births other than 0 draw other
 // weights and resets, those of the rollouts of an evaluation.
-hb_status hb_life_begin(hb_one_life *life, int64_t birth, hb_error *error);
-hb_status hb_life_step(hb_one_life *life, hb_error *error);
+hb_status hb_life_begin(hb_life *life, int64_t number, hb_error *error);
+hb_status hb_life_step(hb_life *life, hb_error *error);
 
 // The two halves of a step: what the network puts out, and what the environment makes of it.
-hb_status hb_life_think(hb_one_life *life, hb_error *error);
-void hb_life_act(hb_one_life *life);
+hb_status hb_life_think(hb_life *life, hb_error *error);
+void hb_life_act(hb_life *life);
 
 // The weights of all layers after the update of the last step: w (N).
-hb_status hb_life_weights(const hb_one_life *life, float *w, hb_error *error);
+hb_status hb_life_weights(const hb_life *life, float *w, hb_error *error);
 
 #endif

@@ -62,7 +62,7 @@ hb_status hb_probe(const char *source, const char *const *sets, int n_sets, cons
     int which;
     hb_status status = find(def->what, &which, error);
     if (status != HB_OK) return status;
-    hb_one_life life;
+    hb_life life;
     hb_probe_run p = {.def = def, .source = source, .sets = sets, .n_sets = n_sets, .life = &life};
     status = hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
     if (status == HB_OK) {

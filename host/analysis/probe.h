@@ -11,7 +11,7 @@ typedef struct {
     const char *source; // with sets: what the life was opened from
     const char *const *sets;
     int n_sets;
-    hb_one_life *life;
+    hb_life *life;
     int64_t most;         // steps of a life: def->steps, or the environment's most
     int64_t at;           // def->at, or the probe's own
     int64_t lives, steps; // lived so far

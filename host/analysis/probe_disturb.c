@@ -40,11 +40,11 @@ typedef struct {
 } course;
 
 static int64_t rollouts(const hb_probe_run *p) {
-    return p->life->trainer.settings->rollouts;
+    return p->life->trainer.settings->eval.rollouts;
 }
 
 static hb_status live(hb_probe_run *p, int64_t birth, disturbance *d, course *c, hb_error *error) {
-    hb_one_life *life = p->life;
+    hb_life *life = p->life;
     double sum = 0;
     int64_t step = 0;
     hb_status status = hb_life_begin(life, birth, error);
@@ -58,7 +58,7 @@ static hb_status live(hb_probe_run *p, int64_t birth, disturbance *d, course *c,
         if (c->fitness) c->fitness[step] += life->step.fitness;
         if (c->living) c->living[step]++;
     }
-    const hb_life_result result = {.fitness = sum, .sum_of_squares = life->sum_of_squares};
+    const hb_episode_result result = {.fitness = sum, .sum_of_squares = life->sum_of_squares};
     const double fitness = status == HB_OK ? hb_trainer_fitness(&life->trainer, &result) : 0;
     c->sum += fitness;
     c->squares += fitness * fitness;
@@ -147,7 +147,7 @@ static hb_status keep_weights(hb_probe_run *p, disturbance *d, int64_t step, hb_
         const hb_status status = hb_life_weights(p->life, d->weights, error);
         if (status != HB_OK) return status;
     }
-    return p->life->trainer.machine.table->group_put_weights(p->life->group, 0, d->weights, error);
+    return hb_group_put_weights(p->life->group, 0, d->weights, error);
 }
 
 hb_status hb_probe_freeze(hb_probe_run *p, hb_error *error) {
@@ -155,7 +155,7 @@ hb_status hb_probe_freeze(hb_probe_run *p, hb_error *error) {
     const hb_net *net = &p->life->trainer.net;
     if (!net->planes)
         return hb_fail(error, HB_BAD_INPUT, "freeze: expected a network that learns, found policy.kind '%s'",
-                       p->life->trainer.settings->policy);
+                       hb_config_value(p->life->config, "policy.kind"));
     disturbance d = {.before = keep_weights, .weights = calloc((size_t)net->n_weights, sizeof(float))};
     returns r;
     hb_status status = d.weights ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for weights");
@@ -183,18 +183,18 @@ hb_status hb_probe_init(hb_probe_run *p, hb_error *error) {
     const hb_net *net = &p->life->trainer.net;
     if (!net->rule || net->init->draw == HB_DRAW_GENOME)
         return hb_fail(error, HB_BAD_INPUT, "init: expected a network whose weights are drawn at birth, found %s",
-                       net->rule ? "evolved ones (policy.init)" : p->life->trainer.settings->policy);
+                       net->rule ? "evolved ones (policy.init)" : hb_config_value(p->life->config, "policy.kind"));
     returns r;
     hb_status status = returns_open(&r, "init", "init", "yerrorbars", error);
     if (status != HB_OK) return status;
     const char **sets = calloc((size_t)p->n_sets + 1, sizeof *sets);
     if (!sets) status = hb_fail(error, HB_FAILED, "out of memory for settings");
-    hb_one_life *own = p->life;
+    hb_life *own = p->life;
     for (int32_t k = 0; k < hb_n_initialisers && status == HB_OK; k++) {
         if (hb_initialisers[k].draw == HB_DRAW_GENOME) continue;
         char set[64];
         course c = {.name = NULL};
-        hb_one_life life;
+        hb_life life;
         memcpy(sets, p->sets, (size_t)p->n_sets * sizeof *sets);
         snprintf(set, sizeof set, "eval.init=%s", hb_initialisers[k].name);
         sets[p->n_sets] = set;
@@ -300,7 +300,7 @@ static hb_status hold_outputs(hb_probe_run *p, disturbance *d, int64_t step, hb_
     if (step < d->at || step >= d->at + SPAN) return HB_OK;
     for (int32_t k = 0; k < p->life->config->env->action_size; k++) p->life->output[k] = 1.0f;
     if (!d->felt) return HB_OK;
-    return p->life->trainer.machine.table->group_put_output(p->life->group, 0, p->life->output, error);
+    return hb_group_put_output(p->life->group, 0, p->life->output, error);
 }
 
 hb_status hb_probe_saturate(hb_probe_run *p, hb_error *error) {
@@ -360,7 +360,7 @@ static hb_status zero_weights(hb_probe_run *p, disturbance *d, int64_t step, hb_
     if (status != HB_OK) return status;
     if (step == d->at) {
         zero_band(net, d->weights);
-        status = p->life->trainer.machine.table->group_put_weights(p->life->group, 0, d->weights, error);
+        status = hb_group_put_weights(p->life->group, 0, d->weights, error);
     }
     const int64_t k = step - d->at;
     if (k >= d->twins) return status;
@@ -381,8 +381,7 @@ static hb_status zero_images(hb_probe_run *p, disturbance *d, hb_error *error) {
             status = hb_life_weights(p->life, moment, error);
             memcpy(moment + n, moment, n * sizeof *moment);
             zero_band(net, moment + n);
-            if (status == HB_OK)
-                status = p->life->trainer.machine.table->group_put_weights(p->life->group, 0, moment + n, error);
+            if (status == HB_OK) status = hb_group_put_weights(p->life->group, 0, moment + n, error);
         }
         if (step == d->at + REST && status == HB_OK) status = hb_life_weights(p->life, moment + 2 * n, error);
         if (status == HB_OK && step < d->at + REST) status = hb_life_step(p->life, error);

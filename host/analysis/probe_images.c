@@ -1,6 +1,6 @@
 // Images: the weights of each layer as grey, dark for negative and white for positive, at moments of the life (NR Figs. 1, 6)
-#include "host/analysis/gnuplot.h"
 #include "host/analysis/probe.h"
+#include "host/base/png.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,23 +1,23 @@
-// Pictures of a life for people: a film through ffmpeg, numbered pictures, or one picture with a few moments in a row.
-#include "host/analysis/gnuplot.h"
+// Pictures of a life: a film by ffmpeg, numbered pictures, or a strip of a few moments.
 #include "host/analysis/life.h"
+#include "host/base/child.h"
+#include "host/base/png.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SAMPLES = 4 }; // a side of a pixel, against jagged edges
+enum { SAMPLES = 4 }; // per side of a pixel, against jagged edges
 
 typedef enum { FILM, NUMBERED, STRIP } form;
 
 typedef struct {
     const hb_render_def *def;
     const char *out;
-    hb_one_life *life;
+    hb_life *life;
     form form;
-    FILE *film;      // ffmpeg's input
+    hb_child film;   // ffmpeg
     uint8_t *rgb;    // (height, width, 3); STRIP: (moments, height, width, 3)
     int64_t moments; // STRIP: kept so far, one every `every` steps
     int64_t every;
@@ -51,29 +51,18 @@ static hb_status write_strip(const render *r, hb_error *error) {
 // ---------------------------------------------------------------------------------------------------
 // Film
 
-static bool has_ffmpeg(void) {
-    return system("command -v ffmpeg >/dev/null 2>&1") == 0;
-}
-
-// A film ends early when ffmpeg does: that is an error of a write, not the end of the process.
-static void ignore_broken_pipes(struct sigaction *before) {
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, before);
-}
-
-// Numbers and our own words alone stand in the shell's line, and the file's name between quotes, none inside.
 static hb_status open_film(render *r, hb_error *error) {
-    char command[HB_PATH + 256];
+    char size[32], rate[32], out[HB_PATH + 8];
     const double seconds = r->life->config->env->step_seconds;
     if (r->def->width % 2 || r->def->height % 2)
         return hb_fail(error, HB_BAD_INPUT, "--size: a film's width and height are even, found %d x %d",
                        r->def->width, r->def->height);
-    if (strchr(r->out, '\'')) return hb_fail(error, HB_BAD_INPUT, "--out: a film's name has no quotes");
-    snprintf(command, sizeof command,
-             "ffmpeg -loglevel error -f rawvideo -pix_fmt rgb24 -s %dx%d -r %.4f -i - -pix_fmt yuv420p -y '%s%s'",
-             r->def->width, r->def->height, seconds > 0 ? 1 / seconds : 50, r->out[0] == '-' ? "./" : "", r->out);
-    r->film = popen(command, "w");
-    return r->film ? HB_OK : hb_fail(error, HB_FAILED, "ffmpeg cannot be started: %m");
+    snprintf(size, sizeof size, "%dx%d", r->def->width, r->def->height);
+    snprintf(rate, sizeof rate, "%.4f", seconds > 0 ? 1 / seconds : 50);
+    snprintf(out, sizeof out, "%s%s", r->out[0] == '-' ? "./" : "", r->out); // no option, whatever its name
+    const char *const words[] = {"ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size,
+                                 "-r",     rate,        "-i",    "-",  "-pix_fmt", "yuv420p",  "-y",    out,  NULL};
+    return hb_child_start(&r->film, words, error);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -94,7 +83,7 @@ static hb_status show(render *r, int64_t step, hb_error *error) {
     const hb_status status = draw(r, rgb, error);
     if (status != HB_OK || r->form == STRIP) return status;
     if (r->form == FILM)
-        return fwrite(rgb, 1, picture_bytes(r), r->film) == picture_bytes(r)
+        return fwrite(rgb, 1, picture_bytes(r), r->film.in) == picture_bytes(r)
                    ? HB_OK
                    : hb_fail(error, HB_FAILED, "%s: ffmpeg ended early", r->out);
     snprintf(name, sizeof name, "%05lld.png", (long long)step);
@@ -102,8 +91,8 @@ static hb_status show(render *r, int64_t step, hb_error *error) {
     return hb_png_write(path, rgb, r->def->width, r->def->height, error);
 }
 
-// Lives `most` steps, to the end of the life at most; shows every one, or none to count them. Returns how many in *steps.
-static hb_status live(render *r, bool shows, int64_t most, int64_t *steps, hb_error *error) {
+// Lives at most `most` steps and shows each of them (shows), or only counts them. *steps receives their number.
+static hb_status live_through(render *r, bool shows, int64_t most, int64_t *steps, hb_error *error) {
     hb_status status = hb_life_begin(r->life, 0, error);
     for (*steps = 0; status == HB_OK && r->life->outcome == HB_ENV_RUNNING && *steps < most; ++*steps) {
         if (shows) status = show(r, *steps, error);
@@ -118,26 +107,26 @@ static hb_status run(render *r, int64_t *steps, hb_error *error) {
     if (!r->rgb)
         return hb_fail(error, HB_FAILED, "out of memory for pictures of %d x %d", r->def->width, r->def->height);
     hb_status status = HB_OK;
-    if (r->form == STRIP) { // the same life twice: how long it is, and its moments
-        status = live(r, false, r->def->steps, steps, error);
+    if (r->form == STRIP) { // the life twice: first to find its length
+        status = live_through(r, false, r->def->steps, steps, error);
         r->every = *steps / r->def->moments > 0 ? *steps / r->def->moments : 1;
     }
     if (r->form == FILM && status == HB_OK) status = open_film(r, error);
     if (r->form == NUMBERED && mkdir(r->out, 0777) != 0)
         status = hb_fail(error, HB_BAD_INPUT, "--out: cannot make the folder '%s': %m", r->out);
-    if (status == HB_OK) status = live(r, true, r->def->steps, steps, error);
-    if (r->film && pclose(r->film) != 0 && status == HB_OK)
+    if (status == HB_OK) status = live_through(r, true, r->def->steps, steps, error);
+    if (r->film.in && !hb_child_end(&r->film) && status == HB_OK)
         status = hb_fail(error, HB_FAILED, "%s: ffmpeg failed", r->out);
     if (status == HB_OK && r->form == STRIP) status = write_strip(r, error);
     return status;
 }
 
-// What to make of the name.
+// The form that the file's name asks for.
 static form form_of(const char *out, hb_rendered *rendered) {
     snprintf(rendered->wrote, sizeof rendered->wrote, "%s", out);
     if (ends_with(out, ".png")) return STRIP;
     if (!ends_with(out, ".mp4") && !ends_with(out, ".webm") && !ends_with(out, ".gif")) return NUMBERED;
-    rendered->without_ffmpeg = !has_ffmpeg();
+    rendered->without_ffmpeg = !hb_child_exists("ffmpeg");
     if (!rendered->without_ffmpeg) return FILM;
     *strrchr(rendered->wrote, '.') = '\0';
     return NUMBERED;
@@ -151,7 +140,7 @@ hb_status hb_render(const char *source, const char *const *sets, int n_sets, con
         return hb_fail(error, HB_BAD_INPUT,
                        "--size: expected 16 to 1920 pixels and 1 to 64 moments, found %d x %d and %d", def->width,
                        def->height, def->moments);
-    hb_one_life life;
+    hb_life life;
     render r = {.def = def, .life = &life, .out = rendered->wrote, .form = form_of(def->out, rendered)};
     if (access(r.out, F_OK) == 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected a name that does not exist yet, found one", r.out);
@@ -159,10 +148,7 @@ hb_status hb_render(const char *source, const char *const *sets, int n_sets, con
         hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
     if (status == HB_OK && !life.config->env->picture)
         status = hb_fail(error, HB_BAD_INPUT, "environment '%s' draws no pictures", life.config->env->name);
-    struct sigaction before;
-    ignore_broken_pipes(&before);
     if (status == HB_OK) status = run(&r, &rendered->steps, error);
-    sigaction(SIGPIPE, &before, NULL);
     free(r.rgb);
     hb_life_close(&life);
     return status;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 typedef struct {
-    hb_one_life *life;
+    hb_life *life;
     const hb_trace_def *def;
     hid_t file;
     int64_t steps; // recorded
@@ -64,13 +64,13 @@ static hb_status record_weights(trace *t, int64_t step, hb_error *error) {
     const hb_net *net = &t->life->trainer.net;
     hb_status status = HB_OK;
     for (int32_t l = 0; l < net->n_layers && status == HB_OK; l++)
-        status = t->life->trainer.machine.table->group_weights(
-            t->life->group, 0, l, t->weights[l] + (size_t)step * layer_size(&net->layer[l]), error);
+        status =
+            hb_group_weights(t->life->group, 0, l, t->weights[l] + (size_t)step * layer_size(&net->layer[l]), error);
     return status;
 }
 
 static hb_status record_step(trace *t, hb_error *error) {
-    hb_one_life *life = t->life;
+    hb_life *life = t->life;
     const hb_env_table *env = life->config->env;
     const size_t k = (size_t)t->steps, words = hb_net_observation_words(&life->trainer.net);
     const size_t actions = (size_t)env->action_size;
@@ -142,7 +142,7 @@ static bool put_layer(trace *t, int32_t l, const float *genome) {
 // The convolutions' weights, which no step changes: (maps, channels, side, side) each.
 static bool put_vision(const trace *t, const float *genome) {
     const hb_net *net = &t->life->trainer.net;
-    const hb_noise fixed = {.seed = t->life->lane.weights.seed, .stream = HB_STREAM_VISION};
+    const hb_noise fixed = {.seed = t->life->birth.weights.seed, .stream = HB_STREAM_VISION};
     bool ok = true;
     for (int32_t k = 0; net->vision.n_weights && k < HB_CONVOLUTIONS && ok; k++) {
         const hb_convolution *c = &net->vision.layer[k];
@@ -221,7 +221,7 @@ static hb_status fill_file(trace *t, hb_error *error) {
     const hb_net *net = &trainer->net;
     const size_t size = (size_t)net->genome_size;
     float *host = malloc(size * sizeof *host);
-    hb_status status = host ? hb_machine_sample(&trainer->machine, &t->life->lane.genome, host, size, error)
+    hb_status status = host ? hb_machine_sample(&trainer->machine, &t->life->birth.genome, host, size, error)
                             : hb_fail(error, HB_FAILED, "out of memory writing a trace");
     if (status == HB_OK) {
         const hsize_t steps = (hsize_t)t->steps;
@@ -231,7 +231,7 @@ static hb_status fill_file(trace *t, hb_error *error) {
                   hb_hdf_put_array(t->file, "output", H5T_NATIVE_FLOAT, 2, action, t->output) &&
                   hb_hdf_put_array(t->file, "reward", H5T_NATIVE_DOUBLE, 1, &steps, t->reward) && put_fields(t);
         for (int32_t l = 0; l < net->n_layers && ok; l++) ok = put_layer(t, l, host);
-        ok = ok && put_number(t->file, "seed", trainer->settings->seed) &&
+        ok = ok && put_number(t->file, "seed", trainer->settings->run.seed) &&
              put_number(t->file, "generation", trainer->search.generation) &&
              put_number(t->file, "individual", t->def->individual) &&
              put_number(t->file, "normalise", net->normalise) && hb_hdf_put_text(t->file, "env", env->name) &&
@@ -263,7 +263,7 @@ hb_status hb_trace(const char *source, const char *const *sets, int n_sets, cons
                    hb_error *error) {
     if (access(def->out, F_OK) == 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one", def->out);
-    hb_one_life life;
+    hb_life life;
     hb_status status =
         hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
     trace t = {.life = &life, .def = def};

@@ -2,7 +2,7 @@
 #ifndef HB_FILES_H
 #define HB_FILES_H
 
-#include "kernels/status.h"
+#include "kernels/error.h"
 
 #include <stddef.h>
 

@@ -2,7 +2,7 @@
 #ifndef HB_HDF_H
 #define HB_HDF_H
 
-#include "kernels/status.h"
+#include "kernels/error.h"
 
 #include <hdf5.h>
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 #ifndef HB_POOL_H
 #define HB_POOL_H
 
-#include "kernels/status.h"
+#include "kernels/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,138 +1,122 @@
-// The configuration: one table of keys (host/config/schema.c) feeds the YAML file, --set, --help and the resolved config
-// that is saved with a run. Values are kept as text, checked against the table, and read into hb_settings.
+// The configuration: the keys of all modules with their values. YAML files, --set, --help and the saved configuration of a run all
+// come from the modules' lists of keys (host/base/keys.h).
 #ifndef HB_CONFIG_H
 #define HB_CONFIG_H
 
 #include "envs/env.h"
-#include "kernels/status.h"
+#include "host/base/machine.h"
+#include "host/base/suggest.h"
+#include "host/hebbes.h"
+#include "host/policy/policy.h"
+#include "host/search/search.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
+// ---------------------------------------------------------------------------------------------------
+// Settings
 
-#define HB_TEXT     256 // longest value, with its end
-#define HB_MAX_KEYS 96
-#define HB_MAX_LIST 16
+typedef enum { HB_ROLLOUT_AUTO, HB_ROLLOUT_RESIDENT, HB_ROLLOUT_BATCHED } hb_rollout_mode;
+typedef enum { HB_PROTOCOL_BOTH, HB_PROTOCOL_MEAN, HB_PROTOCOL_SAMPLE } hb_protocol;
+typedef enum { HB_CHECKPOINT_BEST, HB_CHECKPOINT_LAST } hb_which_checkpoint;
 
-typedef enum {
-    HB_KEY_BOOL,  // true, false
-    HB_KEY_INT,   // int64 within bounds
-    HB_KEY_REAL,  // float64 within bounds, finite
-    HB_KEY_WORD,  // one of the words
-    HB_KEY_TEXT,  // anything
-    HB_KEY_WORDS, // a list of words, each at most once
-    HB_KEY_INTS   // a list of integers within bounds
-} hb_key_type;
-
+// Section `run`, beside the machine's keys.
 typedef struct {
-    const char *section, *name;
-    hb_key_type type;
-    const char *fallback;       // the default, as text
-    double least, most;         // INT, REAL, INTS: inclusive
-    const char *(*word)(int k); // WORD: word k, or NULL past the last
-    const char *const *words;   // WORD, WORDS: the same as an array
-    size_t offset;              // of the field in hb_settings; keys of the environment have none
-    const char *help;
-} hb_key;
+    int64_t seed, generations, checkpoint_every, keep_checkpoints, group;
+    hb_rollout_mode rollout;
+    hb_text out;
+} hb_run_settings;
 
-#define HB_NO_FIELD ((size_t)-1)
-
+// Section `env`, beside the environment's own options.
 typedef struct {
-    int32_t n;
-    char item[HB_MAX_LIST][HB_TEXT];
-} hb_words;
-
-typedef struct {
-    int32_t n;
-    int64_t item[HB_MAX_LIST];
-} hb_ints;
-
-// What the program reads. One field per key of the schema, except the environment's own.
-typedef struct {
-    int64_t seed, generations, threads, checkpoint_every, keep_checkpoints, group;
-    char device[HB_TEXT], variant[HB_TEXT], out[HB_TEXT], rollout[HB_TEXT], scratch[HB_TEXT];
-
-    char env[HB_TEXT];
+    hb_text name;
     hb_words variations, held_out;
+} hb_env_choice;
 
-    char policy[HB_TEXT], rule[HB_TEXT], init[HB_TEXT], last[HB_TEXT], planes[HB_TEXT], vision[HB_TEXT];
-    hb_ints hidden;
-    bool normalise;
-
-    char search[HB_TEXT], optimiser[HB_TEXT], shaping[HB_TEXT], start[HB_TEXT];
-    char assignment[HB_TEXT], noise[HB_TEXT], m_formula[HB_TEXT], gradient[HB_TEXT];
-    char responsibility[HB_TEXT], lambda_step[HB_TEXT], merge_by[HB_TEXT];
-    int64_t population, rules, merge_every, merge_parts, alternate;
-    hb_ints merge_rules;
-    double rho, start_scale, lr_lambda, merge_step;
-    double sigma, sigma_decay, sigma_floor, lr, lr_decay, lr_floor, beta1, beta2, epsilon, l2, stop_mean;
-    bool antithetic, clip_negative;
-
+// Section `eval`.
+typedef struct {
     int64_t rollouts;
-    char protocol[HB_TEXT], eval_checkpoint[HB_TEXT], eval_init[HB_TEXT];
+    hb_protocol protocol;
+    hb_which_checkpoint checkpoint;
+    int32_t init; // 0: as in training; k: hb_initialisers[k - 1]
+} hb_eval_settings;
+
+// All values that the program reads.
+typedef struct {
+    hb_run_settings run;
+    hb_machine_settings machine;
+    hb_env_choice env;
+    hb_policy_settings policy;
+    hb_search_settings search;
+    hb_eval_settings eval;
 } hb_settings;
 
-#define HB_IDENTITY (HB_MAX_KEYS * (HB_TEXT + 64))
+// ---------------------------------------------------------------------------------------------------
+// The configuration
 
-typedef struct hb_config {
-    char path[HB_TEXT]; // the file, or "" where there is none
-    int32_t n_keys;
-    hb_key key[HB_MAX_KEYS];
-    char value[HB_MAX_KEYS][HB_TEXT];
-    char standard[HB_MAX_KEYS][HB_TEXT];    // the defaults, as values are written
-    char source[HB_MAX_KEYS][HB_TEXT + 32]; // "file:line", "--set" or "default"
+#define HB_MAX_KEYS     128
+#define HB_MAX_SEARCHES 16
+#define HB_IDENTITY     (HB_MAX_KEYS * (HB_TEXT + 64))
+
+// A key with its value.
+typedef struct {
+    const char *section;
+    hb_key key;
+    void *field;               // in the settings; NULL for the environment's own options
+    hb_text value;             // in canonical form
+    hb_text standard;          // the default, in canonical form
+    char source[HB_TEXT + 32]; // where the value was written: "file:line", "--set" or "default"
+} hb_config_entry;
+
+struct hb_config {
+    hb_text path; // the file, or "" for none
+    int32_t n_entries;
+    hb_config_entry entry[HB_MAX_KEYS];
     const hb_env_table *env;
     void *env_library; // of an environment from a shared object
     hb_settings settings;
-    // Every key that changes the search's bits, as "key=value" lines, with a hash of the bytes of the files among them:
-    // runs agree in it or are different runs.
+    _Alignas(16) char search_own[HB_MAX_SEARCHES][HB_SEARCH_OWN]; // settings of each search's own keys
+    // Every key that changes the search's bits, as "section.name=value" lines, with a hash of the bytes of files. Two runs
+    // are the same run if they agree in it.
     char identity[HB_IDENTITY];
-} hb_config;
+};
 
-// Cores that this process may use.
-long hb_usable_cores(void);
-
-// The schema without the environment's keys: an array of *n keys.
-const hb_key *hb_schema(int32_t *n);
-
-// Puts the schema and the environment's own keys into config->key, all values at their defaults.
-// `source` is where the name was written.
+// schema.c: puts the keys of all modules and of the environment into a new configuration, with default values. `source` is where
+// the environment's name was written.
 hb_status hb_config_bind(hb_config *config, const char *env_name, const char *source, hb_error *error);
 
-// Checks `text` against the key and stores it, numbers in canonical form. `source` is where it was written.
+// value.c: checks `text` against entry k and stores it in canonical form. `source` is where it was written.
 hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const char *source, hb_error *error);
+
+// value.c: writes all values into the settings.
+void hb_config_fill(hb_config *config);
+
+// Word k of a key that has words; NULL past the last.
+const char *hb_key_word(const hb_key *key, int k);
 
 // The index of "section.name", or -1.
 int32_t hb_config_find(const hb_config *config, const char *dotted);
 
-// Fails with a line about the value of a key: where it was written, its name, and what is wrong.
+// True if a key has its default value because nothing sets it.
+bool hb_config_is_default(const hb_config *config, const char *dotted);
+
+// Fails with HB_BAD_INPUT and a line about a key's value: where it was written, the key, and what is wrong.
 hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_error *error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-// Reads a YAML file into the config (host/config/yaml.c). `text` of `length` bytes is what the file contains.
-hb_status hb_config_parse(hb_config *config, const char *text, size_t length, hb_error *error);
-// What the document gives for env.name, into name (HB_TEXT); untouched where it gives nothing. Returns
-// its line, or 0.
-int hb_config_peek_env(const char *text, size_t length, char *name);
-// The same of the document's `base`, the file that it changes.
-int hb_config_peek_base(const char *text, size_t length, char *name);
+// load.c: reads the text of a YAML file into the configuration. `path` names it in messages.
+hb_status hb_config_parse(hb_config *config, const char *path, const char *text, size_t length, hb_error *error);
 
-// Fills config->settings and config->identity, and checks what no single key can.
+// load.c: fills settings and identity, and checks what no single key can.
 hb_status hb_config_resolve(hb_config *config, hb_error *error);
 
-// The environment's settings, for world_create.
+// The environment's options, for world_create.
 hb_env_settings hb_config_env_settings(const hb_config *config);
 
-// Is a configuration another one than that of an identity? Then the first difference stands in out, as "expected
-// KEY=OURS, found KEY=THEIRS". A key that is not in theirs is younger than it, and had its default: a new key's default is
-// what was done before there was the key.
+// identity.c: writes config->identity.
+void hb_config_identify(hb_config *config);
+
+// identity.c: compares a configuration with a saved identity. If they differ, returns true and writes the first difference to out,
+// "expected KEY=OURS, found KEY=THEIRS". A key that only the configuration has is younger than the identity and must have its
+// default value: the default of a new key is what was done before there was the key.
 #define HB_DIFFERENCE (2 * HB_TEXT + 160)
 bool hb_config_differs(const hb_config *ours, const char *theirs, char out[HB_DIFFERENCE]);
-
-// Writes "; did you mean 'NAME'?" with the candidate closest to `word` by edits, or "" where none is close.
-// next(context, k) lists the candidates, NULL ends them.
-#define HB_SUGGESTION (HB_TEXT + 32)
-void hb_suggest(char out[HB_SUGGESTION], const char *word, const char *(*next)(const void *context, int k),
-                const void *context);
 
 #endif

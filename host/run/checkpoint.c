@@ -33,7 +33,7 @@ static bool put_state(hid_t file, const hb_trainer *trainer) {
     const int64_t format = 1;
     return hb_hdf_put(file, "format", H5T_NATIVE_INT64, &format) && hb_hdf_put_text(file, "version", HB_VERSION) &&
            hb_hdf_put(file, "generation", H5T_NATIVE_INT64, &search->generation) &&
-           hb_hdf_put(file, "seed", H5T_NATIVE_INT64, &trainer->settings->seed) &&
+           hb_hdf_put(file, "seed", H5T_NATIVE_INT64, &trainer->settings->run.seed) &&
            hb_hdf_put(file, "lr", H5T_NATIVE_DOUBLE, &search->lr) &&
            hb_hdf_put(file, "sigma", H5T_NATIVE_DOUBLE, &search->sigma) &&
            hb_hdf_put(file, "best_mean", H5T_NATIVE_DOUBLE, &trainer->best_mean) &&
@@ -49,7 +49,7 @@ typedef struct {
 
 static hb_status fetch_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
     const transfer *t = context;
-    return t->machine->table->download(t->machine->device, data, t->array->data + begin, count, error);
+    return hb_device_download(t->machine->device, data, hb_memory_at(t->array->data, begin), count, error);
 }
 
 static hb_status put_arrays(hid_t file, const hb_search *search, hb_error *error) {
@@ -130,7 +130,7 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
 
 static hb_status adopt_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
     const transfer *t = context;
-    return t->machine->table->upload(t->machine->device, t->array->data + begin, data, count, error);
+    return hb_device_upload(t->machine->device, hb_memory_at(t->array->data, begin), data, count, error);
 }
 
 static hb_status adopt(hb_trainer *trainer, hid_t file, const state *s, hb_error *error) {
@@ -205,7 +205,7 @@ hb_status hb_checkpoint_digest(const hb_trainer *trainer, char digest[33], hb_er
     }
     XXH3_128bits_reset(hash);
     XXH3_128bits_update(hash, &search->generation, sizeof search->generation);
-    XXH3_128bits_update(hash, &trainer->settings->seed, sizeof trainer->settings->seed);
+    XXH3_128bits_update(hash, &trainer->settings->run.seed, sizeof trainer->settings->run.seed);
     XXH3_128bits_update(hash, &search->lr, sizeof search->lr);
     XXH3_128bits_update(hash, &search->sigma, sizeof search->sigma);
     const hb_status status = hash_arrays(search, hash, data, error);

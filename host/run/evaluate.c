@@ -1,5 +1,6 @@
-// Evaluation of a checkpoint (learning.md section 7).
-#include "host/hebbes.h"
+// Evaluation of a checkpoint (docs/equations.md, "Evaluation").
+#include "host/base/stop.h"
+#include "host/run/folder.h"
 #include "host/run/run.h"
 
 #include <math.h>
@@ -19,21 +20,21 @@ typedef struct {
     const hb_stop *stop;
 } receiver;
 
-// Rollout k: fresh initial weights and reset, of streams that training never uses.
-static void eval_life(const void *context, int64_t k, hb_life *life) {
+// Rollout k: initial weights and reset from random numbers that training never uses.
+static void eval_episode(const void *context, int64_t k, hb_episode *episode) {
     const evaluation *e = context;
     const hb_search *search = &e->trainer->search;
-    const uint32_t episode = HB_EPISODE_EVAL + (uint32_t)e->variation;
+    const uint32_t part = HB_EPISODE_EVAL + (uint32_t)e->variation; // of the random numbers
     if (e->sample)
-        hb_search_eval_genome(search, k, &life->lane.genome);
+        hb_search_eval_genome(search, k, &episode->birth.genome);
     else
-        hb_search_mean_genome(search, &life->lane.genome);
-    life->lane.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, k, episode);
-    life->reset = hb_search_noise(search, HB_STREAM_RESET, k, episode);
-    life->variation = e->variation;
+        hb_search_mean_genome(search, &episode->birth.genome);
+    episode->birth.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, k, part);
+    episode->reset = hb_search_noise(search, HB_STREAM_RESET, k, part);
+    episode->variation = e->variation;
 }
 
-static hb_evaluation summarise(const hb_trainer *trainer, const hb_life_result *results, int64_t n) {
+static hb_evaluation summarise(const hb_trainer *trainer, const hb_episode_result *results, int64_t n) {
     hb_evaluation row = {.rollouts = n};
     double sum = 0, squares = 0, steps = 0, backward = 0;
     for (int64_t k = 0; k < n; k++) {
@@ -54,13 +55,13 @@ static hb_evaluation summarise(const hb_trainer *trainer, const hb_life_result *
 
 static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool held_out, bool sample,
                                     const receiver *to, hb_error *error) {
-    const int64_t n = trainer->settings->rollouts;
-    hb_life_result *results = calloc((size_t)n, sizeof *results);
+    const int64_t n = trainer->settings->eval.rollouts;
+    hb_episode_result *results = calloc((size_t)n, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory for %lld rollouts", (long long)n);
     const evaluation e = {trainer, sample, hb_variation_index(trainer->config->env, name)};
     hb_rollout_times times = {.physics = 0};
     const hb_status status =
-        hb_rollout_run(trainer->rollout, n, eval_life, &e, results, &times, hb_stop_flag(to->stop), error);
+        hb_rollout_run(trainer->rollout, n, eval_episode, &e, results, &times, hb_stop_flag(to->stop), error);
     if (status == HB_OK) {
         hb_evaluation summary = summarise(trainer, results, n);
         summary.variation = name;
@@ -74,13 +75,14 @@ static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool 
 
 static hb_status evaluate_all(hb_trainer *trainer, const receiver *to, hb_error *error) {
     const hb_settings *s = trainer->settings;
-    hb_status status = hb_search_prepare(&trainer->search, s->rollouts, HB_EPISODE_EVAL, error);
+    hb_status status = hb_trainer_ready(trainer, error);
+    if (status == HB_OK) status = hb_search_prepare(&trainer->search, s->eval.rollouts, HB_EPISODE_EVAL, error);
     for (int sample = 0; sample < 2; sample++) {
-        if (strcmp(s->protocol, sample ? "mean" : "sample") == 0) continue;
-        for (int32_t v = 0; v < s->variations.n && status == HB_OK; v++)
-            status = evaluate_variation(trainer, s->variations.item[v], false, sample, to, error);
-        for (int32_t v = 0; v < s->held_out.n && status == HB_OK; v++)
-            status = evaluate_variation(trainer, s->held_out.item[v], true, sample, to, error);
+        if (s->eval.protocol == (sample ? HB_PROTOCOL_MEAN : HB_PROTOCOL_SAMPLE)) continue;
+        for (int32_t v = 0; v < s->env.variations.n && status == HB_OK; v++)
+            status = evaluate_variation(trainer, s->env.variations.item[v], false, sample, to, error);
+        for (int32_t v = 0; v < s->env.held_out.n && status == HB_OK; v++)
+            status = evaluate_variation(trainer, s->env.held_out.item[v], true, sample, to, error);
     }
     return status;
 }
@@ -91,9 +93,9 @@ hb_status hb_evaluate_as(const hb_config *config, const char *folder,
     hb_trainer trainer;
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) return status;
-    status = hb_run_load(&trainer, folder, trainer.settings->eval_checkpoint, NULL, NULL, error);
-    const int64_t newest = hb_run_generation(folder);
-    if (status == HB_OK && strcmp(trainer.settings->eval_checkpoint, "last") == 0 &&
+    status = hb_run_load(&trainer, folder, trainer.settings->eval.checkpoint, NULL, NULL, error);
+    const int64_t newest = hb_folder_newest(folder);
+    if (status == HB_OK && trainer.settings->eval.checkpoint == HB_CHECKPOINT_LAST &&
         newest != trainer.search.generation)
         status =
             hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint of generation %lld is torn or damaged; resume the run",

@@ -35,8 +35,8 @@ static void fill(row *r, const hb_trainer *trainer, const hb_generation *g, doub
     add(r, "max", "", g->max);
     add(r, "reward", "", g->reward);
     for (int32_t v = 0; v < trainer->n_variations; v++) {
-        add(r, "mean_", trainer->settings->variations.item[v], g->variation_mean[v]);
-        add(r, "max_", trainer->settings->variations.item[v], g->variation_max[v]);
+        add(r, "mean_", trainer->settings->env.variations.item[v], g->variation_mean[v]);
+        add(r, "max_", trainer->settings->env.variations.item[v], g->variation_max[v]);
     }
     for (int32_t k = 0; k < trainer->search.n_numbers; k++)
         add(r, trainer->search.number[k].name, "", trainer->search.number[k].value);

@@ -1,5 +1,5 @@
 // What a run would take, before it runs.
-#include "host/hebbes.h"
+#include "host/base/clock.h"
 #include "host/train/trainer.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@ typedef struct {
     int32_t n_lives;
 } sample;
 
-static void print_bytes(FILE *file, const char *what, double bytes, double naive, const char *why) {
+static void print_bytes(void *file, const char *what, double bytes, double naive, const char *why) {
     static const char *const unit[] = {"B ", "KB", "MB", "GB", "TB"};
     int a = 0, b = 0;
     for (; bytes >= 1000 && a < 4; a++) bytes /= 1000;
@@ -23,20 +23,14 @@ static void print_bytes(FILE *file, const char *what, double bytes, double naive
 static void print_search(FILE *file, const hb_trainer *trainer) {
     const hb_settings *s = trainer->settings;
     const hb_search *search = &trainer->search;
-    const double genome = 4.0 * (double)trainer->net.genome_size, population = (double)s->population;
+    const double genome = 4.0 * (double)trainer->net.genome_size, population = (double)s->search.population;
     const int32_t threads = hb_pool_threads(trainer->machine.pool);
-    double largest = 0;
     for (int32_t k = 0; k < search->n_arrays; k++) {
         const double bytes = 4.0 * (double)search->array[k].n;
-        largest = bytes > largest ? bytes : largest;
         print_bytes(file, search->array[k].name, bytes, bytes, "state");
     }
-    if (strcmp(search->method->name, "gmm") == 0) {
-        const double weights = 4.0 * (double)trainer->net.n_weights;
-        const double mixed = strcmp(s->optimiser, "adam") == 0 ? largest : 0;
-        print_bytes(file, "gradient by lambda", mixed, largest * population,
-                    mixed > 0 ? "one for all; P x N x M" : "row by row, in lambda itself; P x N x M");
-        print_bytes(file, "choices", weights * population, 2 * weights * population, "rule of every synapse; P x N");
+    if (search->method->memory) {
+        search->method->memory(search, print_bytes, file);
     } else {
         print_bytes(file, "gradient", 4.0 * (double)search->array[0].n, 4.0 * (double)search->array[0].n,
                     "one at a time");
@@ -49,20 +43,20 @@ static void print_memory(FILE *file, const hb_trainer *trainer) {
     const hb_settings *s = trainer->settings;
     const hb_machine *machine = &trainer->machine;
     const double genome = 4.0 * (double)trainer->net.genome_size;
-    const double population = (double)s->population;
+    const double population = (double)s->search.population;
     const double weights = 4.0 * (double)trainer->net.n_weights;
     const int32_t lanes = hb_rollout_lanes(trainer->rollout);
     fprintf(file, "memory                       here          naive: everything of all individuals at once\n");
     print_search(file, trainer);
-    print_bytes(file, "lanes", (double)machine->table->group_bytes(machine->device, &trainer->net, lanes),
+    print_bytes(file, "lanes", (double)hb_device_group_bytes(machine->device, &trainer->net, lanes),
                 (genome + weights) * population * trainer->n_variations, "weights and planes; all lives at once");
-    print_bytes(file, "results", (double)sizeof(hb_life_result) * population * trainer->n_variations,
+    print_bytes(file, "results", (double)sizeof(hb_episode_result) * population * trainer->n_variations,
                 8.0 * population * trainer->n_variations, "one record a life: fitness, steps, how it ended");
 }
 
-static void sample_life(const void *context, int64_t k, hb_life *life) {
+static void sample_episode(const void *context, int64_t k, hb_episode *episode) {
     const sample *s = context;
-    hb_trainer_life(s->trainer, k % s->n_lives, life);
+    hb_trainer_episode(s->trainer, k % s->n_lives, episode);
 }
 
 static void print_time(FILE *file, const char *what, double seconds, double generations) {
@@ -72,7 +66,7 @@ static void print_time(FILE *file, const char *what, double seconds, double gene
 
 // Seconds of asking and telling in a generation, with made-up fitness; the search has moved then.
 static hb_status time_search(hb_trainer *trainer, double asked, double *seconds, hb_error *error) {
-    for (int64_t k = 0; k < trainer->settings->population; k++) trainer->fitness[k] = (double)k;
+    for (int64_t k = 0; k < trainer->settings->search.population; k++) trainer->fitness[k] = (double)k;
     const double begun = hb_now();
     const hb_status status = hb_search_tell(&trainer->search, trainer->fitness, error);
     *seconds = asked + hb_now() - begun;
@@ -90,18 +84,19 @@ typedef struct {
 
 static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
     const hb_settings *s = trainer->settings;
-    const int64_t all = s->population * trainer->n_variations;
+    const int64_t all = s->search.population * trainer->n_variations;
     t->threads = hb_pool_threads(trainer->machine.pool);
     t->lives = (int32_t)(all < 12 * t->threads ? all : 12 * t->threads);
     const sample lives = {trainer, t->lives};
-    hb_life_result *results = calloc((size_t)t->lives, sizeof *results);
+    hb_episode_result *results = calloc((size_t)t->lives, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory");
     hb_rollout_times times = {.physics = 0};
     const double asking = hb_now();
-    hb_status status = hb_search_prepare(&trainer->search, s->population, 0, error);
+    hb_status status = hb_trainer_ready(trainer, error);
+    if (status == HB_OK) status = hb_search_prepare(&trainer->search, s->search.population, 0, error);
     const double begun = hb_now(), asked = begun - asking;
     if (status == HB_OK)
-        status = hb_rollout_run(trainer->rollout, t->lives, sample_life, &lives, results, &times, NULL, error);
+        status = hb_rollout_run(trainer->rollout, t->lives, sample_episode, &lives, results, &times, NULL, error);
     t->seconds = hb_now() - begun;
     double steps = 0;
     for (int32_t k = 0; k < t->lives; k++) steps += results[k].steps;
@@ -125,7 +120,7 @@ static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
             "time, from %d lives in %.2f s on %d threads: %.1f us a step, of it physics %.0f %%, policy %.0f "
             "%%\n",
             t.lives, t.seconds, t.threads, 1e6 * t.per_step, 100 * t.physics, 100 * t.policy);
-    const double generations = (double)trainer->settings->generations;
+    const double generations = (double)trainer->settings->run.generations;
     print_time(file, "lives as short as at the start", t.shortest, generations);
     print_time(file, "every life to its last step", t.longest, generations);
     print_time(file, "of it, the search", t.search, generations);
@@ -136,10 +131,13 @@ hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_
     hb_trainer trainer;
     timing t = {.lives = 0};
     hb_status status = hb_trainer_open(config, &trainer, error);
-    if (status != HB_OK) return status;
+    if (status == HB_OK) status = hb_trainer_ready(&trainer, error);
+    if (status != HB_OK) {
+        hb_trainer_close(&trainer);
+        return status;
+    }
     const hb_machine *machine = &trainer.machine;
-    double bytes =
-        (double)machine->table->group_bytes(machine->device, &trainer.net, hb_rollout_lanes(trainer.rollout));
+    double bytes = (double)hb_device_group_bytes(machine->device, &trainer.net, hb_rollout_lanes(trainer.rollout));
     for (int32_t k = 0; k < trainer.search.n_arrays; k++) bytes += 4.0 * (double)trainer.search.array[k].n;
     status = time_lives(&trainer, &t, error);
     *figures = (hb_plan_figures){bytes, t.shortest, t.longest};
@@ -152,11 +150,12 @@ hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) return status;
     const hb_settings *s = trainer.settings;
-    fprintf(file, "%s on %s: P = %lld, V = %d, N = %lld weights, D = %lld evolved numbers\n", s->policy,
-            config->env->name, (long long)s->population, trainer.n_variations, (long long)trainer.net.n_weights,
-            (long long)trainer.net.genome_size);
-    print_memory(file, &trainer);
-    status = print_times(file, &trainer, error);
+    fprintf(file, "%s on %s: P = %lld, V = %d, N = %lld weights, D = %lld evolved numbers\n",
+            hb_policies[s->policy.kind].name, config->env->name, (long long)s->search.population,
+            trainer.n_variations, (long long)trainer.net.n_weights, (long long)trainer.net.genome_size);
+    status = hb_trainer_ready(&trainer, error);
+    if (status == HB_OK) print_memory(file, &trainer);
+    if (status == HB_OK) status = print_times(file, &trainer, error);
     hb_trainer_close(&trainer);
     return status;
 }

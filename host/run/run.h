@@ -6,19 +6,13 @@
 #include "host/hebbes.h"
 #include "host/train/trainer.h"
 
-// What a stop switches, for loops to look at; NULL where there is no stop.
-const atomic_bool *hb_stop_flag(const hb_stop *stop);
-
-// Loads the newest checkpoint that is whole and of this configuration ("last"), or the best one ("best"), into the
-// trainer. Files passed over are told to note (nullable). Fails with HB_BAD_INPUT where none is left.
-hb_status hb_run_load(hb_trainer *trainer, const char *folder, const char *which,
+// Loads the newest valid checkpoint of this configuration (LAST), or the best one (BEST), into the trainer. Calls note (nullable)
+// for each file that is skipped. Fails with HB_BAD_INPUT if none is left.
+hb_status hb_run_load(hb_trainer *trainer, const char *folder, hb_which_checkpoint which,
                       void (*note)(void *context, const char *line), void *context, hb_error *error);
 
-// Could a run begin in that folder: is it not there, or empty, or with what a killed beginning left?
+// True if a run can start in the folder: it does not exist, is empty, or contains only files of an interrupted initialisation.
 bool hb_run_may_begin(const char *folder);
-
-// The generation of the newest checkpoint, by its name; -1 where there is none.
-int64_t hb_run_generation(const char *folder);
 
 // Opens folder/config.yaml with `sets` applied; refuses sets that would change the run's bits.
 hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **config, hb_error *error);

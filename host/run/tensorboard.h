@@ -3,7 +3,7 @@
 #ifndef HB_EVENTS_H
 #define HB_EVENTS_H
 
-#include "kernels/status.h"
+#include "kernels/error.h"
 
 #include <stdint.h>
 

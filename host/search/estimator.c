@@ -2,10 +2,9 @@
 #include "host/search/shaping.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static bool uses_adam(const hb_search *search) {
-    return strcmp(search->settings->optimiser, "adam") == 0;
+    return search->settings->optimiser == HB_ADAM;
 }
 
 int32_t hb_estimator_arrays(const hb_search *search) {
@@ -13,12 +12,9 @@ int32_t hb_estimator_arrays(const hb_search *search) {
 }
 
 hb_status hb_estimator_create(hb_search *search, size_t n, hb_error *error) {
-    float *data;
-    hb_status status = hb_search_add_array(search, "mean", n, &data, error);
-    if (status == HB_OK && uses_adam(search)) {
-        status = hb_search_add_array(search, "adam_m", n, &data, error);
-        if (status == HB_OK) status = hb_search_add_array(search, "adam_v", n, &data, error);
-    }
+    hb_status status = hb_search_add_array(search, "mean", n, error);
+    if (status == HB_OK && uses_adam(search)) status = hb_search_add_array(search, "adam_m", n, error);
+    if (status == HB_OK && uses_adam(search)) status = hb_search_add_array(search, "adam_v", n, error);
     return status;
 }
 
@@ -28,30 +24,28 @@ hb_status hb_estimator_start(hb_search *search, size_t n_coefficients, float (*f
     float *start = malloc(n * sizeof *start);
     if (!start) return hb_fail(error, HB_FAILED, "out of memory drawing the start");
     const hb_noise id = hb_search_noise(search, HB_STREAM_START, 0, 0);
-    const char *how = search->settings->start;
+    const hb_start how = search->settings->start;
     const float scale = (float)search->settings->start_scale;
     for (size_t d = 0; d < n; d++) {
         const float u = hb_uniform(hb_noise_word(id, d));
         if (d >= n_coefficients) // "coevolve" starts from N(0, 1)
             start[d] = hb_noise_normal(id, d);
-        else if (strcmp(how, "normal") == 0)
+        else if (how == HB_START_NORMAL)
             start[d] = scale * hb_noise_normal(id, d);
-        else if (strcmp(how, "u01") == 0)
+        else if (how == HB_START_U01)
             start[d] = scale * u;
-        else {
-            const float bound = scale * (strcmp(how, "u11") == 0 ? 1.0f : fan_in(search->net, (int64_t)d));
-            start[d] = hb_fma(u, 2.0f * bound, -bound);
-        }
+        else
+            start[d] = hb_uniform_within(u, scale * (how == HB_START_U11 ? 1.0f : fan_in(search->net, (int64_t)d)));
     }
     const hb_machine *machine = search->machine;
-    const hb_status status = machine->table->upload(machine->device, search->array[HB_MEAN].data, start, n, error);
+    const hb_status status = hb_device_upload(machine->device, search->array[HB_MEAN].data, start, n, error);
     free(start);
     return status;
 }
 
-void hb_estimator_sample(const hb_search *search, hb_pace pace, int64_t s, hb_genome *genome) {
+void hb_estimator_sample(const hb_search *search, hb_step_size size, int64_t s, hb_genome *genome) {
     const bool antithetic = search->settings->antithetic;
-    const float sigma = (float)pace.sigma;
+    const float sigma = (float)size.sigma;
     genome->sigma = antithetic && s % 2 ? -sigma : sigma;
     genome->noise = hb_search_noise(search, HB_STREAM_SEARCH, antithetic ? s / 2 : s, 0);
 }
@@ -61,11 +55,11 @@ void hb_estimator_sample(const hb_search *search, hb_pace pace, int64_t s, hb_ge
 
 typedef struct {
     hb_search *search;
-    float *z; // of individuals, then of terms
+    float *z; // of the individuals, later of the terms
     int32_t n_terms;
-    float *gradient;
-    hb_pace pace;
-    bool moves; // or only takes the gradient
+    hb_memory gradient;
+    hb_step_size size;
+    bool moves; // the mean; otherwise only the gradient is taken
 } step;
 
 // base^n by repeated squaring, a fixed order of products.
@@ -77,7 +71,7 @@ static double power(double base, int64_t n) {
 }
 
 hb_adam hb_estimator_adam(const hb_search *search, double rate, double scale) {
-    const hb_settings *settings = search->settings;
+    const hb_search_settings *settings = search->settings;
     const int64_t t = search->generation + 1;
     return (hb_adam){.rate = (float)rate,
                      .scale = (float)scale,
@@ -89,28 +83,26 @@ hb_adam hb_estimator_adam(const hb_search *search, double rate, double scale) {
 }
 
 // 1 / (n sigma): the gradient by the noise, as the kernels sum it, to the one by the mean.
-static double noise_scale(const hb_search *search, hb_pace pace) {
-    return 1.0 / ((double)search->settings->population * pace.sigma);
+static double noise_scale(const hb_search *search, hb_step_size size) {
+    return 1.0 / ((double)search->settings->population * size.sigma);
 }
 
-static hb_status move(hb_search *search, const float *gradient, double lr, double scale, size_t begin, size_t end,
+static hb_status move(hb_search *search, hb_memory gradient, double lr, double scale, size_t begin, size_t end,
                       hb_error *error) {
-    const hb_device_table *table = search->machine->table;
     hb_device *device = search->machine->device;
-    float *mean = search->array[HB_MEAN].data;
-    if (!uses_adam(search)) return table->sgd(device, mean, gradient, (float)(lr * scale), begin, end, error);
-    return table->adam(device, mean, search->array[HB_ADAM_M].data, search->array[HB_ADAM_V].data, gradient,
-                       hb_estimator_adam(search, lr, scale), begin, end, error);
+    const hb_memory mean = search->array[HB_MEAN].data;
+    if (!uses_adam(search)) return hb_device_sgd(device, mean, gradient, (float)(lr * scale), begin, end, error);
+    return hb_device_adam(device, mean, search->array[HB_ADAM_M].data, search->array[HB_ADAM_V].data, gradient,
+                          hb_estimator_adam(search, lr, scale), begin, end, error);
 }
 
 hb_status hb_estimator_move(hb_search *search, const float *gradient, double scale, hb_error *error) {
     const hb_machine *machine = search->machine;
     const size_t n = search->array[HB_MEAN].n;
-    float *on_device = NULL;
-    hb_status status = machine->table->alloc(machine->device, n, &on_device, error);
-    if (status == HB_OK) status = machine->table->upload(machine->device, on_device, gradient, n, error);
+    hb_memory on_device = {NULL};
+    hb_status status = hb_machine_send(machine, gradient, n, &on_device, error);
     if (status == HB_OK) status = move(search, on_device, search->lr, scale, 0, n, error);
-    machine->table->free(machine->device, on_device);
+    hb_device_free(machine->device, on_device);
     return status;
 }
 
@@ -118,11 +110,10 @@ hb_status hb_estimator_move(hb_search *search, const float *gradient, double sca
 static hb_status step_range(const void *context, size_t begin, size_t end, hb_error *error) {
     const step *s = context;
     hb_search *search = s->search;
-    const hb_status status =
-        search->machine->table->gradient(search->machine->device, s->gradient, s->z, s->n_terms,
-                                         hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), begin, end, error);
+    const hb_status status = hb_device_gradient(search->machine->device, s->gradient, s->z, s->n_terms,
+                                                hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), begin, end, error);
     if (status != HB_OK || !s->moves) return status;
-    return move(search, s->gradient, s->pace.lr, noise_scale(search, s->pace), begin, end, error);
+    return move(search, s->gradient, s->size.lr, noise_scale(search, s->size), begin, end, error);
 }
 
 // The numbers z of the gradient's terms: of individuals, or of pairs.
@@ -133,8 +124,8 @@ static hb_status begin_step(step *s, const double *fitness, size_t n, hb_error *
     s->z = malloc((size_t)population * sizeof *s->z);
     if (!s->z) return hb_fail(error, HB_FAILED, "out of memory shaping fitness");
     s->n_terms = antithetic ? population / 2 : population;
-    hb_status status = hb_shape(s->search->settings->shaping, fitness, population, s->z, error);
-    if (status == HB_OK) status = machine->table->alloc(machine->device, n, &s->gradient, error);
+    hb_status status = hb_shape_fitness(s->search->settings->shaping, fitness, population, s->z, error);
+    if (status == HB_OK) status = hb_device_alloc(machine->device, n, &s->gradient, error);
     for (int32_t p = 0; status == HB_OK && antithetic && p < s->n_terms; p++) s->z[p] = s->z[2 * p] - s->z[2 * p + 1];
     return status;
 }
@@ -145,19 +136,20 @@ static hb_status run_step(const step *s, size_t n, hb_error *error) {
 
 static void end_step(step *s) {
     const hb_machine *machine = s->search->machine;
-    machine->table->free(machine->device, s->gradient);
+    hb_device_free(machine->device, s->gradient);
     free(s->z);
 }
 
-hb_status hb_estimator_step(hb_search *search, hb_pace pace, const double *fitness, size_t n, hb_error *error) {
-    step s = {.search = search, .pace = pace, .moves = true};
+hb_status hb_estimator_step(hb_search *search, hb_step_size size, const double *fitness, size_t n, hb_error *error) {
+    step s = {.search = search, .size = size, .moves = true};
     hb_status status = begin_step(&s, fitness, n, error);
     if (status == HB_OK) status = run_step(&s, n, error);
     end_step(&s);
     return status;
 }
 
-hb_status hb_estimator_step_folded(hb_search *search, hb_pace pace, const double *fitness, size_t n_noise, size_t n,
+hb_status hb_estimator_step_folded(hb_search *search, hb_step_size size, const double *fitness, size_t n_noise,
+                                   size_t n,
                                    void (*fold)(const void *context, const float *gradient, float *mean_gradient),
                                    const void *context, hb_error *error) {
     const hb_machine *machine = search->machine;
@@ -166,12 +158,12 @@ hb_status hb_estimator_step_folded(hb_search *search, hb_pace pace, const double
     hb_status status = by_noise && by_mean ? begin_step(&s, fitness, n_noise, error)
                                            : hb_fail(error, HB_FAILED, "out of memory folding a gradient");
     if (status == HB_OK) status = run_step(&s, n_noise, error);
-    if (status == HB_OK) status = machine->table->download(machine->device, by_noise, s.gradient, n_noise, error);
+    if (status == HB_OK) status = hb_device_download(machine->device, by_noise, s.gradient, n_noise, error);
     if (status == HB_OK) {
         fold(context, by_noise, by_mean);
-        status = machine->table->upload(machine->device, s.gradient, by_mean, n, error);
+        status = hb_device_upload(machine->device, s.gradient, by_mean, n, error);
     }
-    if (status == HB_OK) status = move(search, s.gradient, pace.lr, noise_scale(search, pace), 0, n, error);
+    if (status == HB_OK) status = move(search, s.gradient, size.lr, noise_scale(search, size), 0, n, error);
     end_step(&s);
     free(by_noise);
     free(by_mean);

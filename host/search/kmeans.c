@@ -7,14 +7,14 @@
 enum { ROUNDS = 20 };
 
 typedef struct {
-    const hb_cluster *def;
+    const hb_kmeans *def;
     int32_t from, to;
-    float *distance;    // (from), squared, to its centroid
-    float *centroid;    // (F, to): cluster the fastest, for the vectoriser
+    float *distance;    // (from): squared distance of each rule to its centroid
+    float *centroid;    // (F, to): clusters contiguous, for the vectoriser
     double *sum, *mass; // (to, C or F), (to)
 } work;
 
-// `to` distinct rules as first centroids: the first of a shuffled list.
+// The first centroids: `to` distinct rules, the first ones of a shuffled list.
 static hb_status draw_centroids(work *w, hb_error *error) {
     int32_t *order = calloc((size_t)w->from, sizeof *order);
     if (!order) return hb_fail(error, HB_FAILED, "out of memory merging rules");
@@ -33,7 +33,7 @@ static hb_status draw_centroids(work *w, hb_error *error) {
     return HB_OK;
 }
 
-// The nearest centroid of rule k; its squared distance into *distance.
+// The nearest centroid of rule k. *distance receives its squared distance.
 static int32_t nearest(const work *w, int32_t k, float *scratch, float *distance) {
     const int32_t coefficients = w->def->n_features;
     const float *rule = w->def->features + (size_t)k * (size_t)coefficients;
@@ -62,7 +62,7 @@ static bool assign_all(work *w, float *scratch) {
     return changed;
 }
 
-// An empty cluster takes the rule farthest from where it is.
+// An empty cluster takes the rule that is farthest from its own centroid.
 static void fill_empty(work *w) {
     for (int32_t m = 0; m < w->to; m++) w->mass[m] = 0;
     for (int32_t k = 0; k < w->from; k++) w->mass[w->def->cluster[k]] += 1;
@@ -80,12 +80,12 @@ static void fill_empty(work *w) {
     }
 }
 
-// The weighted means by cluster of an array of that many numbers a rule, into w->sum.
+// w->sum <- each cluster's weighted mean of an array with that many numbers per rule.
 static void average(work *w, const float *numbers, size_t coefficients) {
     memset(w->sum, 0, (size_t)w->to * coefficients * sizeof *w->sum);
     memset(w->mass, 0, (size_t)w->to * sizeof *w->mass);
     for (size_t k = 0; k < (size_t)w->from; k++) {
-        // A rule that no synapse has counts a little, so that its cluster has a mean.
+        // A rule that no synapse uses gets a small weight, so that its cluster has a mean.
         const double weight = w->def->weight[k] > 0 ? w->def->weight[k] : 1e-6;
         const size_t m = w->def->cluster[k];
         w->mass[m] += weight;
@@ -104,8 +104,7 @@ static void move_centroids(work *w) {
             w->centroid[c * (size_t)w->to + m] = (float)w->sum[m * coefficients + c];
 }
 
-// Rules become centroids, in every array. The place of `from` rules behind the `to` first ones
-// keeps what it has.
+// Overwrites the first `to` rows of each array with the cluster means; the other rows are left unchanged.
 static void replace_rules(work *w) {
     for (int32_t a = -1; a < w->def->n_arrays; a++) {
         const size_t coefficients = (size_t)(a < 0 ? w->def->n_features : w->def->n_coefficients);
@@ -113,8 +112,8 @@ static void replace_rules(work *w) {
         average(w, numbers, coefficients);
         for (size_t e = 0; e < (size_t)w->to * coefficients; e++) numbers[e] = (float)w->sum[e];
     }
-    average(w, w->def->alone, 1);
-    for (size_t k = 0; k < (size_t)w->to; k++) w->def->alone[k] = (float)w->sum[k];
+    average(w, w->def->single, 1);
+    for (size_t k = 0; k < (size_t)w->to; k++) w->def->single[k] = (float)w->sum[k];
 }
 
 static hb_status lloyd(work *w, float *scratch, hb_error *error) {
@@ -128,10 +127,10 @@ static hb_status lloyd(work *w, float *scratch, hb_error *error) {
     return HB_OK;
 }
 
-hb_status hb_cluster_rules(const hb_cluster *cluster, int32_t from, int32_t to, hb_error *error) {
-    const size_t n = (size_t)from, m = (size_t)to, f = (size_t)cluster->n_features;
-    const size_t c = (size_t)cluster->n_coefficients > f ? (size_t)cluster->n_coefficients : f;
-    work w = {.def = cluster, .from = from, .to = to};
+hb_status hb_kmeans_merge(const hb_kmeans *rules, int32_t from, int32_t to, hb_error *error) {
+    const size_t n = (size_t)from, m = (size_t)to, f = (size_t)rules->n_features;
+    const size_t c = (size_t)rules->n_coefficients > f ? (size_t)rules->n_coefficients : f;
+    work w = {.def = rules, .from = from, .to = to};
     w.distance = calloc(n, sizeof *w.distance);
     w.centroid = calloc(m * f, sizeof *w.centroid);
     w.sum = calloc(m * c, sizeof *w.sum);

@@ -6,92 +6,106 @@
 
 const hb_search_method *const hb_searches[] = {&hb_search_normal, &hb_search_shared, &hb_search_gmm, NULL};
 
-hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings, const hb_net *net,
-                           hb_error *error) {
-    *search = (hb_search){
-        .machine = machine, .settings = settings, .net = net, .lr = settings->lr, .sigma = settings->sigma};
-    for (int k = 0; hb_searches[k]; k++)
-        if (strcmp(hb_searches[k]->name, settings->search) == 0) search->method = hb_searches[k];
-    if (!search->method)
-        return hb_fail(error, HB_BAD_INPUT, "search.kind: no search is called '%s'", settings->search);
+// ---------------------------------------------------------------------------------------------------
+// Keys
+
+static const char *search_word(int k) {
+    return hb_searches[k] ? hb_searches[k]->name : NULL;
+}
+
+static const char *const optimisers[] = {"sgd", "adam", NULL};
+static const char *const shapings[] = {"ranks", "ranks_unbiased", "none", NULL};
+static const char *const starts[] = {"normal", "u01", "u11", "fan_in", NULL};
+static const char *const formulas[] = {"text", "code", NULL};
+
+#define FIELDS hb_search_settings
+const hb_key hb_search_keys[] = {
+    HB_KEY_NAMED(FIELDS, kind, search_word, "normal", "search distribution"),
+    HB_KEY(FIELDS, population, INT, "500", 2, 10e6, "individuals"),
+    HB_KEY(FIELDS, sigma, REAL, "0.1", 1e-12, 1e6, "standard deviation at the start"),
+    HB_KEY(FIELDS, sigma_decay, REAL, "0.999", 1e-6, 1, "per generation"),
+    HB_KEY(FIELDS, sigma_floor, REAL, "0.01", 0, 1e6, "sigma decays only above this"),
+    HB_KEY(FIELDS, lr, REAL, "0.2", 0, 1e6, "learning rate at the start"),
+    HB_KEY(FIELDS, lr_decay, REAL, "0.995", 1e-6, 1, "per generation"),
+    HB_KEY(FIELDS, lr_floor, REAL, "0.001", 0, 1e6, "lr decays only above this"),
+    HB_KEY_OF(FIELDS, optimiser, optimisers, "sgd", "what applies the gradient"),
+    HB_KEY(FIELDS, beta1, REAL, "0.9", 0, 0.999999, "Adam's decay of the first moment"),
+    HB_KEY(FIELDS, beta2, REAL, "0.999", 0, 0.999999, "Adam's decay of the second moment"),
+    HB_KEY(FIELDS, epsilon, REAL, "1e-8", 0, 1, "Adam's term in the denominator"),
+    HB_KEY(FIELDS, antithetic, BOOL, "true", 0, 0, "individuals come in pairs mean +- sigma eps"),
+    HB_KEY_OF(FIELDS, shaping, shapings, "ranks",
+              "fitness shaping: standardised ranks (NR), ranks with unbiased sd (PNR), none"),
+    HB_KEY(FIELDS, l2, REAL, "0.01", 0, 1e6, "penalty: fitness -= l2 mean(h^2)"),
+    HB_KEY(FIELDS, clip_negative, BOOL, "false", 0, 0, "a negative return counts as 0 (NR's first code)"),
+    HB_KEY_OF(FIELDS, start, starts, "normal", "start of the mean: N(0,1), U[0,1], U[-1,1], U(+-1/sqrt(I))"),
+    HB_KEY(FIELDS, start_scale, REAL, "1", 0, 1e6, "multiplies the start of the rules' coefficients"),
+    HB_KEY(FIELDS, stop_mean, REAL, "1e300", -1e300, 1e300, "stop when the population mean exceeds this",
+           .same_bits = true),
+    HB_KEY(FIELDS, rho, REAL, "32", 1, 1e9, "shared rules: synapses per rule; the number of rules is M = N / rho"),
+    HB_KEY(FIELDS, rules, INT, "0", 0, 1e7, "shared rules: their number M; 0: from rho"),
+    HB_KEY_OF(FIELDS, m_formula, formulas, "text",
+              "shared rules: text: M = N / rho (PNR's text); code: M = C N / rho (PNR's Ant code), C coefficients "
+              "per rule"),
+    {.name = NULL}};
+
+bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault) {
+    const hb_search_method *method = hb_searches[settings->kind];
+    if (settings->antithetic && settings->population % 2) {
+        fault->key = "search.population";
+        snprintf(fault->reason, sizeof fault->reason, "expected an even number with search.antithetic, found %lld",
+                 (long long)settings->population);
+        return false;
+    }
+    return !method->fits || method->fits(settings, subject, fault);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Create, destroy
+
+hb_status hb_search_create(hb_search *search, const hb_machine *machine, const hb_search_settings *settings,
+                           uint32_t seed, const hb_net *net, hb_error *error) {
+    *search = (hb_search){.method = hb_searches[settings->kind],
+                          .machine = machine,
+                          .settings = settings,
+                          .net = net,
+                          .seed = seed,
+                          .lr = settings->lr,
+                          .sigma = settings->sigma};
     const hb_status status = search->method->create(search, error);
     if (status != HB_OK) hb_search_destroy(search);
     return status;
 }
 
-static void release(const hb_machine *machine, const hb_search_array *array) {
-    if (array->mapped)
-        machine->table->unmap(machine->device, array->data, array->n);
-    else
-        machine->table->free(machine->device, array->data);
-}
-
 void hb_search_destroy(hb_search *search) {
     if (search->method && search->method->destroy) search->method->destroy(search);
     search->own = NULL;
-    for (int32_t k = 0; k < search->n_arrays; k++) release(search->machine, &search->array[k]);
+    for (int32_t k = 0; k < search->n_arrays; k++)
+        hb_machine_release(search->machine, search->array[k].data, search->array[k].n);
     search->n_arrays = 0;
 }
 
-hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, float **data, hb_error *error) {
-    const hb_machine *machine = search->machine;
-    const char *scratch = search->settings->scratch;
-    hb_error why = {""};
-    hb_status status;
-    if (*scratch && !machine->table->map)
-        return hb_fail(error, HB_BAD_INPUT, "run.scratch: device '%s' keeps nothing in files", machine->table->name);
-    if (*scratch)
-        status = machine->table->map(machine->device, scratch, n, data, &why);
-    else
-        status = machine->table->alloc(machine->device, n, data, &why);
-    if (status != HB_OK)
-        return hb_fail(error, status, "%s%s", why.message,
-                       *scratch || !machine->table->map ? ""
-                                                        : "; run.scratch=FOLDER keeps the search in files there");
-    search->array[search->n_arrays++] =
-        (hb_search_array){.name = name, .data = *data, .n = n, .mapped = *scratch != '\0'};
-    return HB_OK;
-}
-
-hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error) {
-    float *data;
-    const hb_status status = hb_search_add_array(search, name, n, &data, error);
-    if (status == HB_OK) search->array[search->n_arrays - 1].below = below;
+hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, hb_error *error) {
+    hb_memory data;
+    const hb_status status = hb_machine_keep(search->machine, n, &data, error);
+    if (status == HB_OK) search->array[search->n_arrays++] = (hb_search_array){.name = name, .data = data, .n = n};
     return status;
 }
 
-hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *error) {
-    const hb_status status = search->method->update(search, fitness, error);
-    if (status != HB_OK) return status;
-    if (search->lr > search->settings->lr_floor) search->lr *= search->settings->lr_decay;
-    if (search->sigma > search->settings->sigma_floor) search->sigma *= search->settings->sigma_decay;
-    search->generation++;
-    return HB_OK;
+hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error) {
+    const hb_status status = hb_search_add_array(search, name, n, error);
+    if (status == HB_OK) search->array[search->n_arrays - 1].below = below;
+    return status;
 }
 
 void hb_search_add_number(hb_search *search, const char *name) {
     snprintf(search->number[search->n_numbers++].name, sizeof search->number->name, "%s", name);
 }
 
+// ---------------------------------------------------------------------------------------------------
+// Ask, tell
+
 hb_status hb_search_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error) {
     return search->method->prepare ? search->method->prepare(search, n, episode, error) : HB_OK;
-}
-
-int64_t hb_search_rules(const hb_search *search) {
-    const hb_settings *s = search->settings;
-    if (s->rules > 0) return s->rules;
-    const bool code = strcmp(s->m_formula, "code") == 0;
-    const int64_t n = code ? search->net->n_penalised : search->net->n_weights;
-    const int64_t m = (int64_t)((double)n / s->rho);
-    return m < 1 ? 1 : m;
-}
-
-hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t individual, uint32_t episode) {
-    return (hb_noise){.seed = (uint32_t)search->settings->seed,
-                      .stream = stream,
-                      .generation = (uint32_t)search->generation,
-                      .individual = (uint32_t)individual,
-                      .episode = episode};
 }
 
 void hb_search_mean_genome(const hb_search *search, hb_genome *genome) {
@@ -103,4 +117,25 @@ void hb_search_eval_genome(const hb_search *search, int64_t r, hb_genome *genome
     search->method->genome(search, r, genome);
     genome->sigma = fabsf(genome->sigma);
     genome->noise = hb_search_noise(search, HB_STREAM_SEARCH, r, HB_EPISODE_EVAL);
+}
+
+hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *error) {
+    const hb_search_settings *s = search->settings;
+    const hb_status status = search->method->update(search, fitness, error);
+    if (status != HB_OK) return status;
+    if (search->lr > s->lr_floor) search->lr *= s->lr_decay;
+    if (search->sigma > s->sigma_floor) search->sigma *= s->sigma_decay;
+    search->generation++;
+    return HB_OK;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// What methods share
+
+hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t individual, uint32_t episode) {
+    return (hb_noise){.seed = search->seed,
+                      .stream = stream,
+                      .generation = (uint32_t)search->generation,
+                      .individual = (uint32_t)individual,
+                      .episode = episode};
 }

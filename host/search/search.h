@@ -1,5 +1,5 @@
-// Search distributions: where individuals come from and how their fitness moves the distribution. Each is an
-// entry of the table and a file (search_NAME.c).
+// Search distributions: where individuals come from, and how their fitness moves the distribution. A search is one file
+// (NAME.c) and one entry of hb_searches; the file declares the search's own keys beside its code.
 #ifndef HB_SEARCH_H
 #define HB_SEARCH_H
 
@@ -7,37 +7,94 @@
 #include "kernels/net.h"
 
 typedef struct hb_search hb_search;
+typedef struct hb_search_method hb_search_method;
 
-// An array of the search's state, for digests and checkpoints, in the device's memory: n floats, or, where `below` is
-// not 0, n integers of 32 bits in [0, below).
+// ---------------------------------------------------------------------------------------------------
+// Settings
+
+typedef enum { HB_SGD, HB_ADAM } hb_optimiser;
+typedef enum { HB_RANKS, HB_RANKS_UNBIASED, HB_UNSHAPED } hb_shaping;
+typedef enum { HB_START_NORMAL, HB_START_U01, HB_START_U11, HB_START_FAN_IN } hb_start;
+typedef enum { HB_RULES_BY_TEXT, HB_RULES_BY_CODE } hb_rules_formula;
+
+// The settings of section `search` that all searches read.
 typedef struct {
-    const char *name;
-    float *data;
-    size_t n;
-    uint32_t below;
-    bool mapped; // in a file of run.scratch
-} hb_search_array;
+    int32_t kind; // index into hb_searches
+    int64_t population;
+    double sigma, sigma_decay, sigma_floor;
+    double lr, lr_decay, lr_floor;
+    hb_optimiser optimiser;
+    double beta1, beta2, epsilon;
+    bool antithetic;
+    hb_shaping shaping;
+    double l2;
+    bool clip_negative;
+    hb_start start;
+    double start_scale;
+    double stop_mean;
+    // Of searches that share rules:
+    double rho;
+    int64_t rules;
+    hb_rules_formula m_formula;
+    const void *own; // the method's own settings, filled from its keys
+} hb_search_settings;
 
-#define HB_MAX_ARRAYS 8
+extern const hb_key hb_search_keys[]; // ends with a NULL name
 
+// What a search's settings must fit: the policy that it searches for.
 typedef struct {
+    bool has_rules;       // plastic: there are coefficients
+    bool evolves_weights; // initial weights are evolved beside them
+} hb_search_subject;
+
+// True if the settings fit each other and the subject. Otherwise *fault names the key to change and the reason.
+bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault);
+
+// ---------------------------------------------------------------------------------------------------
+// The table
+
+struct hb_search_method {
     const char *name;
     const char *summary;
-    // Allocates the arrays and draws the start. The machine must outlive the search.
+    // Nullable: keys of the method's own, which fill a struct of that many bytes (at most HB_SEARCH_OWN).
+    const hb_key *keys;
+    size_t settings_size;
+    // Nullable: as hb_search_fits, for what this method does not combine with.
+    bool (*fits)(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault);
+    // Allocates the arrays of the state and draws the start.
     hb_status (*create)(hb_search *search, hb_error *error);
-    // Nullable: frees `own`.
+    // Nullable: frees search->own.
     void (*destroy)(hb_search *search);
-    // Nullable: makes the genomes of individuals [0, n) ready, of the generation under way (episode 0) or of an
-    // evaluation, where the mean's, too (HB_EPISODE_EVAL).
+    // Nullable: prepares the genomes of individuals [0, n): of the current generation (episode 0), or of an evaluation,
+    // with those of the mean (HB_EPISODE_EVAL).
     hb_status (*prepare)(hb_search *search, int64_t n, uint32_t episode, hb_error *error);
-    // The genome of individual s of the generation under way; s = -1: what stands for the mean, without noise.
+    // The genome of individual s of the current generation; s = -1: of the mean, without noise.
     void (*genome)(const hb_search *search, int64_t s, hb_genome *genome);
-    // Takes the fitness of all individuals and moves the distribution by one generation's step.
+    // Moves the distribution one step from the fitness of all individuals.
     hb_status (*update)(hb_search *search, const double *fitness, hb_error *error);
-} hb_search_method;
+    // Nullable: working memory of an update, for plans: calls row for each array with its bytes here and the bytes that it
+    // would take for all individuals at once.
+    void (*memory)(const hb_search *search,
+                   void (*row)(void *context, const char *what, double bytes, double naive, const char *why),
+                   void *context);
+};
+
+#define HB_SEARCH_OWN 512
 
 extern const hb_search_method *const hb_searches[]; // ends with NULL
 extern const hb_search_method hb_search_normal, hb_search_shared, hb_search_gmm;
+
+// ---------------------------------------------------------------------------------------------------
+// State
+
+// An array of the search's state, saved in checkpoints and hashed into digests: n floats, or, if `below` is not 0, n integers
+// in [0, below).
+typedef struct {
+    const char *name;
+    hb_memory data;
+    size_t n;
+    uint32_t below;
+} hb_search_array;
 
 // A number that a search reports of its last update, for metrics.csv.
 typedef struct {
@@ -45,50 +102,51 @@ typedef struct {
     double value;
 } hb_search_number;
 
+#define HB_MAX_ARRAYS  8
 #define HB_MAX_NUMBERS 24
 
-// The whole state of a search: these fields and the arrays.
+// The whole state of a search is these fields and the arrays.
 struct hb_search {
     const hb_search_method *method;
-    hb_machine *machine;
-    const hb_settings *settings;
+    const hb_machine *machine;
+    const hb_search_settings *settings;
     const hb_net *net;
-    int64_t generation; // done so far
-    double lr, sigma;   // of the generation under way
+    uint32_t seed;
+    int64_t generation; // completed so far
+    double lr, sigma;   // of the current generation
     int32_t n_arrays;
     hb_search_array array[HB_MAX_ARRAYS];
     int32_t n_numbers;
     hb_search_number number[HB_MAX_NUMBERS];
-    void *own; // what a method keeps beside its state
+    void *own; // what the method keeps beside its state
 };
 
 // Starts the configured search; the caller destroys it. machine, settings and net must outlive it.
-hb_status hb_search_create(hb_search *search, hb_machine *machine, const hb_settings *settings, const hb_net *net,
-                           hb_error *error);
+hb_status hb_search_create(hb_search *search, const hb_machine *machine, const hb_search_settings *settings,
+                           uint32_t seed, const hb_net *net, hb_error *error);
 void hb_search_destroy(hb_search *search);
 
-// One generation: updates from the fitness (population), decays lr and sigma, counts.
+// Ends a generation: updates from the fitness (population), decays lr and sigma, counts the generation.
 hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *error);
 
-// The number of shared rules M: search.rules, or by search.rho and search.m_formula (learning.md section 6), at least 1.
-int64_t hb_search_rules(const hb_search *search);
-
-// Adds a zeroed array to the state, of floats or of integers; for `create` of a method.
-hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, float **data, hb_error *error);
-hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error);
-
-// Adds a number to those reported; for `create` of a method.
-void hb_search_add_number(hb_search *search, const char *name);
-
-// Makes genomes ready, as the method's `prepare` says: before any is asked for.
+// Prepares genomes (method->prepare); must come before any is asked for.
 hb_status hb_search_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error);
 
-// The mean of the search as a genome without noise, and individual r of an evaluation drawn around it.
+// The genome of the mean, without noise, and of individual r of an evaluation, drawn around the mean.
 void hb_search_mean_genome(const hb_search *search, hb_genome *genome);
 void hb_search_eval_genome(const hb_search *search, int64_t r, hb_genome *genome);
 
-// Noise of this run's streams: `episode` tells variations apart, HB_EPISODE_EVAL evaluation from training.
+// The sequence of random numbers of this run for that stream and individual. `episode` tells variations apart;
+// HB_EPISODE_EVAL tells evaluation from training.
 #define HB_EPISODE_EVAL 0x10000u
 hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t individual, uint32_t episode);
+
+// For `create` of a method: adds a zeroed array of floats, or of integers in [0, below), to the state. The array is
+// search->array[search->n_arrays - 1] then.
+hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, hb_error *error);
+hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error);
+
+// For `create` of a method: adds a number to those reported.
+void hb_search_add_number(hb_search *search, const char *name);
 
 #endif

@@ -2,22 +2,21 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct {
     double fitness;
     int32_t individual;
 } entry;
 
-// Fitness is finite: a life that is not ends as diverged (rollout.c).
+// Fitness is finite: a life with any other fitness ends as diverged (host/train/lives.c).
 static int by_fitness(const void *a, const void *b) {
     const entry *const x = a, *const y = b;
     if (x->fitness != y->fitness) return x->fitness < y->fitness ? -1 : 1;
     return x->individual < y->individual ? -1 : x->individual > y->individual;
 }
 
-hb_status hb_shape(const char *shaping, const double *fitness, int32_t n, float *z, hb_error *error) {
-    if (strcmp(shaping, "none") == 0) {
+hb_status hb_shape_fitness(hb_shaping shaping, const double *fitness, int32_t n, float *z, hb_error *error) {
+    if (shaping == HB_UNSHAPED) {
         for (int32_t s = 0; s < n; s++) z[s] = (float)fitness[s];
         return HB_OK;
     }
@@ -26,8 +25,7 @@ hb_status hb_shape(const char *shaping, const double *fitness, int32_t n, float 
     for (int32_t s = 0; s < n; s++) order[s] = (entry){fitness[s], s};
     qsort(order, (size_t)n, sizeof *order, by_fitness);
     const double count = n;
-    const double sd =
-        strcmp(shaping, "ranks") == 0 ? sqrt((count * count - 1) / 12) : sqrt(count * (count + 1) / 12) + 1e-8;
+    const double sd = shaping == HB_RANKS ? sqrt((count * count - 1) / 12) : sqrt(count * (count + 1) / 12) + 1e-8;
     for (int32_t k = 0; k < n; k++) z[order[k].individual] = (float)((k - (count - 1) / 2) / sd);
     free(order);
     return HB_OK;

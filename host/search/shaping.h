@@ -1,14 +1,13 @@
-// Fitness shaping: from fitnesses to the numbers z that weigh the noise.
-#ifndef HB_SHAPE_H
-#define HB_SHAPE_H
+// Fitness shaping: the numbers z that weigh each individual's noise.
+#ifndef HB_SHAPING_H
+#define HB_SHAPING_H
 
-#include "kernels/status.h"
+#include "host/search/search.h"
 
-#include <stdint.h>
-
-// Writes z[n] for fitness[n]. "ranks": z = (k - (n-1)/2) / sqrt((n^2-1)/12) with k the ascending rank, ties
-// by index (NR); "ranks_unbiased": the denominator is sqrt(n(n+1)/12) + 1e-8 (PNR); "none": z = fitness.
-// Source: learning.md section 4.
-hb_status hb_shape(const char *shaping, const double *fitness, int32_t n, float *z, hb_error *error);
+// Writes z[n] for fitness[n] (docs/equations.md, "Search"):
+//     HB_RANKS           z = (k - (n - 1) / 2) / sqrt((n^2 - 1) / 12), k the ascending rank, ties by index (NR)
+//     HB_RANKS_UNBIASED  the same over sqrt(n (n + 1) / 12) + 1e-8 (PNR)
+//     HB_UNSHAPED        z = fitness
+hb_status hb_shape_fitness(hb_shaping shaping, const double *fitness, int32_t n, float *z, hb_error *error);
 
 #endif

@@ -1,14 +1,13 @@
-// A study: configurations x folds x seeds, run as far as they are not, evaluated, and put into one table.
+// A study: configurations x folds x seeds. Missing runs are trained, all are evaluated, and one table is written.
 #ifndef HB_STUDY_H
 #define HB_STUDY_H
 
 #include "host/base/files.h"
 #include "host/config/config.h"
-#include "host/hebbes.h"
 
 #define HB_STUDY_SETS 128
 
-// What a study's file says. Texts are as written there, paths from its folder; `out` is from where the user stands.
+// A study's file. Paths are relative to its folder, except `out`, which is relative to the current folder.
 typedef struct {
     char path[HB_PATH];
     char out[HB_TEXT], published[HB_TEXT];
@@ -17,17 +16,17 @@ typedef struct {
     bool folds;
 } hb_study_file;
 
-// Reads a study's YAML. Bad input is told as that of a configuration.
+// file.c: reads a study's YAML. Errors read like those of a configuration.
 hb_status hb_study_read(const char *path, hb_study_file *study, hb_error *error);
 
-// One run of a study. name: the configuration's, with the fold and the seed; folder: study.out/name.
+// One run of a study. name: that of the configuration, with fold and seed; folder: study.out/name.
 typedef struct {
     char config_name[HB_TEXT], name[HB_TEXT], fold[HB_TEXT];
     char config_path[HB_PATH], folder[HB_PATH];
     int64_t seed;
-    int64_t generations, done; // asked for; of the newest checkpoint, -1 where there is no run yet
+    int64_t generations, done; // asked for; of the newest checkpoint, -1 if there is no run yet
     bool finished;             // nothing is left to train
-    bool skipped;              // its folder holds no run that could go on, and the user said to leave it
+    bool skipped;              // its folder holds no run that can be continued, and skip_changed is set
     int n_rows;                // of its evaluation
     hb_evaluation *row;        // (n_rows), texts in `text`
     char (*text)[2][64];
@@ -37,34 +36,61 @@ typedef struct {
     const hb_study_def *def;
     const hb_stop *stop;
     hb_study_file file;
-    int64_t threads; // of a run that nobody gives a number; 0: as configurations have it
+    int64_t threads; // per run, unless the configuration sets run.threads; 0: as in the configuration
     int jobs;        // runs at once
     int n_runs;
     hb_study_run *run;
     hb_study_row *row; // (n_runs)
-    // Where lines and changed rows go: out, or, in a run's own process, to the study's.
+    // Receivers of lines and of changed rows: the caller's, or, in a child process, the pipe to the study.
     void (*say)(void *context, const char *line);
     void (*progress)(void *context, int k);
     void *context;
 } hb_study_runs;
 
-// The configuration of a run, with everything that the study sets; the caller closes it.
+// runs.c: the configuration of a run, with all that the study sets. The caller closes it.
 hb_status hb_study_config(const hb_study_runs *study, const hb_study_run *run, hb_config **config, hb_error *error);
 
-// Trains run k as far as it is not, and evaluates it unless that is done.
+// runs.c: adds the runs of a configuration: every seed, of every fold if the study has folds.
+#define HB_STUDY_RUNS 1024
+hb_status hb_study_add_config(hb_study_runs *study, const char *config, hb_error *error);
+
+// runs.c: finds out how far a run is. Fails with HB_BAD_INPUT if its folder holds something that cannot be continued; with
+// skip_changed the run is marked as skipped instead.
+hb_status hb_study_inspect(hb_study_runs *study, hb_study_run *run, hb_error *error);
+
+// live.c: evaluates run k into run->row, unless a saved evaluation is up to date.
+hb_status hb_study_evaluate(hb_study_runs *study, int k, hb_error *error);
+
+// live.c: trains run k as far as it is not trained, and evaluates it.
 hb_status hb_study_live(hb_study_runs *study, int k, hb_error *error);
 
-// Lives the runs of the study's share, `jobs` at once, each in a process of its own.
-hb_status hb_study_work(hb_study_runs *study, hb_error *error);
+// jobs.c: calls live(study, k) for the runs of the study's share, `jobs` at once, each in a child process.
+hb_status hb_study_work(hb_study_runs *study, hb_status (*live)(hb_study_runs *study, int k, hb_error *error),
+                        hb_error *error);
 
-// Row k is in this state from now on.
-void hb_study_tell(hb_study_runs *study, int k, hb_study_state state);
+// Sends a line to study->say.
+void hb_study_say(const hb_study_runs *study, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Sets the state of row k and reports it.
+void hb_study_set_state(hb_study_runs *study, int k, hb_study_state state);
 bool hb_study_stopped(const hb_study_runs *study);
 
-// Are the claims and the published numbers such as the table needs? Asked before anything runs.
+// claims.c: checks claims and published numbers before anything runs.
 hb_status hb_study_check(const hb_study_runs *study, hb_error *error);
 
-// The table as Markdown and as CSV from the evaluations of the runs, with the published numbers and the claims.
+// table.c: writes the table as Markdown and as CSV from the evaluations of the runs, with the published numbers and the claims.
 hb_status hb_study_table(const hb_study_runs *study, hb_error *error);
+
+// claims.c: writes the study's claims, with what the runs say of them, as Markdown.
+hb_status hb_study_write_claims(FILE *md, const hb_study_runs *study, hb_error *error);
+
+// Published numbers: rows "config,variation,protocol,mean,sd" of a CSV file, which the study's file names (table.c).
+typedef struct {
+    char config[HB_TEXT], variation[HB_TEXT], protocol[16];
+    double mean, sd;
+} hb_published;
+
+// Reads them; *n is 0 if the study names no file. The caller frees *numbers.
+hb_status hb_study_published(const hb_study_file *file, hb_published **numbers, int *n, hb_error *error);
 
 #endif

@@ -1,4 +1,5 @@
 #include "host/train/trainer.h"
+#include "host/base/clock.h"
 #include "host/policy/policy.h"
 
 #include <math.h>
@@ -15,9 +16,9 @@ int32_t hb_variation_index(const hb_env_table *env, const char *name) {
 // Open, close
 
 static bool wants_batches(const hb_trainer *trainer) {
-    const char *rollout = trainer->settings->rollout;
-    if (strcmp(rollout, "auto") != 0) return strcmp(rollout, "batched") == 0;
-    return trainer->machine.table->group_size(trainer->machine.device, &trainer->net) > 1;
+    const hb_rollout_mode mode = trainer->settings->run.rollout;
+    if (mode != HB_ROLLOUT_AUTO) return mode == HB_ROLLOUT_BATCHED;
+    return hb_device_group_size(trainer->machine.device, &trainer->net) > 1;
 }
 
 static hb_status open_world(hb_trainer *trainer, hb_error *error) {
@@ -27,25 +28,35 @@ static hb_status open_world(hb_trainer *trainer, hb_error *error) {
     message[0] = '\0';
     if (env->world_create(&settings, &trainer->world, message, sizeof message) != 0)
         return hb_fail(error, HB_BAD_INPUT, "environment '%s': %s", env->name, message);
-    trainer->n_variations = trainer->settings->variations.n;
+    trainer->n_variations = trainer->settings->env.variations.n;
     for (int32_t v = 0; v < trainer->n_variations; v++)
-        trainer->variation[v] = hb_variation_index(env, trainer->settings->variations.item[v]);
+        trainer->variation[v] = hb_variation_index(env, trainer->settings->env.variations.item[v]);
     return HB_OK;
 }
 
-// Lanes of a group: what the settings say, else what the device likes; never more than there are lives.
+// Lanes of a group: as many as the settings say, or as suit the device; never more than there are lives.
 static int32_t group_lanes(const hb_trainer *trainer) {
-    const int32_t liked = trainer->machine.table->group_size(trainer->machine.device, &trainer->net);
-    const int64_t lanes = trainer->settings->group > 0 ? trainer->settings->group : liked > 1 ? liked : 64;
-    const int64_t lives = trainer->settings->population * trainer->n_variations;
+    const int32_t suits = hb_device_group_size(trainer->machine.device, &trainer->net);
+    const int64_t lanes = trainer->settings->run.group > 0 ? trainer->settings->run.group : suits > 1 ? suits : 64;
+    const int64_t lives = trainer->settings->search.population * trainer->n_variations;
     return (int32_t)(lanes < lives ? lanes : lives);
 }
 
-static hb_status open_rollout(hb_trainer *trainer, hb_error *error) {
-    if (!trainer->machine.table->host_parallel && !wants_batches(trainer))
-        return hb_config_complain(trainer->config, "run.rollout", error,
-                                  "device '%s' serves batches only, found '%s'", trainer->machine.table->name,
-                                  trainer->settings->rollout);
+static hb_status check_rollout(const hb_trainer *trainer, hb_error *error) {
+    const hb_device_table *table = hb_table_of(trainer->machine.device);
+    if (table->host_parallel || wants_batches(trainer)) return HB_OK;
+    return hb_config_complain(trainer->config, "run.rollout", error, "device '%s' serves batches only, found '%s'",
+                              table->name, hb_config_value(trainer->config, "run.rollout"));
+}
+
+hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
+    if (trainer->rollout) return HB_OK;
+    const size_t population = (size_t)trainer->settings->search.population;
+    if (!trainer->results)
+        trainer->results = calloc(population * (size_t)trainer->n_variations, sizeof *trainer->results);
+    if (!trainer->fitness) trainer->fitness = calloc(population, sizeof *trainer->fitness);
+    if (!trainer->results || !trainer->fitness)
+        return hb_fail(error, HB_FAILED, "out of memory for %zu individuals", population);
     const hb_rollout_def def = {.machine = &trainer->machine,
                                 .net = &trainer->net,
                                 .env = trainer->config->env,
@@ -55,23 +66,15 @@ static hb_status open_rollout(hb_trainer *trainer, hb_error *error) {
     return hb_rollout_open(&def, &trainer->rollout, error);
 }
 
-static hb_status open_lives(hb_trainer *trainer, hb_error *error) {
-    const size_t population = (size_t)trainer->settings->population;
-    trainer->results = calloc(population * (size_t)trainer->n_variations, sizeof *trainer->results);
-    trainer->fitness = calloc(population, sizeof *trainer->fitness);
-    if (!trainer->results || !trainer->fitness)
-        return hb_fail(error, HB_FAILED, "out of memory for %zu individuals", population);
-    return open_rollout(trainer, error);
-}
-
 hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error *error) {
     *trainer = (hb_trainer){.config = config, .settings = &config->settings, .best_mean = -HUGE_VAL};
-    hb_status status = hb_machine_open(&trainer->machine, trainer->settings, error);
+    hb_status status = hb_machine_open(&trainer->machine, &trainer->settings->machine, error);
     if (status == HB_OK) status = open_world(trainer, error);
-    if (status == HB_OK) status = hb_policy_build(trainer->settings, config->env, &trainer->net, error);
+    if (status == HB_OK) status = hb_policy_build(&trainer->settings->policy, config->env, &trainer->net, error);
     if (status == HB_OK)
-        status = hb_search_create(&trainer->search, &trainer->machine, trainer->settings, &trainer->net, error);
-    if (status == HB_OK) status = open_lives(trainer, error);
+        status = hb_search_create(&trainer->search, &trainer->machine, &trainer->settings->search,
+                                  (uint32_t)trainer->settings->run.seed, &trainer->net, error);
+    if (status == HB_OK) status = check_rollout(trainer, error);
     if (status != HB_OK) hb_trainer_close(trainer);
     return status;
 }
@@ -87,50 +90,50 @@ void hb_trainer_close(hb_trainer *trainer) {
 }
 
 hb_status hb_trainer_use_eval_init(hb_trainer *trainer, hb_error *error) {
-    const char *name = trainer->settings->eval_init;
-    if (strcmp(name, "same") == 0 || !trainer->net.rule) return HB_OK;
-    const hb_initialiser *init = hb_initialiser_find(name);
+    const int32_t chosen = trainer->settings->eval.init; // 0: as in training
+    if (chosen == 0 || !trainer->net.rule) return HB_OK;
+    const hb_initialiser *init = &hb_initialisers[chosen - 1];
     if ((init->draw == HB_DRAW_GENOME) != (trainer->net.init->draw == HB_DRAW_GENOME))
         return hb_config_complain(trainer->config, "eval.init", error, "'%s' does not fit a run trained with '%s'",
-                                  name, trainer->net.init->name);
+                                  init->name, trainer->net.init->name);
     trainer->net.init = init;
-    hb_rollout_close(trainer->rollout); // its groups hold the network as it was
+    hb_rollout_close(trainer->rollout); // its groups hold a copy of the old network
     trainer->rollout = NULL;
-    return open_rollout(trainer, error);
+    return HB_OK;
 }
 
 // ---------------------------------------------------------------------------------------------------
 // A generation
 
-double hb_trainer_fitness(const hb_trainer *trainer, const hb_life_result *result) {
-    const bool clipped = trainer->settings->clip_negative && result->fitness < 0;
-    const double penalty = trainer->settings->l2 * result->sum_of_squares / (double)trainer->net.n_penalised;
+double hb_trainer_fitness(const hb_trainer *trainer, const hb_episode_result *result) {
+    const bool clipped = trainer->settings->search.clip_negative && result->fitness < 0;
+    const double penalty = trainer->settings->search.l2 * result->sum_of_squares / (double)trainer->net.n_penalised;
     return (clipped ? 0 : result->fitness) - penalty;
 }
 
-void hb_trainer_life(const hb_trainer *trainer, int64_t k, hb_life *life) {
+void hb_trainer_episode(const hb_trainer *trainer, int64_t k, hb_episode *episode) {
     const int64_t individual = k / trainer->n_variations;
     const int32_t v = trainer->variation[k % trainer->n_variations];
     const hb_search *search = &trainer->search;
-    search->method->genome(search, individual, &life->lane.genome);
-    life->lane.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, individual, (uint32_t)v);
-    life->reset = hb_search_noise(search, HB_STREAM_RESET, individual, (uint32_t)v);
-    life->variation = v;
+    search->method->genome(search, individual, &episode->birth.genome);
+    episode->birth.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, individual, (uint32_t)v);
+    episode->reset = hb_search_noise(search, HB_STREAM_RESET, individual, (uint32_t)v);
+    episode->variation = v;
 }
 
-static void training_life(const void *context, int64_t k, hb_life *life) {
-    hb_trainer_life(context, k, life);
+static void training_episode(const void *context, int64_t k, hb_episode *episode) {
+    hb_trainer_episode(context, k, episode);
 }
 
-// Fitness of every individual, the mean over its variations; and what the report says of them.
+// Fitness of every individual, the mean over its variations, and its statistics for the report.
 static hb_status gather(hb_trainer *trainer, hb_generation *report, hb_error *error) {
-    const int64_t population = trainer->settings->population;
+    const int64_t population = trainer->settings->search.population;
     const int32_t n_variations = trainer->n_variations;
     for (int32_t v = 0; v < n_variations; v++) report->variation_max[v] = -HUGE_VAL;
     double sum = 0, squares = 0;
     report->max = -HUGE_VAL;
     for (int64_t s = 0; s < population; s++) {
-        const hb_life_result *results = trainer->results + s * n_variations;
+        const hb_episode_result *results = trainer->results + s * n_variations;
         double total = 0;
         for (int32_t v = 0; v < n_variations; v++) {
             const double fitness = hb_trainer_fitness(trainer, &results[v]);
@@ -158,16 +161,18 @@ static hb_status gather(hb_trainer *trainer, hb_generation *report, hb_error *er
     return HB_OK;
 }
 
-hb_status hb_trainer_live(hb_trainer *trainer, hb_generation *report, const atomic_bool *stop, hb_error *error) {
+hb_status hb_trainer_rollout(hb_trainer *trainer, hb_generation *report, const atomic_bool *stop, hb_error *error) {
     const double begun = hb_now();
     *report = (hb_generation){
         .generation = trainer->search.generation + 1, .lr = trainer->search.lr, .sigma = trainer->search.sigma};
     hb_rollout_times times = {.physics = 0};
-    const int64_t lives = trainer->settings->population * trainer->n_variations;
-    hb_status status = hb_search_prepare(&trainer->search, trainer->settings->population, 0, error);
+    const int64_t lives = trainer->settings->search.population * trainer->n_variations;
+    hb_status status = hb_trainer_ready(trainer, error);
+    if (status == HB_OK) status = hb_search_prepare(&trainer->search, trainer->settings->search.population, 0, error);
     if (status != HB_OK) return status;
     report->ask = hb_now() - begun;
-    status = hb_rollout_run(trainer->rollout, lives, training_life, trainer, trainer->results, &times, stop, error);
+    status =
+        hb_rollout_run(trainer->rollout, lives, training_episode, trainer, trainer->results, &times, stop, error);
     if (status == HB_OK) status = gather(trainer, report, error);
     if (status != HB_OK) return status;
     const double threads = hb_pool_threads(trainer->machine.pool);

@@ -1,4 +1,4 @@
-// A trainer: everything a configuration stands for, opened: machine, world, network, search, rollout.
+// A trainer: a configuration with everything it describes: machine, world, network, search, and, once it is ready, a rollout.
 // Training, evaluation, traces, plans and benchmarks all start from one.
 #ifndef HB_TRAINER_H
 #define HB_TRAINER_H
@@ -15,15 +15,15 @@ typedef struct {
     void *world;
     hb_net net;
     hb_search search;
-    hb_rollout *rollout;
+    hb_rollout *rollout; // NULL until it is ready
     int32_t n_variations;
     int32_t variation[HB_MAX_LIST]; // the trained ones, as indices of the environment's
-    hb_life_result *results;        // (population, n_variations), of the last generation
-    double *fitness;                // (population), penalty included
-    double best_mean;               // of the generations before, -inf at first
+    hb_episode_result *results;     // (population, n_variations), of the last generation; NULL until ready
+    double *fitness;                // (population), penalty included; NULL until ready
+    double best_mean;               // the largest population mean so far, -inf at first
 } hb_trainer;
 
-// What a generation was like.
+// Statistics of one generation.
 typedef struct {
     int64_t generation; // counted from 1
     double mean, sd, max;
@@ -37,26 +37,31 @@ typedef struct {
     double ask, physics, env, policy, expand, update, other;
 } hb_generation;
 
-// Opens all of it; config must outlive the trainer. The caller closes it.
+// Opens machine, world, network and search; config must outlive the trainer. The caller closes it.
 hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error *error);
 void hb_trainer_close(hb_trainer *trainer);
 
-// Lives one generation and fills report, but for its update; the search has not moved yet.
-hb_status hb_trainer_live(hb_trainer *trainer, hb_generation *report, const atomic_bool *stop, hb_error *error);
-// Life k of the generation under way: variation k % V of individual k / V.
-void hb_trainer_life(const hb_trainer *trainer, int64_t k, hb_life *life);
-// Moves the search by the fitness just gathered and completes the report.
+// Opens the rollout, with bodies and lanes, and makes room for results, unless that is done. Generations do it themselves.
+hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error);
+
+// Lives one generation and fills the report, except for its update; the search has not moved yet.
+hb_status hb_trainer_rollout(hb_trainer *trainer, hb_generation *report, const atomic_bool *stop, hb_error *error);
+
+// Episode k of the current generation: variation k % V of individual k / V.
+void hb_trainer_episode(const hb_trainer *trainer, int64_t k, hb_episode *episode);
+
+// Moves the search by the fitness of the last rollout and completes the report.
 hb_status hb_trainer_update(hb_trainer *trainer, hb_generation *report, hb_error *error);
 
-// Lives from now on start from the weights that eval.init names; "same" changes nothing. The genome's layout
-// must not change: HB_BAD_INPUT where "coevolve" meets another initialiser.
+// Uses the initial weights that eval.init names for all lives from now on; "same" changes nothing. Fails with HB_BAD_INPUT
+// where that would change the genome's layout ("coevolve" against any other).
 hb_status hb_trainer_use_eval_init(hb_trainer *trainer, hb_error *error);
 
-// Index of a variation of the environment; -1 where it has none of that name.
+// The index of the environment's variation of that name, or -1.
 int32_t hb_variation_index(const hb_env_table *env, const char *name);
 
-// The fitness that a life counts for: its return (0 if negative and search.clip_negative) minus l2 mean(h^2)
-// over the individual's penalised numbers.
-double hb_trainer_fitness(const hb_trainer *trainer, const hb_life_result *result);
+// The fitness of a life: its return (0 if negative and search.clip_negative) minus l2 mean(h^2) over the penalised part of the
+// genome.
+double hb_trainer_fitness(const hb_trainer *trainer, const hb_episode_result *result);
 
 #endif

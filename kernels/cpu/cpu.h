@@ -1,10 +1,11 @@
-// The CPU device. Its arithmetic (cpu_body.c) is compiled once for each instruction set; cpu.c chooses one at
-// run time and owns memory and layout.
+// The CPU device. Its arithmetic (search.c, expand.c, step.c, mixture.c, vision.c) is compiled once per instruction set;
+// device.c chooses a build at run time and owns memory and layout.
 //
-// A lane is one block of memory, read and written once per step, from its first byte to its last: for each layer, for
-// each input i, for each 16 outputs
-//     w[16] and the planes that the rule has, each [16]       (outputs rounded up to 16, the excess being 0)
-// A vector and its planes are neighbouring cache lines, and an Ant's 256 KB stay in the second-level cache for life.
+// A lane is one block of memory, read and written once per step from its first byte to its last: for each layer, for each
+// input i, for each 16 outputs
+//     w[16], then the rule's planes, each [16]       (the number of outputs rounded up to 16; the excess is 0)
+// So a vector of weights and its planes are neighbouring cache lines. The 256 KB of an Ant stay in the L2 cache for the whole
+// life.
 #ifndef HB_CPU_H
 #define HB_CPU_H
 
@@ -34,7 +35,8 @@ static inline size_t hb_cpu_column(size_t arrays, size_t j) {
 }
 
 struct hb_group {
-    const struct hb_cpu_body *body;
+    hb_device *device;
+    const struct hb_cpu_build *build;
     hb_net net;
     hb_cpu_layout layout;
     int32_t lanes;
@@ -42,32 +44,44 @@ struct hb_group {
     int32_t *steps; // (lanes): steps since expand
 };
 
-// One build of the arithmetic. Meanings and arguments as in device.h.
-typedef struct hb_cpu_body {
-    const char *variant;
+// One build's part of the search. Arguments as of hb_device_sample and the functions after it, in host memory.
+typedef struct {
     // theta: E floats of scratch where rules are shared.
     void (*sample)(const hb_genome *genome, float *h, float *theta, size_t begin, size_t end);
     void (*gradient)(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin, size_t end);
     void (*sgd)(float *mean, const float *g, float rate, size_t begin, size_t end);
     void (*adam)(float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin, size_t end);
-    // scratch: D and N, each rounded up to 64, and E floats.
-    void (*expand)(hb_group *group, int32_t lane, const hb_lane *life, float *scratch, double *sum_of_squares);
+} hb_cpu_search;
+
+// Starts a birth in a lane. scratch: D and N, each rounded up to 64, and E floats. Nullable: sum_of_squares.
+typedef void hb_cpu_expand(hb_group *group, int32_t lane, const hb_birth *birth, float *scratch,
+                           double *sum_of_squares);
+
+typedef struct hb_cpu_mixture hb_cpu_mixture; // kernels/cpu/mixture.h
+typedef struct hb_cpu_vision hb_cpu_vision;   // kernels/cpu/vision.h
+
+// One build of the arithmetic.
+typedef struct hb_cpu_build {
+    const char *variant;
+    const hb_cpu_search *search;
+    hb_cpu_expand *expand;
     void (*step)(hb_group *group, int32_t lane, const float *observation, float *action);
     void (*weights)(const hb_group *group, int32_t lane, int32_t layer, float *w);
-    const struct hb_cpu_mixture *mixture; // kernels/cpu/mixture.h
-    const struct hb_cpu_vision *vision;   // kernels/cpu/vision.h
-} hb_cpu_body;
+    const hb_cpu_mixture *mixture;
+    const hb_cpu_vision *vision;
+} hb_cpu_build;
 
-typedef struct hb_cpu_mixture hb_cpu_mixture;
-typedef struct hb_cpu_vision hb_cpu_vision;
+#define HB_DECLARE_CPU_BUILD(build)                                                                                  \
+    extern const hb_cpu_build hb_cpu_build_##build;                                                                  \
+    extern const hb_cpu_search hb_cpu_search_##build;                                                                \
+    extern hb_cpu_expand hb_cpu_expand_##build;                                                                      \
+    extern const hb_cpu_mixture hb_cpu_mixture_##build;                                                              \
+    extern const hb_cpu_vision hb_cpu_vision_##build
 
-extern const hb_cpu_body hb_cpu_generic;
-extern const hb_cpu_mixture hb_cpu_mixture_generic;
-extern const hb_cpu_vision hb_cpu_vision_generic;
+HB_DECLARE_CPU_BUILD(generic);
 #ifdef __x86_64__
-extern const hb_cpu_body hb_cpu_avx2, hb_cpu_avx512;
-extern const hb_cpu_mixture hb_cpu_mixture_avx2, hb_cpu_mixture_avx512;
-extern const hb_cpu_vision hb_cpu_vision_avx2, hb_cpu_vision_avx512;
+HB_DECLARE_CPU_BUILD(avx2);
+HB_DECLARE_CPU_BUILD(avx512);
 #endif
 
 #endif

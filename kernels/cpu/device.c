@@ -12,14 +12,15 @@
 #include <unistd.h>
 
 struct hb_device {
-    const hb_cpu_body *body;
+    const hb_device_table *table;
+    const hb_cpu_build *build;
 };
 
 // ---------------------------------------------------------------------------------------------------
 // Choosing a build
 
 typedef struct {
-    const hb_cpu_body *body;
+    const hb_cpu_build *build;
     int usable;
 } candidate;
 
@@ -28,10 +29,10 @@ static int candidates(candidate *list) {
 #ifdef __x86_64__
     __builtin_cpu_init();
     const int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-    list[n++] = (candidate){&hb_cpu_avx512, avx512 && __builtin_cpu_supports("avx512vl")};
-    list[n++] = (candidate){&hb_cpu_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")};
+    list[n++] = (candidate){&hb_cpu_build_avx512, avx512 && __builtin_cpu_supports("avx512vl")};
+    list[n++] = (candidate){&hb_cpu_build_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")};
 #endif
-    list[n++] = (candidate){&hb_cpu_generic, 1};
+    list[n++] = (candidate){&hb_cpu_build_generic, 1};
     return n;
 }
 
@@ -45,12 +46,12 @@ static hb_status cpu_open(const char *variant, hb_device **device, hb_error *err
     const int n = candidates(list);
     const int any = strcmp(variant, "auto") == 0;
     for (int k = 0; k < n; k++) {
-        if (!any && strcmp(list[k].body->variant, variant) != 0) continue;
+        if (!any && strcmp(list[k].build->variant, variant) != 0) continue;
         if (!list[k].usable && any) continue;
         if (!list[k].usable) return hb_fail(error, HB_BAD_INPUT, "this processor cannot run the '%s' build", variant);
         *device = malloc(sizeof **device);
         if (!*device) return hb_fail(error, HB_FAILED, "out of memory opening the cpu device");
-        (*device)->body = list[k].body;
+        **device = (hb_device){&hb_cpu_device, list[k].build};
         return HB_OK;
     }
     return hb_fail(error, HB_BAD_INPUT, "the cpu device has no '%s' build", variant);
@@ -61,7 +62,7 @@ static void cpu_close(hb_device *device) {
 }
 
 static const char *cpu_variant(const hb_device *device) {
-    return device->body->variant;
+    return device->build->variant;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -80,16 +81,28 @@ static float *allocate(size_t n) {
     return memset(block, 0, bytes);
 }
 
-static hb_status cpu_alloc(hb_device *device, size_t n, float **out, hb_error *error) {
+static hb_status cpu_host_alloc(hb_device *device, size_t n, float **out, hb_error *error) {
     (void)device;
     *out = allocate(n);
     if (!*out) return hb_fail(error, HB_FAILED, "out of memory: %zu bytes", n * sizeof(float));
     return HB_OK;
 }
 
-static void cpu_free(hb_device *device, float *data) {
+static void cpu_host_free(hb_device *device, float *data) {
     (void)device;
     free(data);
+}
+
+static hb_status cpu_alloc(hb_device *device, size_t n, hb_memory *out, hb_error *error) {
+    float *data;
+    const hb_status status = cpu_host_alloc(device, n, &data, error);
+    *out = (hb_memory){data};
+    return status;
+}
+
+static void cpu_free(hb_device *device, hb_memory memory) {
+    (void)device;
+    free(memory.address);
 }
 
 // A file without a name: it is gone when nobody maps it any more, however the process ends.
@@ -103,9 +116,9 @@ static int open_nameless(const char *folder) {
     return named;
 }
 
-static hb_status cpu_map(hb_device *device, const char *folder, size_t n, float **out, hb_error *error) {
+static hb_status cpu_map(hb_device *device, const char *folder, size_t n, hb_memory *out, hb_error *error) {
     (void)device;
-    const size_t bytes = (n ? n : 1) * sizeof **out;
+    const size_t bytes = (n ? n : 1) * sizeof(float);
     const int file = open_nameless(folder);
     if (file < 0) return hb_fail(error, HB_BAD_INPUT, "%s: no file can be made there: %s", folder, strerror(errno));
     struct statvfs disk; // asked first: an allocation that fails has filled the disk for a moment
@@ -117,19 +130,24 @@ static hb_status cpu_map(hb_device *device, const char *folder, size_t n, float 
     close(file);
     if (data == MAP_FAILED)
         return hb_fail(error, HB_FAILED, "%s: no room for %zu bytes: %s", folder, bytes, strerror(why));
-    *out = data;
+    *out = (hb_memory){data};
     return HB_OK;
 }
 
-static void cpu_unmap(hb_device *device, float *data, size_t n) {
+static void cpu_unmap(hb_device *device, hb_memory memory, size_t n) {
     (void)device;
-    if (data) munmap(data, (n ? n : 1) * sizeof *data);
+    if (memory.address) munmap(memory.address, (n ? n : 1) * sizeof(float));
 }
 
-static hb_status cpu_copy(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
-    (void)device;
-    (void)error;
-    memmove(to, from, n * sizeof(float));
+static hb_status cpu_upload(hb_device *device, hb_memory to, const void *from, size_t n, hb_error *error) {
+    (void)device, (void)error;
+    memmove(to.address, from, n * sizeof(float));
+    return HB_OK;
+}
+
+static hb_status cpu_download(hb_device *device, void *to, hb_memory from, size_t n, hb_error *error) {
+    (void)device, (void)error;
+    memmove(to, from.address, n * sizeof(float));
     return HB_OK;
 }
 
@@ -140,34 +158,34 @@ static size_t up_to_64(int64_t n) {
     return ((size_t)n + 63) / 64 * 64;
 }
 
-static hb_status cpu_sample(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
+static hb_status cpu_sample(hb_device *device, const hb_genome *genome, hb_memory h, size_t begin, size_t end,
                             hb_error *error) {
-    const size_t n = genome->sharing.rule ? up_to_64(genome->sharing.n_numbers) : 64;
+    const size_t n = hb_is_shared(&genome->sharing) ? up_to_64(genome->sharing.n_numbers) : 64;
     float *theta = aligned_alloc(64, n * sizeof *theta);
     if (!theta) return hb_fail(error, HB_FAILED, "out of memory sampling shared rules");
-    device->body->sample(genome, h, theta, begin, end);
+    device->build->search->sample(genome, hb_floats(h), theta, begin, end);
     free(theta);
     return HB_OK;
 }
 
-static hb_status cpu_gradient(hb_device *device, float *g, const float *z, int32_t n_terms, hb_noise noise,
+static hb_status cpu_gradient(hb_device *device, hb_memory g, const float *z, int32_t n_terms, hb_noise noise,
                               size_t begin, size_t end, hb_error *error) {
     (void)error;
-    device->body->gradient(g, z, n_terms, noise, begin, end);
+    device->build->search->gradient(hb_floats(g), z, n_terms, noise, begin, end);
     return HB_OK;
 }
 
-static hb_status cpu_sgd(hb_device *device, float *mean, const float *g, float rate, size_t begin, size_t end,
+static hb_status cpu_sgd(hb_device *device, hb_memory mean, hb_memory g, float rate, size_t begin, size_t end,
                          hb_error *error) {
     (void)error;
-    device->body->sgd(mean, g, rate, begin, end);
+    device->build->search->sgd(hb_floats(mean), hb_floats(g), rate, begin, end);
     return HB_OK;
 }
 
-static hb_status cpu_adam(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam parameters,
-                          size_t begin, size_t end, hb_error *error) {
+static hb_status cpu_adam(hb_device *device, hb_memory mean, hb_memory m, hb_memory v, hb_memory g,
+                          hb_adam parameters, size_t begin, size_t end, hb_error *error) {
     (void)error;
-    device->body->adam(mean, m, v, g, parameters, begin, end);
+    device->build->search->adam(hb_floats(mean), hb_floats(m), hb_floats(v), hb_floats(g), parameters, begin, end);
     return HB_OK;
 }
 
@@ -179,9 +197,10 @@ static size_t padded(int32_t n) {
 // Mixtures
 
 static hb_status cpu_mixture_choose(hb_device *device, const hb_mixture *mixture, int32_t n_individuals,
-                                    hb_noise noise, uint32_t *choice, float *entropy, int64_t begin, int64_t end,
+                                    hb_noise noise, hb_memory choice, float *entropy, int64_t begin, int64_t end,
                                     hb_error *error) {
-    return device->body->mixture->choose(mixture, n_individuals, noise, choice, entropy, begin, end, error);
+    return device->build->mixture->choose(mixture, n_individuals, noise, hb_integers(choice), entropy, begin, end,
+                                          error);
 }
 
 static void free_work(hb_mixture_work *work) {
@@ -199,7 +218,9 @@ static hb_status cpu_mixture_begin(hb_device *device, const hb_mixture *mixture,
     const float variance = mixture->sigma * mixture->sigma;
     hb_mixture_work *work = calloc(1, sizeof *work);
     if (!work) return hb_fail(error, HB_FAILED, "out of memory for the mixture's gradient");
-    *work = (hb_mixture_work){.body = device->body->mixture,
+    const float *mu = hb_floats(mixture->mu);
+    *work = (hb_mixture_work){.device = device,
+                              .build = device->build->mixture,
                               .mixture = *mixture,
                               .step = *step,
                               .padded_rules = padded(mixture->n_rules),
@@ -219,16 +240,16 @@ static hb_status cpu_mixture_begin(hb_device *device, const hb_mixture *mixture,
     }
     for (size_t c = 0; c < c_all; c++)
         for (size_t k = 0; k < work->padded_rules; k++)
-            work->transposed[c * work->padded_rules + k] = k < m ? mixture->mu[k * c_all + c] : 1e18f;
+            work->transposed[c * work->padded_rules + k] = k < m ? mu[k * c_all + c] : 1e18f;
     for (size_t k = 0; k < m; k++)
         for (size_t c = 0; c < HB_MIXTURE_WIDE; c++)
-            work->wide[k * HB_MIXTURE_WIDE + c] = c < c_all ? mixture->mu[k * c_all + c] : 0.0f;
+            work->wide[k * HB_MIXTURE_WIDE + c] = c < c_all ? mu[k * c_all + c] : 0.0f;
     *out = work;
     return HB_OK;
 }
 
 static hb_status cpu_mixture_prepare(hb_mixture_work *work, int32_t begin, int32_t end, hb_error *error) {
-    return work->list_radius2 > 0.0f ? work->body->neighbours(work, begin, end, error) : HB_OK;
+    return work->list_radius2 > 0.0f ? work->build->neighbours(work, begin, end, error) : HB_OK;
 }
 
 static hb_status cpu_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t end, hb_error *error) {
@@ -238,7 +259,7 @@ static hb_status cpu_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t 
     memset(sums, 0, n * sizeof *sums);
     int32_t largest = 0;
     hb_mixture_counts counts = {0, 0};
-    const hb_status status = work->body->gradient(work, &work->step, sums, &largest, &counts, begin, end, error);
+    const hb_status status = work->build->gradient(work, &work->step, sums, &largest, &counts, begin, end, error);
     pthread_mutex_lock(&work->mutex); // integers: any order
     for (size_t e = 0; e < n; e++) work->sums[e] += sums[e];
     work->largest = largest > work->largest ? largest : work->largest;
@@ -320,7 +341,8 @@ static hb_status cpu_group_create(hb_device *device, const hb_net *net, int32_t 
                                   hb_error *error) {
     hb_group *group = calloc(1, sizeof *group);
     if (!group) return hb_fail(error, HB_FAILED, "out of memory creating a group");
-    *group = (hb_group){.body = device->body, .net = *net, .layout = layout_of(net), .lanes = lanes};
+    *group =
+        (hb_group){.device = device, .build = device->build, .net = *net, .layout = layout_of(net), .lanes = lanes};
     group->memory = allocate(group->layout.lane * (size_t)lanes);
     group->steps = calloc((size_t)lanes, sizeof *group->steps);
     if (!group->memory || !group->steps) {
@@ -332,17 +354,17 @@ static hb_status cpu_group_create(hb_device *device, const hb_net *net, int32_t 
     return HB_OK;
 }
 
-static hb_status cpu_group_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+static hb_status cpu_group_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_birth *birth,
                                   double *sum_of_squares, hb_error *error) {
     size_t theta = 0;
     for (int32_t k = 0; k < count; k++)
-        if (life[k].genome.sharing.rule && up_to_64(life[k].genome.sharing.n_numbers) > theta)
-            theta = up_to_64(life[k].genome.sharing.n_numbers);
+        if (hb_is_shared(&birth[k].genome.sharing) && up_to_64(birth[k].genome.sharing.n_numbers) > theta)
+            theta = up_to_64(birth[k].genome.sharing.n_numbers);
     const size_t own = up_to_64(group->net.genome_size) + up_to_64(group->net.n_weights);
     float *scratch = aligned_alloc(64, (own + theta) * sizeof *scratch);
     if (!scratch) return hb_fail(error, HB_FAILED, "out of memory expanding a genome");
     for (int32_t k = 0; k < count; k++)
-        group->body->expand(group, lane[k], &life[k], scratch, sum_of_squares ? &sum_of_squares[k] : NULL);
+        group->build->expand(group, lane[k], &birth[k], scratch, sum_of_squares ? &sum_of_squares[k] : NULL);
     free(scratch);
     return HB_OK;
 }
@@ -353,7 +375,7 @@ static hb_status cpu_group_step(hb_group *group, int32_t count, const int32_t *l
     const size_t words = hb_net_observation_words(&group->net);
     const size_t outputs = (size_t)group->net.layer[group->net.n_layers - 1].outputs;
     for (int32_t k = 0; k < count; k++)
-        group->body->step(group, lane[k], observation + (size_t)k * words, action + (size_t)k * outputs);
+        group->build->step(group, lane[k], observation + (size_t)k * words, action + (size_t)k * outputs);
     return HB_OK;
 }
 
@@ -365,7 +387,7 @@ static hb_status cpu_group_wait(hb_group *group, hb_error *error) {
 
 static hb_status cpu_group_weights(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error) {
     (void)error;
-    group->body->weights(group, lane, layer, w);
+    group->build->weights(group, lane, layer, w);
     return HB_OK;
 }
 
@@ -408,10 +430,10 @@ const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .free = cpu_free,
                                        .map = cpu_map,
                                        .unmap = cpu_unmap,
-                                       .upload = cpu_copy,
-                                       .download = cpu_copy,
-                                       .host_alloc = cpu_alloc,
-                                       .host_free = cpu_free,
+                                       .upload = cpu_upload,
+                                       .download = cpu_download,
+                                       .host_alloc = cpu_host_alloc,
+                                       .host_free = cpu_host_free,
                                        .sample = cpu_sample,
                                        .gradient = cpu_gradient,
                                        .sgd = cpu_sgd,

@@ -1,10 +1,11 @@
-// Mixtures of shared rules on the CPU, compiled once per instruction set like cpu_body.c. ops.h defines every equation.
+// Mixtures of shared rules on the CPU, compiled once per instruction set like step.c. ops.h defines every equation.
 //
 // The gradient goes through tiles of 32 synapses: their noise is made for all individuals, then row after row is worked
 // off while lambda's row stays in the cache. A sample looks only at the rules near
 // its own one: neighbour lists, sorted by distance, are complete as far as their radius goes, and where a sample needs
 // more it runs through all rules ("dense"). Both find the same numbers: what is left out is exactly 0.
 #include "kernels/cpu/mixture.h"
+#include "kernels/cpu/build.h"
 #include "kernels/cpu/noise.h"
 #include "kernels/cpu/vector.h"
 
@@ -40,13 +41,13 @@ static float row_shares(const float *row, int32_t n, uint32_t *restrict share) {
     for (; k + VECTOR <= n; k += VECTOR)
         for (int r = 0; r < VECTOR; r++) {
             const float below = row[k + r] - maximum, e = hb_exp(below);
-            share[k + r] = (uint32_t)(int32_t)(e * 0x1p30f);
+            share[k + r] = hb_mixture_share(e);
             sum[r] += e;
             moment[r] = hb_fma(e, below, moment[r]);
         }
     for (int r = 0; k + r < n; r++) {
         const float below = row[k + r] - maximum, e = hb_exp(below);
-        share[k + r] = (uint32_t)(int32_t)(e * 0x1p30f);
+        share[k + r] = hb_mixture_share(e);
         sum[r] += e;
         moment[r] = hb_fma(e, below, moment[r]);
     }
@@ -78,7 +79,8 @@ static int guide_bits(int32_t n) {
 // All individuals' choices of one row into chosen (P).
 static void choose_row(const hb_mixture *mixture, int64_t i, int32_t n_individuals, hb_noise noise, uint32_t *share,
                        uint64_t *cumulated, uint32_t *chosen, float *entropy) {
-    const float h = row_shares(mixture->lambda + (size_t)i * (size_t)mixture->n_rules, mixture->n_rules, share);
+    const float h =
+        row_shares(hb_floats(mixture->lambda) + (size_t)i * (size_t)mixture->n_rules, mixture->n_rules, share);
     if (entropy) entropy[i] = h;
     int32_t guide[1 << MOST_GUIDE_BITS];
     const int bits = guide_bits(mixture->n_rules);
@@ -144,7 +146,7 @@ static void distances(const hb_mixture_work *work, const float *x, float *restri
 
 static hb_status make_list(hb_mixture_work *work, int32_t k, float *distance, hb_near *near, hb_error *error) {
     const int32_t c_all = work->mixture.n_coefficients;
-    const float *mu = work->mixture.mu + (size_t)k * (size_t)c_all;
+    const float *mu = hb_floats(work->mixture.mu) + (size_t)k * (size_t)c_all;
     distances(work, mu, distance);
     int32_t n = 0;
     const int32_t most = hb_mixture_longest_list(work->mixture.n_rules);
@@ -171,7 +173,7 @@ static hb_status make_list(hb_mixture_work *work, int32_t k, float *distance, hb
             memcpy(&at[r], &j, sizeof j);
             for (int32_t c = 0; c < c_all; c++) // a place without a rule is too far away to matter
                 at[(size_t)(c + 1) * VECTOR + (size_t)r] =
-                    place < n ? work->mixture.mu[(size_t)j * (size_t)c_all + (size_t)c] : 1e18f;
+                    place < n ? hb_floats(work->mixture.mu)[(size_t)j * (size_t)c_all + (size_t)c] : 1e18f;
         }
     }
     return HB_OK;
@@ -443,7 +445,7 @@ static inline __attribute__((always_inline)) void fill_tile(range *g, int64_t fi
         for (int64_t i = 0; i < rows; i++)
             memcpy(g->noise + (size_t)(i * n + s) * (size_t)c_all, block + offset + i * c_all,
                    (size_t)c_all * sizeof(float));
-        const uint32_t *choice = g->step->choice + (int64_t)s * g->work->mixture.n_synapses + first;
+        const uint32_t *choice = hb_integers(g->step->choice) + (int64_t)s * g->work->mixture.n_synapses + first;
         for (int64_t i = 0; i < rows; i++) g->choice[i * n + s] = choice[i];
     }
 }
@@ -452,7 +454,7 @@ static inline __attribute__((always_inline)) void fill_tile(range *g, int64_t fi
 static void finish_row(range *g, int64_t i) {
     const hb_mixture_work *work = g->work;
     const size_t m = (size_t)work->mixture.n_rules;
-    float *lambda = work->mixture.lambda + (size_t)i * m;
+    float *lambda = hb_floats(work->mixture.lambda) + (size_t)i * m;
     const bool shares = g->step->z_sum != 0.0f || g->step->natural;
     uint32_t *share = g->share;
     float inverse = 0.0f;
@@ -471,8 +473,8 @@ static void finish_row(range *g, int64_t i) {
             shares ? hb_mixture_lambda_gradient(own, (float)share[k] * inverse, g->step->z_sum, g->step->natural)
                    : own;
         norm += (double)gradient * (double)gradient;
-        if (g->step->gradient)
-            g->step->gradient[(size_t)i * m + k] = gradient;
+        if (g->step->gradient.address)
+            hb_floats(g->step->gradient)[(size_t)i * m + k] = gradient;
         else if (gradient != 0.0f)
             lambda[k] = hb_fma(g->step->rate, gradient, lambda[k]);
         if (shares) g->row_gradient[k] = -0.0f;
@@ -491,7 +493,7 @@ static inline __attribute__((always_inline)) void gradient_rows(range *g, int64_
         const int64_t rows = end - first < TILE ? end - first : TILE;
         fill_tile(g, first, rows, c_all);
         for (int64_t i = first; i < first + rows; i++) {
-            const float *lambda = work->mixture.lambda + (size_t)i * (size_t)work->mixture.n_rules;
+            const float *lambda = hb_floats(work->mixture.lambda) + (size_t)i * (size_t)work->mixture.n_rules;
             row_terms(g, lambda, g->choice + (i - first) * n, g->noise + (size_t)((i - first) * n) * (size_t)c_all,
                       c_all);
             finish_row(g, i); // NOLINT(clang-analyzer-unix.Malloc): the analyser loses what close_range frees
@@ -551,5 +553,5 @@ static hb_status mixture_gradient(const hb_mixture_work *work, const hb_mixture_
     return status;
 }
 
-const hb_cpu_mixture HB_JOIN(hb_cpu_mixture_, HB_CPU_BODY) = {
+const hb_cpu_mixture HB_OF_BUILD(hb_cpu_mixture) = {
     .choose = mixture_choose, .neighbours = mixture_neighbours, .gradient = mixture_gradient};

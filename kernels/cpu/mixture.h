@@ -1,4 +1,4 @@
-// Mixtures on the CPU, inside: what cpu.c and the builds of cpu_mixture.c share.
+// Mixtures on the CPU, inside: what device.c and the builds of mixture.c share.
 #ifndef HB_CPU_MIXTURE_H
 #define HB_CPU_MIXTURE_H
 
@@ -26,7 +26,8 @@ typedef struct {
 
 // A gradient under way.
 struct hb_mixture_work {
-    const hb_cpu_mixture *body;
+    hb_device *device;
+    const hb_cpu_mixture *build;
     hb_mixture mixture;
     hb_mixture_step step;
     size_t padded_rules;        // M rounded up to 16

@@ -22,9 +22,4 @@ static inline void hb_normals_block(hb_noise id, uint32_t block, float *restrict
     }
 }
 
-#define HB_STRING_(x)  #x
-#define HB_STRING(x)   HB_STRING_(x)
-#define HB_JOIN_(a, b) a##b
-#define HB_JOIN(a, b)  HB_JOIN_(a, b)
-
 #endif

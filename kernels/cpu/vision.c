@@ -1,6 +1,7 @@
-// The convolutions' arithmetic, compiled once per instruction set as cpu_body.c is. Equations and the order of summation
+// The convolutions' arithmetic, compiled once per instruction set as step.c is. Equations and the order of summation
 // are those of ops.h, "Look".
 #include "kernels/cpu/vision.h"
+#include "kernels/cpu/build.h"
 #include "kernels/cpu/noise.h"
 #include "kernels/cpu/vector.h"
 
@@ -143,4 +144,4 @@ static void look(const hb_vision *vision, float *memory, const uint8_t *bytes, f
     }
 }
 
-const hb_cpu_vision HB_JOIN(hb_cpu_vision_, HB_CPU_BODY) = {.look = look};
+const hb_cpu_vision HB_OF_BUILD(hb_cpu_vision) = {.look = look};

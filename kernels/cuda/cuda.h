@@ -1,6 +1,5 @@
-// The CUDA device, inside: what its files share. cuda.cu has the table, memory and errors, search_cuda.cu,
-// mixture_cuda.cu and net_cuda.cu the kernels with their launchers, vision_cuda.cu the
-// convolutions, products_cuda.cu the forms that use cuBLAS.
+// What the files of the CUDA device share. device.cu: table, memory, errors. layout.cu: where numbers lie. search.cu, mixture.cu,
+// expand.cu, step.cu, vision.cu: kernels with their launchers. products.cu: the forms that use cuBLAS.
 #ifndef HB_CUDA_H
 #define HB_CUDA_H
 
@@ -9,6 +8,7 @@
 #include <cuda_runtime.h>
 
 struct hb_device {
+    const hb_device_table *table;
     cudaStream_t stream;  // of the search; groups have their own
     cudaEvent_t searched; // when the search last wrote what groups read
     float *scratch;       // device memory for launchers, grown on demand; one use at a time
@@ -32,7 +32,7 @@ typedef struct {
     int64_t inputs_at[HB_MAX_LAYERS + 1]; // of layer l's input among a step's activations
     int64_t activations[2];               // of this and the last step
     int64_t scale;
-    int64_t look, pooled; // vision_cuda.cu: weights, and what the first convolution gives
+    int64_t look, pooled; // vision.cu: weights, and what the first convolution gives
     int64_t lane;         // floats
     int64_t words;        // of an observation
     int32_t units, own,
@@ -60,7 +60,7 @@ struct hb_group {
     float *observation;        // (lanes, words), by row
     float *action;             // (lanes, O), by row
     // Expansion: lives and their lanes, on both sides; genomes of a chunk of them; stripes of their sums of squares.
-    hb_lane *life, *host_life;     // (lanes); the host's are pinned
+    hb_birth *birth, *host_birth;  // (lanes); the host's are pinned
     int32_t *fresh, *host_fresh;   // (lanes)
     float *genomes;                // (chunk, stride); or one layer's weights
     size_t genomes_bytes;          // grown on demand
@@ -71,6 +71,39 @@ struct hb_group {
     hb_cuda_call last;
     cudaGraphExec_t graph; // of `last`, or NULL
 };
+
+enum { HB_CUDA_THREADS = 128 }; // of every block
+
+// Blocks that give each of that many elements a thread.
+static inline unsigned hb_cuda_blocks(int64_t threads) {
+    return (unsigned)((threads + HB_CUDA_THREADS - 1) / HB_CUDA_THREADS);
+}
+
+static inline int64_t hb_cuda_up_to(int64_t n, int64_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+// The place of number j of a row's plane of that rank, among floats or among halves.
+static __device__ __forceinline__ int64_t hb_cuda_plane_at(int32_t padded, int rank, int32_t j) {
+    return (int64_t)padded * rank + j;
+}
+
+static __device__ __forceinline__ float hb_cuda_plane_value(bool half, const float *row, int32_t padded, int rank,
+                                                            int32_t j) {
+    const float *planes = row + padded;
+    const int64_t at = hb_cuda_plane_at(padded, rank, j);
+    return half ? hb_half_value(((const uint16_t *)planes)[at]) : planes[at];
+}
+
+static __device__ __forceinline__ void hb_cuda_plane_store(bool half, float *row, int32_t padded, int rank, int32_t j,
+                                                           float value) {
+    float *planes = row + padded;
+    const int64_t at = hb_cuda_plane_at(padded, rank, j);
+    if (half)
+        ((uint16_t *)planes)[at] = hb_half_bits(value);
+    else
+        planes[at] = value;
+}
 
 // Element of normal `part` (0..3) of Philox counter c: see scalar.h, "Numbered noise".
 HB_HD size_t hb_cuda_element(size_t counter, uint32_t part) {
@@ -93,9 +126,9 @@ HB_HD void hb_cuda_numbers(const hb_genome &genome, float *out, size_t counter, 
     for (uint32_t part = 0; part < 4; part++) {
         const size_t d = hb_cuda_element(counter, part);
         if (d >= end) continue;
-        const bool around = sharing.rule && sharing.noise_per_synapse;
+        const bool around = hb_is_shared(&sharing) && sharing.noise_per_synapse;
         const int64_t at = around ? hb_sharing_index(&sharing, 0, (int64_t)d) : (int64_t)d;
-        out[d] = hb_fma(genome.sigma, normal[part], genome.mean[at]);
+        out[d] = hb_fma(genome.sigma, normal[part], hb_floats(genome.mean)[at]);
     }
 }
 
@@ -108,29 +141,31 @@ hb_status hb_cuda_check(cudaError_t result, const char *what, const char *file, 
 hb_status hb_cuda_scratch(hb_device *device, size_t bytes, float **out, hb_error *error);
 
 // Launchers: work on the device's stream and return when it is queued. Meanings as in device.h.
-hb_status hb_cuda_sample(hb_device *device, const hb_genome *genome, float *h, size_t begin, size_t end,
+hb_status hb_cuda_sample(hb_device *device, const hb_genome *genome, hb_memory h, size_t begin, size_t end,
                          hb_error *error);
-hb_status hb_cuda_gradient(hb_device *device, float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin,
-                           size_t end, hb_error *error);
-hb_status hb_cuda_sgd(hb_device *device, float *mean, const float *g, float rate, size_t begin, size_t end,
+hb_status hb_cuda_gradient(hb_device *device, hb_memory g, const float *z, int32_t n_terms, hb_noise noise,
+                           size_t begin, size_t end, hb_error *error);
+hb_status hb_cuda_sgd(hb_device *device, hb_memory mean, hb_memory g, float rate, size_t begin, size_t end,
                       hb_error *error);
-hb_status hb_cuda_adam(hb_device *device, float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin,
-                       size_t end, hb_error *error);
+hb_status hb_cuda_adam(hb_device *device, hb_memory mean, hb_memory m, hb_memory v, hb_memory g, hb_adam p,
+                       size_t begin, size_t end, hb_error *error);
 hb_status hb_cuda_mixture_choose(hb_device *device, const hb_mixture *mixture, int32_t n_individuals, hb_noise noise,
-                                 uint32_t *choice, float *entropy, int64_t begin, int64_t end, hb_error *error);
+                                 hb_memory choice, float *entropy, int64_t begin, int64_t end, hb_error *error);
 hb_status hb_cuda_mixture_begin(hb_device *device, const hb_mixture *mixture, const hb_mixture_step *step,
                                 hb_mixture_work **work, hb_error *error);
 hb_status hb_cuda_mixture_prepare(hb_mixture_work *work, int32_t begin, int32_t end, hb_error *error);
 hb_status hb_cuda_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t end, hb_error *error);
 hb_status hb_cuda_mixture_end(hb_mixture_work *work, float *g, hb_mixture_counts *counts, hb_error *error);
 hb_cuda_net hb_cuda_layout(const hb_net *net);
-hb_status hb_cuda_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+// At least `bytes` for genomes of the group. What was there before is lost.
+hb_status hb_cuda_genomes_room(hb_group *group, size_t bytes, hb_error *error);
+hb_status hb_cuda_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_birth *birth,
                          double *sum_of_squares, hb_error *error);
 void hb_cuda_expanded(hb_group *group); // the stream is idle: hands out the sums of squares
 hb_status hb_cuda_step(hb_group *group, int32_t count, hb_error *error);
 hb_status hb_cuda_look(hb_group *group, int32_t count, hb_error *error);
 // Of lives in the device's memory, whose genomes are `stride` floats apart in group->genomes.
-hb_status hb_cuda_vision_weights(hb_group *group, const hb_lane *life, const int32_t *lanes, int32_t count,
+hb_status hb_cuda_vision_weights(hb_group *group, const hb_birth *birth, const int32_t *lanes, int32_t count,
                                  int64_t stride, hb_error *error);
 hb_status hb_cuda_weights(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
 hb_status hb_cuda_put_weights(hb_group *group, int32_t lane, const float *w, hb_error *error);

@@ -34,6 +34,7 @@ static hb_status cuda_open(const char *variant, hb_device **out, hb_error *error
     if (status != HB_OK) return status;
     hb_device *device = (hb_device *)calloc(1, sizeof *device);
     if (!device) return hb_fail(error, HB_FAILED, "out of memory opening the cuda device");
+    device->table = &hb_cuda_device;
     int card = 0;
     status = HB_CUDA(cudaGetDevice(&card));
     if (status == HB_OK)
@@ -75,27 +76,27 @@ hb_status hb_cuda_scratch(hb_device *device, size_t bytes, float **out, hb_error
     return HB_OK;
 }
 
-static hb_status cuda_alloc(hb_device *device, size_t n, float **out, hb_error *error) {
-    *out = NULL;
-    hb_status status = HB_CUDA(cudaMalloc((void **)out, (n ? n : 1) * sizeof **out));
-    if (status == HB_OK) status = HB_CUDA(cudaMemsetAsync(*out, 0, n * sizeof **out, device->stream));
+static hb_status cuda_alloc(hb_device *device, size_t n, hb_memory *out, hb_error *error) {
+    out->address = NULL;
+    hb_status status = HB_CUDA(cudaMalloc(&out->address, (n ? n : 1) * sizeof(float)));
+    if (status == HB_OK) status = HB_CUDA(cudaMemsetAsync(out->address, 0, n * sizeof(float), device->stream));
     return status;
 }
 
-static void cuda_free(hb_device *device, float *data) {
+static void cuda_free(hb_device *device, hb_memory memory) {
     cudaStreamSynchronize(device->stream);
-    cudaFree(data);
+    cudaFree(memory.address);
 }
 
-static hb_status cuda_upload(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
+static hb_status cuda_upload(hb_device *device, hb_memory to, const void *from, size_t n, hb_error *error) {
     const hb_status status =
-        HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyHostToDevice, device->stream));
+        HB_CUDA(cudaMemcpyAsync(to.address, from, n * sizeof(float), cudaMemcpyHostToDevice, device->stream));
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
 }
 
-static hb_status cuda_download(hb_device *device, void *to, const void *from, size_t n, hb_error *error) {
+static hb_status cuda_download(hb_device *device, void *to, hb_memory from, size_t n, hb_error *error) {
     const hb_status status =
-        HB_CUDA(cudaMemcpyAsync(to, from, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));
+        HB_CUDA(cudaMemcpyAsync(to, from.address, n * sizeof(float), cudaMemcpyDeviceToHost, device->stream));
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
 }
 
@@ -119,7 +120,7 @@ static void cuda_host_free(hb_device *device, float *data) {
 static size_t lane_bytes(const hb_net *net) {
     const hb_cuda_net layout = hb_cuda_layout(net);
     const size_t vectors = hb_net_observation_words(net) + (size_t)net->layer[net->n_layers - 1].outputs;
-    return ((size_t)layout.lane + vectors + HB_NOISE_BLOCK) * sizeof(float) + 3 * sizeof(int32_t) + sizeof(hb_lane);
+    return ((size_t)layout.lane + vectors + HB_NOISE_BLOCK) * sizeof(float) + 3 * sizeof(int32_t) + sizeof(hb_birth);
 }
 
 static size_t cuda_group_bytes(const hb_device *device, const hb_net *net, int32_t lanes) {
@@ -141,9 +142,9 @@ static void cuda_group_destroy(hb_group *group) {
     if (group->stream) cudaStreamSynchronize(group->stream);
     if (group->graph) cudaGraphExecDestroy(group->graph);
     void *const device[] = {group->memory, group->steps, group->lane,    group->observation, group->action,
-                            group->life,   group->fresh, group->genomes, group->stripes};
+                            group->birth,  group->fresh, group->genomes, group->stripes};
     for (void *memory : device) cudaFree(memory);
-    void *const host[] = {group->host_life, group->host_fresh, group->host_stripes, group->host_lane};
+    void *const host[] = {group->host_birth, group->host_fresh, group->host_stripes, group->host_lane};
     for (void *memory : host) cudaFreeHost(memory);
     if (group->stream) cudaStreamDestroy(group->stream);
     free(group);
@@ -159,12 +160,12 @@ static hb_status allocate_group(hb_group *group, hb_error *error) {
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->lane, n * sizeof(int32_t)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->observation, n * inputs * sizeof(float)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->action, n * outputs * sizeof(float)));
-    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->life, n * sizeof(hb_lane)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->birth, n * sizeof(hb_birth)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->fresh, n * sizeof(int32_t)));
     const size_t stripes = n * HB_NOISE_BLOCK * sizeof(float);
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->stripes, stripes));
     if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_stripes, stripes));
-    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_life, n * sizeof(hb_lane)));
+    if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_birth, n * sizeof(hb_birth)));
     if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_fresh, n * sizeof(int32_t)));
     if (status == HB_OK) status = HB_CUDA(cudaMallocHost((void **)&group->host_lane, n * sizeof(int32_t)));
     cudaStream_t stream = group->stream;
@@ -198,10 +199,10 @@ static hb_status cuda_group_wait(hb_group *group, hb_error *error) {
 }
 
 // A second expansion, or step, would overwrite what the first one still reads.
-static hb_status cuda_group_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+static hb_status cuda_group_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_birth *birth,
                                    double *sum_of_squares, hb_error *error) {
     const hb_status status = group->n_expanding > 0 ? cuda_group_wait(group, error) : HB_OK;
-    return status == HB_OK ? hb_cuda_expand(group, count, lane, life, sum_of_squares, error) : status;
+    return status == HB_OK ? hb_cuda_expand(group, count, lane, birth, sum_of_squares, error) : status;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -262,13 +263,13 @@ extern "C" const hb_device_table hb_cuda_device = {
     .probe = cuda_probe,
     .open = cuda_open,
     .close = cuda_close,
+    .map = NULL,
+    .unmap = NULL,
     .variant = cuda_variant,
     .group_size = cuda_group_size,
     .group_bytes = cuda_group_bytes,
     .alloc = cuda_alloc,
     .free = cuda_free,
-    .map = NULL,
-    .unmap = NULL,
     .upload = cuda_upload,
     .download = cuda_download,
     .host_alloc = cuda_host_alloc,

@@ -6,10 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 
-enum { THREADS = 128, STRIPES = 16, SHELLS = 8, QUEUE = 1024 };
+enum { STRIPES = 16, SHELLS = 8, QUEUE = 1024 };
 
 // Blocks that work at a time, each with scratch of its own for a row: as many as fill the card, in at most 256 MB.
-static int32_t blocks_for(const hb_device *device, int64_t rows, size_t bytes_each) {
+static int32_t resident_blocks(const hb_device *device, int64_t rows, size_t bytes_each) {
     const int64_t room = (int64_t)(((size_t)256 << 20) / bytes_each), fill = (int64_t)device->processors * 16;
     const int64_t most = room > fill ? fill : room < 1 ? 1 : room;
     return (int32_t)(rows < most ? rows : most);
@@ -32,7 +32,7 @@ template <typename F> static __device__ float block_maximum(int32_t n, uint32_t 
     if (threadIdx.x == 0) *shared = 0;
     __syncthreads();
     uint32_t largest = 0;
-    for (int32_t k = threadIdx.x; k < n; k += THREADS) {
+    for (int32_t k = threadIdx.x; k < n; k += HB_CUDA_THREADS) {
         const uint32_t key = ordered(values(k));
         largest = key > largest ? key : largest;
     }
@@ -42,7 +42,7 @@ template <typename F> static __device__ float block_maximum(int32_t n, uint32_t 
 }
 
 static __device__ uint32_t share_of(float lambda, float maximum) {
-    return (uint32_t)(int32_t)(hb_exp(lambda - maximum) * 0x1p30f);
+    return hb_mixture_share(hb_exp(lambda - maximum));
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -51,14 +51,14 @@ static __device__ uint32_t share_of(float lambda, float maximum) {
 // Cumulated shares of a row: every thread sums a stretch, then adds what the stretches before it hold.
 static __device__ uint64_t cumulate(const float *row, int32_t n, float maximum, uint64_t *cumulated,
                                     uint64_t *stretch) {
-    const int32_t length = (n + THREADS - 1) / THREADS, first = (int32_t)threadIdx.x * length;
+    const int32_t length = (n + HB_CUDA_THREADS - 1) / HB_CUDA_THREADS, first = (int32_t)threadIdx.x * length;
     const int32_t end = first + length < n ? first + length : n;
     uint64_t sum = 0;
     for (int32_t k = first; k < end; k++) sum += share_of(row[k], maximum);
     stretch[threadIdx.x] = sum;
     __syncthreads();
     uint64_t before = 0, total = 0;
-    for (int t = 0; t < THREADS; t++) {
+    for (int t = 0; t < HB_CUDA_THREADS; t++) {
         before += t < (int)threadIdx.x ? stretch[t] : 0;
         total += stretch[t];
     }
@@ -90,15 +90,15 @@ static __device__ void entropy_of(const float *row, int32_t n, float maximum, fl
 __global__ void choose_kernel(hb_mixture mixture, int32_t n_individuals, hb_noise noise, uint32_t *choice,
                               uint64_t *scratch, float *entropy, int64_t begin, int64_t end) {
     __shared__ uint32_t largest;
-    __shared__ uint64_t stretch[THREADS];
+    __shared__ uint64_t stretch[HB_CUDA_THREADS];
     __shared__ float stripes[2][STRIPES];
     uint64_t *cumulated = scratch + (int64_t)blockIdx.x * mixture.n_rules;
     for (int64_t i = begin + blockIdx.x; i < end; i += gridDim.x) {
-        const float *row = mixture.lambda + i * mixture.n_rules;
+        const float *row = hb_floats(mixture.lambda) + i * mixture.n_rules;
         const float maximum = block_maximum(mixture.n_rules, &largest, [=](int32_t k) { return row[k]; });
         const uint64_t total = cumulate(row, mixture.n_rules, maximum, cumulated, stretch);
         noise.individual = (uint32_t)i;
-        for (int32_t s = threadIdx.x; s < n_individuals; s += THREADS) {
+        for (int32_t s = threadIdx.x; s < n_individuals; s += HB_CUDA_THREADS) {
             const uint64_t threshold = hb_mixture_threshold(hb_noise_word(noise, (uint64_t)s), total);
             int32_t low = 0,
                     high = mixture.n_rules - 1; // the first rule whose cumulated share is above the threshold
@@ -116,15 +116,15 @@ __global__ void choose_kernel(hb_mixture mixture, int32_t n_individuals, hb_nois
 }
 
 hb_status hb_cuda_mixture_choose(hb_device *device, const hb_mixture *mixture, int32_t n_individuals, hb_noise noise,
-                                 uint32_t *choice, float *entropy, int64_t begin, int64_t end, hb_error *error) {
+                                 hb_memory choice, float *entropy, int64_t begin, int64_t end, hb_error *error) {
     const size_t row = (size_t)mixture->n_rules * sizeof(uint64_t), n = (size_t)mixture->n_synapses;
-    const int32_t blocks = blocks_for(device, end - begin, row);
+    const int32_t blocks = resident_blocks(device, end - begin, row);
     float *scratch;
     hb_status status = hb_cuda_scratch(device, (size_t)blocks * row + n * sizeof *entropy, &scratch, error);
     if (status != HB_OK || begin >= end) return status;
     float *entropies = scratch + (size_t)blocks * row / sizeof *scratch;
-    choose_kernel<<<(unsigned)blocks, THREADS, 0, device->stream>>>(*mixture, n_individuals, noise, choice,
-                                                                    (uint64_t *)scratch, entropies, begin, end);
+    choose_kernel<<<(unsigned)blocks, HB_CUDA_THREADS, 0, device->stream>>>(
+        *mixture, n_individuals, noise, hb_integers(choice), (uint64_t *)scratch, entropies, begin, end);
     status = HB_CUDA_LAUNCHED("choose");
     if (status == HB_OK && entropy)
         status = HB_CUDA(cudaMemcpyAsync(entropy + begin, entropies + begin, (size_t)(end - begin) * sizeof *entropy,
@@ -166,8 +166,9 @@ __global__ void count_kernel(hb_mixture mixture, float radius2, int32_t most, in
     if (threadIdx.x < SHELLS) in_shell[threadIdx.x] = 0;
     if (threadIdx.x == 0) nearest = ~hb_bits(2.0f * radius2);
     __syncthreads();
-    for (int32_t j = threadIdx.x; j < mixture.n_rules; j += THREADS) {
-        const float distance = distance2(mixture.mu + (int64_t)k * c_all, mixture.mu + (int64_t)j * c_all, c_all);
+    for (int32_t j = threadIdx.x; j < mixture.n_rules; j += HB_CUDA_THREADS) {
+        const float distance =
+            distance2(hb_floats(mixture.mu) + (int64_t)k * c_all, hb_floats(mixture.mu) + (int64_t)j * c_all, c_all);
         if (!(distance <= radius2)) continue;
         atomicAdd(in_shell + shell_of(distance, radius2), 1u);
         if (j != k) atomicMax(&nearest, ~hb_bits(distance));
@@ -188,8 +189,9 @@ __global__ void list_kernel(hb_mixture mixture, float radius2, const int64_t *of
     if (own[0] == own[SHELLS]) return;
     if (threadIdx.x < SHELLS) place[threadIdx.x] = (unsigned long long)own[threadIdx.x];
     __syncthreads();
-    for (int32_t j = threadIdx.x; j < mixture.n_rules; j += THREADS) {
-        const float distance = distance2(mixture.mu + (int64_t)k * c_all, mixture.mu + (int64_t)j * c_all, c_all);
+    for (int32_t j = threadIdx.x; j < mixture.n_rules; j += HB_CUDA_THREADS) {
+        const float distance =
+            distance2(hb_floats(mixture.mu) + (int64_t)k * c_all, hb_floats(mixture.mu) + (int64_t)j * c_all, c_all);
         if (distance <= radius2) near[atomicAdd(place + shell_of(distance, radius2), 1ull)] = (uint32_t)j;
     }
 }
@@ -230,12 +232,12 @@ typedef struct {
     unsigned long long *sums, *counts;
 } gradient_view;
 
-// Samples of a row are worked off THREADS at a time, each by a thread, but G's sums go by ascending samples: what samples
+// Samples of a row are worked off HB_CUDA_THREADS at a time, each by a thread, but G's sums go by ascending samples: what samples
 // have to add waits in a queue, from which every thread takes, in order, what belongs to its rules, those with k %
-// THREADS = its number.
+// HB_CUDA_THREADS = its number.
 typedef struct {
-    float x[THREADS][HB_MAX_COEFFICIENTS];
-    uint32_t live[THREADS]; // what a sample has to add; RUNS_DENSE
+    float x[HB_CUDA_THREADS][HB_MAX_COEFFICIENTS];
+    uint32_t live[HB_CUDA_THREADS]; // what a sample has to add; RUNS_DENSE
     uint32_t rule[QUEUE];
     float z[QUEUE], r[QUEUE];
 } batch;
@@ -252,7 +254,8 @@ typedef struct {
 
 static __device__ float exponent(const gradient_view &v, const float *lambda, const float *x, uint32_t k) {
     const int32_t c_all = v.mixture.n_coefficients;
-    return hb_fma(v.minus_half_precision, distance2(x, v.mixture.mu + (int64_t)k * c_all, c_all), lambda[k]);
+    return hb_fma(v.minus_half_precision, distance2(x, hb_floats(v.mixture.mu) + (int64_t)k * c_all, c_all),
+                  lambda[k]);
 }
 
 // z r (x - mu_k) to the sums.
@@ -260,7 +263,7 @@ static __device__ void add_to_sums(const gradient_view &v, const float *x, float
     const int32_t c_all = v.mixture.n_coefficients;
     uint32_t largest = 0;
     for (int32_t c = 0; c < c_all; c++) {
-        const float difference = x[c] - v.mixture.mu[(int64_t)k * c_all + c];
+        const float difference = x[c] - hb_floats(v.mixture.mu)[(int64_t)k * c_all + c];
         const float term = hb_mixture_term(z, r, difference, v.sums_scale);
         const uint32_t magnitude = hb_bits(term) & 0x7fffffffu;
         largest = magnitude > largest ? magnitude : largest;
@@ -274,7 +277,7 @@ static __device__ bool begin_sample(const gradient_view &v, int64_t i, int32_t s
                                     sample *out) {
     const int32_t c_all = v.mixture.n_coefficients;
     const uint32_t chosen = v.choice[s * v.mixture.n_synapses + i];
-    const float *mu = v.mixture.mu + (int64_t)chosen * c_all;
+    const float *mu = hb_floats(v.mixture.mu) + (int64_t)chosen * c_all;
     hb_noise id = v.noise;
     id.individual = (uint32_t)s;
     for (int32_t c = 0; c < c_all; c++)
@@ -282,9 +285,9 @@ static __device__ bool begin_sample(const gradient_view &v, int64_t i, int32_t s
     *out = {nullptr, 0, 1, chosen, 0.0f, 1.0f};
     if (v.hard || v.mixture.n_rules == 1) return true;
     if (!(v.lists.radius2 > 0.0f)) return false;
-    const float radius2 =
-        hb_mixture_radius2(distance2(x, mu, c_all), v.two_variances, v.cut,
-                           hb_mixture_above(row_largest, v.mixture.lambda[i * v.mixture.n_rules + chosen]));
+    const float radius2 = hb_mixture_radius2(
+        distance2(x, mu, c_all), v.two_variances, v.cut,
+        hb_mixture_above(row_largest, hb_floats(v.mixture.lambda)[i * v.mixture.n_rules + chosen]));
     const int64_t *own = v.lists.offset + (int64_t)chosen * SHELLS;
     if (own[0] == own[SHELLS] || !(radius2 <= v.lists.radius2)) return false;
     if (radius2 < v.lists.second[chosen]) return true;
@@ -350,7 +353,7 @@ static __device__ void add_near(const gradient_view &v, const float *lambda, bat
         const uint32_t n = all - from < QUEUE ? all - from : QUEUE;
         for (uint32_t e = 0; e < n; e++) {
             const uint32_t k = b->rule[e];
-            if (k % THREADS == threadIdx.x && b->r[e] != 0.0f) g[k] = hb_mixture_add(g[k], b->z[e], b->r[e]);
+            if (k % HB_CUDA_THREADS == threadIdx.x && b->r[e] != 0.0f) g[k] = hb_mixture_add(g[k], b->z[e], b->r[e]);
         }
     }
 }
@@ -359,13 +362,13 @@ static __device__ void add_near(const gradient_view &v, const float *lambda, bat
 static __device__ float weigh(const gradient_view &v, const float *lambda, const float *x, float *weight,
                               uint32_t *largest, unsigned long long *sum) {
     const int32_t m = v.mixture.n_rules;
-    for (int32_t k = threadIdx.x; k < m; k += THREADS) weight[k] = exponent(v, lambda, x, (uint32_t)k);
+    for (int32_t k = threadIdx.x; k < m; k += HB_CUDA_THREADS) weight[k] = exponent(v, lambda, x, (uint32_t)k);
     const float maximum = block_maximum(m, largest, [=](int32_t k) { return weight[k]; });
     if (threadIdx.x == 0) *sum = 0;
     __syncthreads();
     int64_t mine = 0;
     unsigned long long live = 0;
-    for (int32_t k = threadIdx.x; k < m; k += THREADS) {
+    for (int32_t k = threadIdx.x; k < m; k += HB_CUDA_THREADS) {
         const float below = weight[k] - maximum;
         const float w = below >= -v.cut ? hb_exp(below) : 0.0f;
         live += below >= -v.cut;
@@ -379,10 +382,10 @@ static __device__ float weigh(const gradient_view &v, const float *lambda, const
     return *sum == 0 ? 0.0f : hb_mixture_inverse((int64_t)*sum);
 }
 
-// Adds a sample's terms: thread t those of rules k with k % THREADS = t.
+// Adds a sample's terms: thread t those of rules k with k % HB_CUDA_THREADS = t.
 static __device__ void add_dense(const gradient_view &v, const float *x, float z, const float *weight, float inverse,
                                  float *g) {
-    for (int32_t k = threadIdx.x; k < v.mixture.n_rules; k += THREADS) {
+    for (int32_t k = threadIdx.x; k < v.mixture.n_rules; k += HB_CUDA_THREADS) {
         const float r = weight[k] * inverse;
         if (r == 0.0f) continue;
         g[k] = hb_mixture_add(g[k], z, r);
@@ -395,13 +398,13 @@ typedef struct {
     batch samples;
     uint32_t largest;
     unsigned long long sum;
-    float norms[THREADS];
+    float norms[HB_CUDA_THREADS];
 } row_memory;
 
-// THREADS samples of row i from `first` on, `count` of them there.
+// HB_CUDA_THREADS samples of row i from `first` on, `count` of them there.
 static __device__ void add_batch(const gradient_view &v, int64_t i, int32_t first, uint32_t count, float row_largest,
                                  row_memory *shared, float *weight, float *g) {
-    const float *lambda = v.mixture.lambda + i * v.mixture.n_rules;
+    const float *lambda = hb_floats(v.mixture.lambda) + i * v.mixture.n_rules;
     batch *b = &shared->samples;
     float *x = b->x[threadIdx.x];
     const int32_t s = first + (int32_t)threadIdx.x;
@@ -432,7 +435,7 @@ static __device__ void add_batch(const gradient_view &v, int64_t i, int32_t firs
 
 // lambda's step, or its gradient, for one row; the row's squared norm.
 static __device__ void finish_row(const gradient_view &v, int64_t i, const float *g, row_memory *shared) {
-    float *lambda = v.mixture.lambda + i * v.mixture.n_rules;
+    float *lambda = hb_floats(v.mixture.lambda) + i * v.mixture.n_rules;
     const bool shares = v.z_sum != 0.0f || v.natural;
     float maximum = 0.0f, inverse = 0.0f;
     if (shares) {
@@ -440,13 +443,14 @@ static __device__ void finish_row(const gradient_view &v, int64_t i, const float
         if (threadIdx.x == 0) shared->sum = 0;
         __syncthreads();
         unsigned long long mine = 0;
-        for (int32_t k = threadIdx.x; k < v.mixture.n_rules; k += THREADS) mine += share_of(lambda[k], maximum);
+        for (int32_t k = threadIdx.x; k < v.mixture.n_rules; k += HB_CUDA_THREADS)
+            mine += share_of(lambda[k], maximum);
         atomicAdd(&shared->sum, mine);
         __syncthreads();
         inverse = 1.0f / (float)shared->sum;
     }
     float norm = 0.0f;
-    for (int32_t k = threadIdx.x; k < v.mixture.n_rules; k += THREADS) {
+    for (int32_t k = threadIdx.x; k < v.mixture.n_rules; k += HB_CUDA_THREADS) {
         const float pi = shares ? (float)share_of(lambda[k], maximum) * inverse : 0.0f;
         const float value = shares ? hb_mixture_lambda_gradient(g[k], pi, v.z_sum, v.natural) : g[k];
         norm = hb_fma(value, value, norm);
@@ -458,7 +462,7 @@ static __device__ void finish_row(const gradient_view &v, int64_t i, const float
     shared->norms[threadIdx.x] = norm;
     __syncthreads();
     if (threadIdx.x > 0) return;
-    for (int t = 1; t < THREADS; t++) norm += shared->norms[t];
+    for (int t = 1; t < HB_CUDA_THREADS; t++) norm += shared->norms[t];
     v.row_norm[i] = norm;
 }
 
@@ -467,14 +471,15 @@ __global__ void mixture_kernel(gradient_view v, int64_t begin, int64_t end) {
     const int32_t m = v.mixture.n_rules;
     float *weight = v.rows + (int64_t)blockIdx.x * 2 * m, *g = weight + m;
     for (int64_t i = begin + blockIdx.x; i < end; i += gridDim.x) {
-        const float *lambda = v.mixture.lambda + i * m;
+        const float *lambda = hb_floats(v.mixture.lambda) + i * m;
         float row_largest = 0.0f;
         if (v.lists.radius2 > 0.0f)
             row_largest = block_maximum(m, &shared.largest, [=](int32_t k) { return lambda[k]; });
-        for (int32_t k = threadIdx.x; k < m; k += THREADS) g[k] = 0.0f;
-        for (int32_t first = 0; first < v.n_individuals; first += THREADS) {
+        for (int32_t k = threadIdx.x; k < m; k += HB_CUDA_THREADS) g[k] = 0.0f;
+        for (int32_t first = 0; first < v.n_individuals; first += HB_CUDA_THREADS) {
             const int32_t left = v.n_individuals - first;
-            add_batch(v, i, first, left < THREADS ? (uint32_t)left : THREADS, row_largest, &shared, weight, g);
+            add_batch(v, i, first, left < HB_CUDA_THREADS ? (uint32_t)left : HB_CUDA_THREADS, row_largest, &shared,
+                      weight, g);
         }
         finish_row(v, i, g, &shared); // the next row's first barrier stands between its norms and these
     }
@@ -493,7 +498,7 @@ static size_t sums_of(const hb_mixture *mixture) {
 static hb_status allocate_work(hb_mixture_work *work, hb_error *error) {
     const hb_mixture *mixture = &work->mixture;
     const size_t p = (size_t)work->step.n_individuals, m = (size_t)mixture->n_rules, n = sums_of(mixture) + N_COUNTS;
-    work->blocks = blocks_for(work->device, mixture->n_synapses, 2 * m * sizeof(float));
+    work->blocks = resident_blocks(work->device, mixture->n_synapses, 2 * m * sizeof(float));
     hb_status status = HB_CUDA(cudaMalloc((void **)&work->z, p * sizeof(float)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&work->sums, n * sizeof *work->sums));
     if (status == HB_OK)
@@ -557,12 +562,12 @@ hb_status hb_cuda_mixture_prepare(hb_mixture_work *work, int32_t begin, int32_t 
     hb_status status = HB_CUDA(cudaMalloc((void **)&work->offset, (n + 1) * sizeof *work->offset));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&work->second, m * sizeof *work->second));
     if (status != HB_OK) return status;
-    count_kernel<<<(unsigned)m, THREADS, 0, stream>>>(
+    count_kernel<<<(unsigned)m, HB_CUDA_THREADS, 0, stream>>>(
         mixture, work->list_radius2, hb_mixture_longest_list(mixture.n_rules), work->offset, work->second);
     status = HB_CUDA_LAUNCHED("count");
     if (status == HB_OK) status = place_shells(work, n, error);
     if (status != HB_OK) return status;
-    list_kernel<<<(unsigned)m, THREADS, 0, stream>>>(mixture, work->list_radius2, work->offset, work->near);
+    list_kernel<<<(unsigned)m, HB_CUDA_THREADS, 0, stream>>>(mixture, work->list_radius2, work->offset, work->near);
     return HB_CUDA_LAUNCHED("list");
 }
 
@@ -571,7 +576,7 @@ static gradient_view view_of(const hb_mixture_work *work) {
     const hb_mixture_step &step = work->step;
     const float variance = mixture.sigma * mixture.sigma;
     return {mixture,
-            step.choice,
+            hb_integers(step.choice),
             work->z,
             step.n_individuals,
             step.noise,
@@ -584,7 +589,7 @@ static gradient_view view_of(const hb_mixture_work *work) {
             step.hard,
             step.natural,
             {work->near, work->offset, work->second, work->list_radius2},
-            step.gradient,
+            hb_floats(step.gradient),
             work->rows,
             work->row_norm,
             work->sums,
@@ -595,8 +600,8 @@ hb_status hb_cuda_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t end
     if (begin >= end) return HB_OK;
     const hb_mixture_step &step = work->step;
     const int64_t rows = end - begin;
-    mixture_kernel<<<(unsigned)(rows < work->blocks ? rows : work->blocks), THREADS, 0, work->device->stream>>>(
-        view_of(work), begin, end);
+    mixture_kernel<<<(unsigned)(rows < work->blocks ? rows : work->blocks), HB_CUDA_THREADS, 0,
+                     work->device->stream>>>(view_of(work), begin, end);
     hb_status status = HB_CUDA_LAUNCHED("mixture");
     if (status != HB_OK || !step.row_norm) return status;
     float *norms = (float *)malloc((size_t)rows * sizeof *norms);

@@ -6,8 +6,6 @@
 #include <cublas_v2.h>
 #include <dlfcn.h>
 
-enum { THREADS = 128 };
-
 #define TEXT_OF(number) #number
 #define TEXT(number)    TEXT_OF(number)
 
@@ -74,7 +72,7 @@ static hb_status products_open(hb_device *device, hb_products **out, hb_error *e
 // Static forward. cuBLAS's matrices are column-major, so w[I][O] is its (O, I).
 
 __global__ void tanh_kernel(float *y, size_t n) {
-    const size_t k = (size_t)blockIdx.x * THREADS + threadIdx.x;
+    const size_t k = (size_t)blockIdx.x * HB_CUDA_THREADS + threadIdx.x;
     if (k < n) y[k] = hb_tanh(y[k]);
 }
 
@@ -90,11 +88,12 @@ static hb_status layer_forward(hb_products *p, const hb_net *net, int32_t l, int
               "batched product", error);
     if (status != HB_OK || layer.activation != HB_TANH) return status;
     const size_t n = (size_t)count * (size_t)layer.outputs;
-    tanh_kernel<<<(unsigned)((n + THREADS - 1) / THREADS), THREADS, 0, p->device->stream>>>(y, n);
+    tanh_kernel<<<(unsigned)((n + HB_CUDA_THREADS - 1) / HB_CUDA_THREADS), HB_CUDA_THREADS, 0, p->device->stream>>>(
+        y, n);
     return HB_CUDA_LAUNCHED("tanh");
 }
 
-static hb_status products_forward(hb_products *p, const hb_net *net, int32_t count, const float *weights,
+static hb_status products_forward(hb_products *p, const hb_net *net, int32_t count, hb_memory weights,
                                   const float *observation, float *action, hb_error *error) {
     hb_device *device = p->device;
     size_t widest = (size_t)net->layer[0].inputs;
@@ -108,7 +107,7 @@ static hb_status products_forward(hb_products *p, const hb_net *net, int32_t cou
                                      cudaMemcpyHostToDevice, device->stream));
     float *y = x + lanes * widest;
     for (int32_t l = 0; l < net->n_layers && status == HB_OK; l++) {
-        status = layer_forward(p, net, l, count, weights, x, y, error);
+        status = layer_forward(p, net, l, count, hb_floats(weights), x, y, error);
         float *const next = y;
         y = x;
         x = next;
@@ -122,7 +121,7 @@ static hb_status products_forward(hb_products *p, const hb_net *net, int32_t cou
 // ---------------------------------------------------------------------------------------------------
 // The search's gradient from a matrix of noise
 
-static hb_status products_gradient(hb_products *p, float *g, const float *z, const float *noise, int32_t n_terms,
+static hb_status products_gradient(hb_products *p, hb_memory g, const float *z, hb_memory noise, int32_t n_terms,
                                    int32_t n, hb_error *error) {
     hb_device *device = p->device;
     const float one = 1.0f, zero = 0.0f;
@@ -132,7 +131,9 @@ static hb_status products_gradient(hb_products *p, float *g, const float *z, con
     if (status == HB_OK)
         status = HB_CUDA(cudaMemcpyAsync(on_device, z, bytes, cudaMemcpyHostToDevice, device->stream));
     if (status == HB_OK)
-        status = check(p, p->by_vector(p->handle, CUBLAS_OP_N, n, n_terms, &one, noise, n, on_device, 1, &zero, g, 1),
+        status = check(p,
+                       p->by_vector(p->handle, CUBLAS_OP_N, n, n_terms, &one, hb_floats(noise), n, on_device, 1,
+                                    &zero, hb_floats(g), 1),
                        "product by a vector", error);
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
 }

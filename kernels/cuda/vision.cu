@@ -3,12 +3,6 @@
 // weights, then the first convolution's output, (maps, rows, columns).
 #include "kernels/cuda/cuda.h"
 
-enum { THREADS = 128 };
-
-static unsigned blocks_of(int64_t threads) {
-    return (unsigned)((threads + THREADS - 1) / THREADS);
-}
-
 static __device__ __forceinline__ float input_of(const uint8_t *bytes, int32_t at) {
     return hb_pixel(bytes[at]);
 }
@@ -44,7 +38,7 @@ static int32_t outputs_of(const hb_convolution &c) {
 __global__ void first_kernel(hb_cuda_net net, float *memory, const int32_t *lanes, const uint8_t *bytes,
                              uint32_t blocks, int32_t outputs) {
     const int64_t row = blockIdx.x / blocks;
-    const int32_t e = (int32_t)(blockIdx.x % blocks) * THREADS + (int32_t)threadIdx.x;
+    const int32_t e = (int32_t)(blockIdx.x % blocks) * HB_CUDA_THREADS + (int32_t)threadIdx.x;
     float *lane = memory + (int64_t)lanes[row] * net.lane;
     if (e < outputs)
         lane[net.pooled + e] = pooled(net.vision.layer[0], bytes + row * net.words * 4, lane + net.look, e);
@@ -54,7 +48,7 @@ __global__ void first_kernel(hb_cuda_net net, float *memory, const int32_t *lane
 __global__ void second_kernel(hb_cuda_net net, float *memory, const int32_t *lanes, const int32_t *steps,
                               uint32_t blocks, int32_t outputs) {
     const int64_t k = lanes[blockIdx.x / blocks];
-    const int32_t e = (int32_t)(blockIdx.x % blocks) * THREADS + (int32_t)threadIdx.x;
+    const int32_t e = (int32_t)(blockIdx.x % blocks) * HB_CUDA_THREADS + (int32_t)threadIdx.x;
     float *lane = memory + k * net.lane;
     const hb_convolution &c = net.vision.layer[1];
     if (e < outputs)
@@ -65,22 +59,22 @@ __global__ void second_kernel(hb_cuda_net net, float *memory, const int32_t *lan
 hb_status hb_cuda_look(hb_group *group, int32_t count, hb_error *error) {
     const hb_cuda_net &net = group->layout;
     const int32_t first = outputs_of(net.vision.layer[0]), second = outputs_of(net.vision.layer[1]);
-    const unsigned blocks = blocks_of(first), next = blocks_of(second);
-    first_kernel<<<(unsigned)count * blocks, THREADS, 0, group->stream>>>(
+    const unsigned blocks = hb_cuda_blocks(first), next = hb_cuda_blocks(second);
+    first_kernel<<<(unsigned)count * blocks, HB_CUDA_THREADS, 0, group->stream>>>(
         net, group->memory, group->lane, (const uint8_t *)group->observation, blocks, first);
     const hb_status status = HB_CUDA_LAUNCHED("first convolution");
     if (status != HB_OK) return status;
-    second_kernel<<<(unsigned)count * next, THREADS, 0, group->stream>>>(net, group->memory, group->lane,
-                                                                         group->steps, next, second);
+    second_kernel<<<(unsigned)count * next, HB_CUDA_THREADS, 0, group->stream>>>(net, group->memory, group->lane,
+                                                                                 group->steps, next, second);
     return HB_CUDA_LAUNCHED("second convolution");
 }
 
 // A life's weights: the end of its genome, or the run's own draws.
-__global__ void weights_of_vision_kernel(hb_cuda_net net, const hb_lane *life, const int32_t *lanes,
+__global__ void weights_of_vision_kernel(hb_cuda_net net, const hb_birth *birth, const int32_t *lanes,
                                          const float *genomes, int64_t stride, uint32_t blocks, float *memory) {
-    const int64_t k = blockIdx.x / blocks, e = (int64_t)(blockIdx.x % blocks) * THREADS + threadIdx.x;
+    const int64_t k = blockIdx.x / blocks, e = (int64_t)(blockIdx.x % blocks) * HB_CUDA_THREADS + threadIdx.x;
     if (e >= net.vision.n_weights) return;
-    hb_noise fixed = life[k].weights;
+    hb_noise fixed = birth[k].weights;
     fixed.stream = HB_STREAM_VISION;
     fixed.generation = fixed.individual = fixed.episode = 0;
     const bool second = e >= net.vision.layer[1].offset;
@@ -90,10 +84,10 @@ __global__ void weights_of_vision_kernel(hb_cuda_net net, const hb_lane *life, c
                            : hb_vision_draw(fan_in, fixed, e);
 }
 
-hb_status hb_cuda_vision_weights(hb_group *group, const hb_lane *life, const int32_t *lanes, int32_t count,
+hb_status hb_cuda_vision_weights(hb_group *group, const hb_birth *birth, const int32_t *lanes, int32_t count,
                                  int64_t stride, hb_error *error) {
-    const unsigned blocks = blocks_of(group->layout.vision.n_weights);
-    weights_of_vision_kernel<<<(unsigned)count * blocks, THREADS, 0, group->stream>>>(
-        group->layout, life, lanes, group->genomes, stride, blocks, group->memory);
+    const unsigned blocks = hb_cuda_blocks(group->layout.vision.n_weights);
+    weights_of_vision_kernel<<<(unsigned)count * blocks, HB_CUDA_THREADS, 0, group->stream>>>(
+        group->layout, birth, lanes, group->genomes, stride, blocks, group->memory);
     return HB_CUDA_LAUNCHED("weights of vision");
 }

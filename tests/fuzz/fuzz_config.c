@@ -13,7 +13,7 @@ static void fuzz_file(const char *text, size_t size) {
     if (!config || !again) abort();
     hb_error error;
     if (hb_config_bind(config, "ant", "fuzz", &error) != HB_OK) abort();
-    if (hb_config_parse(config, text, size, &error) == HB_OK && hb_config_resolve(config, &error) == HB_OK) {
+    if (hb_config_parse(config, "fuzz", text, size, &error) == HB_OK && hb_config_resolve(config, &error) == HB_OK) {
         char *written = NULL;
         size_t length = 0;
         FILE *memory = open_memstream(&written, &length);
@@ -21,9 +21,9 @@ static void fuzz_file(const char *text, size_t size) {
         fclose(memory);
         // The environment's name is bound before a file is read and may be anything here.
         if (hb_config_bind(again, "ant", "fuzz", &error) != HB_OK) abort();
-        if (hb_config_parse(again, written, length, &error) != HB_OK) abort();
-        for (int32_t k = 0; k < config->n_keys; k++)
-            if (strcmp(config->value[k], again->value[k]) != 0) abort();
+        if (hb_config_parse(again, "fuzz", written, length, &error) != HB_OK) abort();
+        for (int32_t k = 0; k < config->n_entries; k++)
+            if (strcmp(config->entry[k].value, again->entry[k].value) != 0) abort();
         free(written);
     }
     hb_config_close(config);

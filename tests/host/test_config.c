@@ -67,12 +67,41 @@ static void bad_files(void **state) {
             "'ant'?");
     refuses("policy:\n  hidden: [128, 0]\n", NULL,
             "test_config.yaml:2: policy.hidden: expected a whole number from 1 to 4096, found '0'");
-    refuses("run:\n  seed: [1]\n", NULL, "test_config.yaml:2: run.seed: Expecting STRING, got event: SEQUENCE_START");
+    refuses("run:\n  seed: [1]\n", NULL, "test_config.yaml:2: run.seed: expected a single value, found a list");
     refuses("env:\n  variations: default\n", NULL,
-            "test_config.yaml:2: env.variations: Expecting SEQUENCE, got event: SCALAR");
-    refuses("run:\n  seed: 1\n  seed: 2\n", NULL, "test_config.yaml:2: run.seed: Mapping field already seen: seed");
-    refuses("run: 5\n", NULL, "test_config.yaml:1: run: Expecting MAPPING, got event: SCALAR");
-    refuses("run:\n  seed: 1\n seed: : 4\n", NULL, "test_config.yaml:2: run: libyaml: did not find expected key");
+            "test_config.yaml:2: env.variations: expected a list, such as [a, b], found a single value");
+    refuses("run:\n  seed: 1\n  seed: 2\n", NULL,
+            "test_config.yaml:3: run.seed: expected once, found on line 2, too");
+    refuses("run: 5\n", NULL, "test_config.yaml:1: run: expected a section of keys, found a value");
+    refuses("run:\n  seed: 1\n seed: : 4\n", NULL, "test_config.yaml:3:2: not valid YAML: did not find expected key");
+}
+
+// Documents of another shape, each with its line and column.
+static void bad_documents(void **state) {
+    (void)state;
+    refuses("- run\n- seed\n", NULL,
+            "test_config.yaml:1:1: expected keys with values, found a single value or a list");
+    refuses("run\n", NULL, "test_config.yaml:1:1: expected keys with values, found a single value or a list");
+    refuses("run:\n  seed: 1\n---\nrun:\n  seed: 2\n", NULL,
+            "test_config.yaml:3:1: expected one document, found another");
+    refuses("run: &a\n  seed: 1\n", NULL, "test_config.yaml:1:6: anchors and aliases are not supported");
+    refuses("run:\n  seed: *a\n", NULL, "test_config.yaml:2:9: anchors and aliases are not supported");
+    refuses("run:\n  seed:\n    deep: 1\n", NULL,
+            "test_config.yaml:3:5: expected a value or a list, found a section");
+    refuses("policy:\n  hidden: [1, [2]]\n", NULL,
+            "test_config.yaml:2:15: expected a value in a list, found a list or a section");
+    refuses("run:\n  [a]: 1\n", NULL, "test_config.yaml:2:3: expected a key");
+    refuses("run:\n  out: \"a\\0b\"\n", NULL, "test_config.yaml:2:8: a value contains a zero byte");
+    refuses("run:\n  out: \"a\n", NULL, "test_config.yaml:3:1: not valid YAML: found unexpected end of stream");
+    refuses("run:\n  seed: 1\nrun:\n  threads: 1\n", NULL,
+            "test_config.yaml:3: run: expected once, found on line 1, too");
+    refuses("base: [a]\n", NULL, "test_config.yaml:1: base: expected a single value, found a list");
+    hb_config *config;
+    hb_error error;
+    write_file("# nothing\n\nrun:\nsearch: {}\n"); // empty sections change nothing
+    check_ok(hb_config_open(FILE_NAME, NULL, 0, &config, &error), error);
+    hb_config_close(config);
+    remove(FILE_NAME);
 }
 
 static void bad_sets(void **state) {
@@ -98,22 +127,25 @@ static void bad_sets(void **state) {
 
 static void values_and_settings(void **state) {
     (void)state;
-    write_file("run:\n  seed: 4294967295\nenv:\n  variations: [palm_long_back, default]\n  friction: 1.5\n"
-               "policy:\n  hidden: [7, 9]\n  normalise: true\nsearch:\n  lr: 2.5e-2\n");
+    write_file(
+        "run:\n  seed: 4294967295\nenv:\n  variations: [palm_long_back, default]\n  friction: 1.5\n"
+        "policy:\n  hidden: [7, 9]\n  normalise: true\n  rule: ABC_lr\nsearch:\n  lr: 2.5e-2\n  optimiser: adam\n");
     hb_config *config;
     hb_error error;
     const char *const sets[] = {"search.lr=0.5", "env.held_out=[palm_long_front]", "env.profile=bullet"};
     check_ok(hb_config_open(FILE_NAME, sets, 3, &config, &error), error);
     const hb_settings *s = &config->settings;
-    assert_int_equal(s->seed, 4294967295);
-    assert_int_equal(s->variations.n, 2);
-    assert_string_equal(s->variations.item[0], "palm_long_back");
-    assert_string_equal(s->held_out.item[0], "palm_long_front");
-    assert_int_equal(s->hidden.n, 2);
-    assert_int_equal(s->hidden.item[1], 9);
-    assert_true(s->normalise && s->antithetic);
-    check_close(s->lr, 0.5, 0);
-    check_close(s->sigma, 0.1, 0); // a default
+    assert_int_equal(s->run.seed, 4294967295);
+    assert_int_equal(s->env.variations.n, 2);
+    assert_string_equal(s->env.variations.item[0], "palm_long_back");
+    assert_string_equal(s->env.held_out.item[0], "palm_long_front");
+    assert_int_equal(s->policy.hidden.n, 2);
+    assert_int_equal(s->policy.hidden.item[1], 9);
+    assert_true(s->policy.normalise && s->search.antithetic);
+    assert_string_equal(hb_rules[s->policy.rule].name, "ABC_lr"); // words are indices
+    assert_int_equal(s->search.optimiser, HB_ADAM);
+    check_close(s->search.lr, 0.5, 0);
+    check_close(s->search.sigma, 0.1, 0); // a default
     assert_string_equal(hb_config_value(config, "env.friction"), "1.5");
     assert_string_equal(hb_config_value(config, "env.profile"), "bullet");
     assert_null(hb_config_value(config, "env.nonsense"));
@@ -146,8 +178,8 @@ static void round_trip(void **state) {
     check_ok(hb_config_write(first, file, &error), error);
     fclose(file);
     check_ok(hb_config_open(FILE_NAME, NULL, 0, &second, &error), error);
-    assert_int_equal(first->n_keys, second->n_keys);
-    for (int32_t k = 0; k < first->n_keys; k++) assert_string_equal(first->value[k], second->value[k]);
+    assert_int_equal(first->n_entries, second->n_entries);
+    for (int32_t k = 0; k < first->n_entries; k++) assert_string_equal(first->entry[k].value, second->entry[k].value);
     hb_config_close(first);
     hb_config_close(second);
     remove(FILE_NAME);
@@ -294,6 +326,7 @@ static void identities_of_older_runs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_files),
+        cmocka_unit_test(bad_documents),
         cmocka_unit_test(bad_sets),
         cmocka_unit_test(canonical_numbers),
         cmocka_unit_test(values_and_settings),

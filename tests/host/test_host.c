@@ -1,8 +1,7 @@
 // The host's parts: shaping, the search on problems with known answers, threads, files.
-#include "tests/check.h"
+#include "tests/host/scene.h"
 
 #include "host/base/files.h"
-#include "host/search/search.h"
 #include "host/search/shaping.h"
 
 #include <math.h>
@@ -21,7 +20,7 @@ static void shaping_closed_forms(void **state) {
     const double fitness[5] = {3.0, -1.0, 3.0, 10.0, 2.0}; // ranks 2, 0, 3, 4, 1: the tie goes by index
     const int rank[5] = {2, 0, 3, 4, 1};
     float z[5];
-    assert_int_equal(hb_shape("ranks", fitness, 5, z, NULL), HB_OK);
+    assert_int_equal(hb_shape_fitness(HB_RANKS, fitness, 5, z, NULL), HB_OK);
     double sum = 0, squares = 0;
     for (int s = 0; s < 5; s++) {
         check_close(z[s], (rank[s] - 2.0) / sqrt(24.0 / 12), 1e-6);
@@ -30,75 +29,49 @@ static void shaping_closed_forms(void **state) {
     }
     check_close(sum, 0, 1e-6);
     check_close(squares / 5, 1, 1e-6); // standardised by the population's sd
-    assert_int_equal(hb_shape("ranks_unbiased", fitness, 5, z, NULL), HB_OK);
+    assert_int_equal(hb_shape_fitness(HB_RANKS_UNBIASED, fitness, 5, z, NULL), HB_OK);
     squares = 0;
     for (int s = 0; s < 5; s++) squares += (double)z[s] * (double)z[s];
     check_close(squares / 4, 1, 1e-6);
-    assert_int_equal(hb_shape("none", fitness, 5, z, NULL), HB_OK);
+    assert_int_equal(hb_shape_fitness(HB_UNSHAPED, fitness, 5, z, NULL), HB_OK);
     for (int s = 0; s < 5; s++) assert_true(z[s] == (float)fitness[s]);
 }
 
 // ---------------------------------------------------------------------------------------------------
 // Search
 
-typedef struct {
-    hb_settings settings;
-    hb_machine machine;
-    hb_net net;
-    hb_search search;
-} scene;
-
-static scene *open_scene(const char *optimiser, bool antithetic, int64_t population, int32_t threads) {
-    scene *s = calloc(1, sizeof *s);
-    assert_non_null(s);
-    s->settings = (hb_settings){.seed = 3,
-                                .threads = threads,
-                                .device = "cpu",
-                                .variant = "auto",
-                                .search = "normal",
-                                .start_scale = 1,
-                                .optimiser = "",
-                                .shaping = "ranks",
-                                .start = "normal",
-                                .population = population,
-                                .sigma = 0.1,
-                                .sigma_decay = 0.999,
-                                .sigma_floor = 0.01,
-                                .lr = strcmp(optimiser, "adam") == 0 ? 0.05 : 0.2,
-                                .lr_decay = 0.995,
-                                .lr_floor = 0.001,
-                                .beta1 = 0.9,
-                                .beta2 = 0.999,
-                                .epsilon = 1e-8,
-                                .antithetic = antithetic};
-    snprintf(s->settings.optimiser, sizeof s->settings.optimiser, "%s", optimiser);
-    hb_error error;
+// A static network of 130 weights.
+static scene *open_normal(const char *optimiser, bool antithetic, int64_t population, int32_t threads) {
+    char text[3][64];
+    snprintf(text[0], sizeof text[0], "search.optimiser=%s", optimiser);
+    snprintf(text[1], sizeof text[1], "search.population=%lld", (long long)population);
+    snprintf(text[2], sizeof text[2], "run.threads=%d", threads);
+    const char *const sets[] = {text[0],
+                                text[1],
+                                text[2],
+                                antithetic ? "search.antithetic=true" : "search.antithetic=false",
+                                strcmp(optimiser, "adam") == 0 ? "search.lr=0.05" : "search.lr=0.2",
+                                "policy.kind=static"};
     const hb_net_def def = {.inputs = 10, .outputs = 13, .last = HB_TANH};
-    check_ok(hb_net_init(&s->net, &def, &error), error);
-    check_ok(hb_machine_open(&s->machine, &s->settings, &error), error);
-    check_ok(hb_search_create(&s->search, &s->machine, &s->settings, &s->net, &error), error);
+    scene *s = open_scene(&def, sets, 6);
+    start_search(s);
     return s;
-}
-
-static void close_scene(scene *s) {
-    hb_search_destroy(&s->search);
-    hb_machine_close(&s->machine);
-    free(s);
 }
 
 // One generation on f(h) = -sum (h_d - 0.5)^2 with h made by the scalar functions.
 static double generation(scene *s) {
-    double *fitness = calloc((size_t)s->settings.population, sizeof *fitness);
+    double *fitness = calloc((size_t)s->settings->population, sizeof *fitness);
     assert_non_null(fitness);
     double mean = 0;
-    for (int64_t k = 0; k < s->settings.population; k++) {
+    for (int64_t k = 0; k < s->settings->population; k++) {
         hb_genome genome;
         s->search.method->genome(&s->search, k, &genome);
         for (int64_t d = 0; d < s->net.genome_size; d++) {
-            const double h = (double)fmaf(genome.sigma, hb_noise_normal(genome.noise, (uint64_t)d), genome.mean[d]);
+            const double h =
+                (double)fmaf(genome.sigma, hb_noise_normal(genome.noise, (uint64_t)d), hb_floats(genome.mean)[d]);
             fitness[k] -= (h - 0.5) * (h - 0.5);
         }
-        mean += fitness[k] / (double)s->settings.population;
+        mean += fitness[k] / (double)s->settings->population;
     }
     assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
     free(fitness);
@@ -109,13 +82,13 @@ static double generation(scene *s) {
 static void update_is_the_estimator(void **state) {
     (void)state;
     for (int antithetic = 0; antithetic < 2; antithetic++) {
-        scene *s = open_scene("sgd", antithetic, 8, 1);
+        scene *s = open_normal("sgd", antithetic, 8, 1);
         const double fitness[8] = {3, 1, 4, 1.5, 9, 2, 6, 5};
         float z[8];
         double expected[130];
-        hb_shape("ranks", fitness, 8, z, NULL);
+        hb_shape_fitness(HB_RANKS, fitness, 8, z, NULL);
         for (int d = 0; d < 130; d++) {
-            expected[d] = (double)s->search.array[0].data[d];
+            expected[d] = (double)array_data(s, 0)[d];
             for (int k = 0; k < 8; k++) {
                 hb_genome genome;
                 s->search.method->genome(&s->search, k, &genome);
@@ -125,7 +98,7 @@ static void update_is_the_estimator(void **state) {
             }
         }
         assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
-        for (int d = 0; d < 130; d++) check_close(s->search.array[0].data[d], expected[d], 2e-6);
+        for (int d = 0; d < 130; d++) check_close(array_data(s, 0)[d], expected[d], 2e-6);
         check_close(s->search.lr, 0.2 * 0.995, 1e-15);
         check_close(s->search.sigma, 0.1 * 0.999, 1e-15);
         assert_int_equal(s->search.generation, 1);
@@ -137,7 +110,7 @@ static void search_climbs(void **state) {
     (void)state;
     const char *const optimisers[] = {"sgd", "adam"};
     for (int k = 0; k < 2; k++) {
-        scene *s = open_scene(optimisers[k], true, 40, 2);
+        scene *s = open_normal(optimisers[k], true, 40, 2);
         const double first = generation(s);
         double last = 0;
         for (int g = 0; g < 300; g++) last = generation(s);
@@ -149,7 +122,7 @@ static void search_climbs(void **state) {
 
 static void floors_stop_the_decay(void **state) {
     (void)state;
-    scene *s = open_scene("sgd", true, 2, 1);
+    scene *s = open_normal("sgd", true, 2, 1);
     s->search.lr = 0.001001;
     s->search.sigma = 0.01;
     generation(s);
@@ -164,9 +137,9 @@ static void threads_change_no_bit(void **state) {
     (void)state;
     float means[3][130];
     for (int t = 0; t < 3; t++) {
-        scene *s = open_scene("adam", true, 10, t + 1);
+        scene *s = open_normal("adam", true, 10, t + 1);
         for (int g = 0; g < 5; g++) generation(s);
-        memcpy(means[t], s->search.array[0].data, sizeof means[t]);
+        memcpy(means[t], array_data(s, 0), sizeof means[t]);
         close_scene(s);
     }
     assert_memory_equal(means[0], means[1], sizeof means[0]);

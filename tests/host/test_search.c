@@ -1,8 +1,7 @@
 // Searches with shared rules: maps, merging, estimators against float64 loops, and that they climb.
-#include "tests/check.h"
+#include "tests/host/scene.h"
 
 #include "host/search/kmeans.h"
-#include "host/search/search.h"
 #include "host/search/shaping.h"
 
 #include <stdlib.h>
@@ -10,65 +9,32 @@
 
 enum { P = 8, C = 5 };
 
-typedef struct {
-    hb_settings settings;
-    hb_machine machine;
-    hb_net net;
-    hb_search search;
-} scene;
+enum { MOST_SETS = 24 };
 
-// A Hebbian network of two layers, 6 to 4 to 3: 36 synapses, 180 coefficients.
-static scene *open_scene(const char *search, const char *assignment, int64_t rules, const char *init) {
-    scene *s = calloc(1, sizeof *s);
-    assert_non_null(s);
-    s->settings = (hb_settings){.seed = 3,
-                                .threads = 2,
-                                .device = "cpu",
-                                .variant = "auto",
-                                .optimiser = "sgd",
-                                .shaping = "ranks",
-                                .start = "normal",
-                                .start_scale = 1,
-                                .noise = "rule",
-                                .m_formula = "text",
-                                .responsibility = "soft",
-                                .lambda_step = "plain",
-                                .gradient = "auto",
-                                .population = P,
-                                .rules = rules,
-                                .rho = 4,
-                                .merge_by = "coefficients",
-                                .merge_every = 1,
-                                .merge_parts = 1,
-                                .merge_step = 1,
-                                .merge_rules = {2, {9, 4}},
-                                .sigma = 0.1,
-                                .sigma_decay = 1,
-                                .lr = 0.2,
-                                .lr_decay = 1,
-                                .beta1 = 0.9,
-                                .beta2 = 0.999,
-                                .epsilon = 1e-8,
-                                .antithetic = true};
-    snprintf(s->settings.search, sizeof s->settings.search, "%s", search);
-    snprintf(s->settings.assignment, sizeof s->settings.assignment, "%s", assignment);
-    hb_error error;
+// A Hebbian network of two layers, 6 to 4 to 3: 36 synapses, 180 coefficients; then the test's own sets.
+static scene *open_search(const char *kind, const char *assignment, int64_t rules, const char *init,
+                          const char *const *more, int n) {
+    char text[4][64];
+    const char *sets[MOST_SETS] = {text[0],
+                                   text[1],
+                                   text[2],
+                                   text[3],
+                                   "run.threads=2",
+                                   "search.population=8",
+                                   "search.rho=4",
+                                   "search.merge_every=1",
+                                   "search.merge_rules=9,4",
+                                   "search.sigma_decay=1",
+                                   "search.lr_decay=1"};
+    int count = 11;
+    snprintf(text[0], sizeof text[0], "search.kind=%s", kind);
+    snprintf(text[1], sizeof text[1], "search.assignment=%s", *assignment ? assignment : "random");
+    snprintf(text[2], sizeof text[2], "search.rules=%lld", (long long)rules);
+    snprintf(text[3], sizeof text[3], "policy.init=%s", init);
+    for (int k = 0; k < n; k++) sets[count++] = more[k];
     const hb_net_def def = {
         .inputs = 6, .outputs = 3, .n_hidden = 1, .hidden = {4}, .last = HB_TANH, .rule = "ABCD_lr", .init = init};
-    check_ok(hb_net_init(&s->net, &def, &error), error);
-    check_ok(hb_machine_open(&s->machine, &s->settings, &error), error);
-    return s;
-}
-
-static void start(scene *s) {
-    hb_error error;
-    check_ok(hb_search_create(&s->search, &s->machine, &s->settings, &s->net, &error), error);
-}
-
-static void close_scene(scene *s) {
-    if (s->search.machine) hb_search_destroy(&s->search);
-    hb_machine_close(&s->machine);
-    free(s);
+    return open_scene(&def, sets, count);
 }
 
 static const hb_search_array *array_of(const scene *s, const char *name) {
@@ -79,7 +45,7 @@ static const hb_search_array *array_of(const scene *s, const char *name) {
 }
 
 static const uint32_t *map_of(const scene *s, const char *name) {
-    return (const uint32_t *)array_of(s, name)->data;
+    return hb_integers(array_of(s, name)->data);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -93,16 +59,16 @@ static void how_many_rules(void **state) {
     } known[] = {{"random", 0, 9}, {"random", 7, 7},  {"pre", 0, 10},  {"post", 0, 7},
                  {"sides", 0, 17}, {"neuron", 0, 13}, {"merge", 0, 36}};
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
-        scene *s = open_scene("shared", known[k].assignment, known[k].rules, "uni");
-        start(s);
+        scene *s = open_search("shared", known[k].assignment, known[k].rules, "uni", NULL, 0);
+        start_search(s);
         assert_int_equal(array_of(s, "mean")->n, known[k].expected * C);
         const uint32_t *map = map_of(s, "rule");
         for (int i = 0; i < 36; i++) assert_true(map[i] < (uint32_t)known[k].expected);
         close_scene(s);
     }
-    scene *s = open_scene("shared", "random", 0, "uni"); // by the code's formula 45 rules, more than synapses
-    snprintf(s->settings.m_formula, sizeof s->settings.m_formula, "code");
-    assert_int_equal(hb_search_create(&s->search, &s->machine, &s->settings, &s->net, NULL), HB_BAD_INPUT);
+    const char *const by_code[] = {"search.m_formula=code"}; // 45 rules, more than synapses
+    scene *s = open_search("shared", "random", 0, "uni", by_code, 1);
+    assert_int_equal(try_search(s, NULL), HB_BAD_INPUT);
     s->search.machine = NULL;
     close_scene(s);
 }
@@ -113,8 +79,8 @@ static void maps_by_neuron(void **state) {
         const int inputs = l ? 4 : 6, outputs = l ? 3 : 4;
         const char *const ways[] = {"pre", "post", "sides", "neuron", "layer"};
         for (int way = 0; way < 5; way++) {
-            scene *s = open_scene("shared", ways[way], 12, "uni");
-            start(s);
+            scene *s = open_search("shared", ways[way], 12, "uni", NULL, 0);
+            start_search(s);
             const uint32_t *rule = map_of(s, "rule") + (l ? 24 : 0);
             const uint32_t *second = way == 2 || way == 3 ? map_of(s, "rule") + 36 + (l ? 24 : 0) : NULL;
             for (int i = 0; i < inputs; i++)
@@ -141,16 +107,16 @@ static const double fitness[P] = {3, 1, 4, 1.5, 9, 2, 6, 5};
 static void shared_update_is_the_estimator(void **state) {
     (void)state;
     for (int synapse = 0; synapse < 2; synapse++) {
-        scene *s = open_scene("shared", "random", 7, "coevolve");
-        if (synapse) snprintf(s->settings.noise, sizeof s->settings.noise, "synapse");
-        start(s);
+        const char *const noise[] = {synapse ? "search.noise=synapse" : "search.noise=rule"};
+        scene *s = open_search("shared", "random", 7, "coevolve", noise, 1);
+        start_search(s);
         float z[P];
         double expected[7 * C + 36];
         const hb_search_array *mean = array_of(s, "mean");
         assert_int_equal(mean->n, 7 * C + 36); // the evolved weights behind the rules
         const uint32_t *map = map_of(s, "rule");
-        hb_shape("ranks", fitness, P, z, NULL);
-        for (size_t e = 0; e < mean->n; e++) expected[e] = (double)mean->data[e];
+        hb_shape_fitness(HB_RANKS, fitness, P, z, NULL);
+        for (size_t e = 0; e < mean->n; e++) expected[e] = (double)hb_floats(mean->data)[e];
         for (int k = 0; k < P; k++) {
             hb_genome genome;
             s->search.method->genome(&s->search, k, &genome);
@@ -163,7 +129,7 @@ static void shared_update_is_the_estimator(void **state) {
             }
         }
         assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
-        for (size_t e = 0; e < mean->n; e++) check_close(mean->data[e], expected[e], 5e-6);
+        for (size_t e = 0; e < mean->n; e++) check_close(hb_floats(mean->data)[e], expected[e], 5e-6);
         close_scene(s);
     }
 }
@@ -171,18 +137,18 @@ static void shared_update_is_the_estimator(void **state) {
 // Convolutions beside a mixture: they start at 0 and follow the plain estimator, without twins.
 static void convolutions_beside_a_mixture(void **state) {
     (void)state;
-    scene *s = open_scene("gmm", "random", 5, "uni");
-    s->settings.antithetic = false;
+    const char *const sets[] = {"search.antithetic=false"};
+    scene *s = open_search("gmm", "random", 5, "uni", sets, 1);
     const hb_net_def def = {.picture = {3, 16, 16}, .outputs = 2, .rule = "ABCD_lr", .init = "uni"};
     hb_error error;
     check_ok(hb_net_init(&s->net, &def, &error), error);
-    start(s);
+    start_search(s);
     const hb_search_array *mean = array_of(s, "mean");
     const size_t own = 1362, first = mean->n - own, noise = (size_t)s->net.n_penalised;
     assert_int_equal(first, 5 * C);
     assert_int_equal(s->net.genome_size, noise + own);
     float z[P];
-    hb_shape("ranks", fitness, P, z, NULL);
+    hb_shape_fitness(HB_RANKS, fitness, P, z, NULL);
     double *expected = calloc(own, sizeof *expected);
     assert_non_null(expected);
     check_ok(hb_search_prepare(&s->search, P, 0, &error), error);
@@ -190,12 +156,12 @@ static void convolutions_beside_a_mixture(void **state) {
         hb_genome genome;
         s->search.method->genome(&s->search, k, &genome);
         for (size_t e = 0; e < own; e++) {
-            assert_true(mean->data[first + e] == 0.0f);
+            assert_true(hb_floats(mean->data)[first + e] == 0.0f);
             expected[e] += 0.2 / (P * 0.1) * (double)z[k] * (double)hb_noise_normal(genome.noise, noise + e);
         }
     }
     check_ok(hb_search_tell(&s->search, fitness, &error), error);
-    for (size_t e = 0; e < own; e++) check_close(mean->data[first + e], expected[e], 5e-6);
+    for (size_t e = 0; e < own; e++) check_close(hb_floats(mean->data)[first + e], expected[e], 5e-6);
     free(expected);
     close_scene(s);
 }
@@ -204,36 +170,36 @@ static void convolutions_beside_a_mixture(void **state) {
 static void gmm_update_is_the_gradient(void **state) {
     (void)state;
     for (int alternate = 0; alternate < 2; alternate++) {
-        scene *s = open_scene("gmm", "random", 5, "uni");
-        s->settings.alternate = alternate;
-        s->settings.lr_lambda = 0.5;
-        start(s);
+        const char *const sets[] = {alternate ? "search.alternate=1" : "search.alternate=0", "search.lr_lambda=0.5"};
+        scene *s = open_search("gmm", "random", 5, "uni", sets, 2);
+        start_search(s);
         const hb_search_array *mean = array_of(s, "mean"), *lambda = array_of(s, "lambda");
         assert_int_equal(lambda->n, 36 * 5);
-        for (size_t e = 0; e < lambda->n; e++) lambda->data[e] = sinf((float)e);
+        for (size_t e = 0; e < lambda->n; e++) hb_floats(lambda->data)[e] = sinf((float)e);
         float mu[5 * C], before[36 * 5], gradient[36 * 5], g[5 * C], z[P];
-        memcpy(mu, mean->data, sizeof mu);
-        memcpy(before, lambda->data, sizeof before);
+        memcpy(mu, hb_floats(mean->data), sizeof mu);
+        memcpy(before, hb_floats(lambda->data), sizeof before);
         assert_int_equal(hb_search_prepare(&s->search, P, 0, NULL), HB_OK);
         hb_genome first;
         s->search.method->genome(&s->search, 0, &first);
         assert_true(first.sharing.noise_per_synapse && first.sharing.n_rules == 5);
-        hb_shape("ranks", fitness, P, z, NULL);
+        hb_shape_fitness(HB_RANKS, fitness, P, z, NULL);
         const hb_mixture mixture = {lambda->data, mean->data, 0.1f, 36, 5, C};
         const hb_mixture_step step = {
-            .choice = first.sharing.rule, .z = z, .n_individuals = P, .noise = first.noise, .gradient = gradient};
+            .choice = first.sharing.rule, .z = z, .n_individuals = P, .noise = first.noise, .gradient = {gradient}};
         hb_mixture_work *work;
         hb_mixture_counts counts;
         memset(gradient, 0, sizeof gradient);
-        const hb_device_table *table = s->machine.table;
-        assert_int_equal(table->mixture_begin(s->machine.device, &mixture, &step, &work, NULL), HB_OK);
-        assert_int_equal(table->mixture_prepare(work, 0, 5, NULL), HB_OK);
-        assert_int_equal(table->mixture_rows(work, 0, 36, NULL), HB_OK);
-        assert_int_equal(table->mixture_end(work, g, &counts, NULL), HB_OK);
+        assert_int_equal(hb_mixture_begin(s->machine.device, &mixture, &step, &work, NULL), HB_OK);
+        assert_int_equal(hb_mixture_prepare(work, 0, 5, NULL), HB_OK);
+        assert_int_equal(hb_mixture_rows(work, 0, 36, NULL), HB_OK);
+        assert_int_equal(hb_mixture_end(work, g, &counts, NULL), HB_OK);
         assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
-        for (int e = 0; e < 36 * 5; e++) check_close(lambda->data[e], before[e] + 0.5f / P * gradient[e], 1e-6);
+        for (int e = 0; e < 36 * 5; e++)
+            check_close(hb_floats(lambda->data)[e], before[e] + 0.5f / P * gradient[e], 1e-6);
         for (int e = 0; e < 5 * C; e++) // with turns of one generation lambda moves first, and mu rests
-            check_close(mean->data[e], alternate ? mu[e] : mu[e] + 0.2f / P * g[e], 1e-5 * (1 + fabsf(g[e])));
+            check_close(hb_floats(mean->data)[e], alternate ? mu[e] : mu[e] + 0.2f / P * g[e],
+                        1e-5 * (1 + fabsf(g[e])));
         close_scene(s);
     }
 }
@@ -255,16 +221,16 @@ static void clusters_are_found(void **state) {
         }
     float alone[RULES];
     for (int k = 0; k < RULES; k++) alone[k] = (float)(k % 3), weight[k] = 3;
-    const hb_cluster job = {.features = numbers,
-                            .n_features = 2,
-                            .numbers = {heap},
-                            .n_arrays = 1,
-                            .n_coefficients = 2,
-                            .alone = alone,
-                            .weight = weight,
-                            .cluster = cluster,
-                            .noise = {.seed = 1, .stream = HB_STREAM_ASSIGNMENT}};
-    assert_int_equal(hb_cluster_rules(&job, RULES, 5, NULL), HB_OK); // five, so that no start misses a heap
+    const hb_kmeans job = {.features = numbers,
+                           .n_features = 2,
+                           .numbers = {heap},
+                           .n_arrays = 1,
+                           .n_coefficients = 2,
+                           .single = alone,
+                           .weight = weight,
+                           .cluster = cluster,
+                           .noise = {.seed = 1, .stream = HB_STREAM_ASSIGNMENT}};
+    assert_int_equal(hb_kmeans_merge(&job, RULES, 5, NULL), HB_OK); // five, so that no start misses a heap
     for (int k = 0; k < RULES; k++) {
         assert_true(cluster[k] < 5);
         check_close(numbers[cluster[k] * 2], 10.0 * (k % 3), 0.1);
@@ -280,9 +246,9 @@ static void equal_rules_merge(void **state) {
     uint32_t cluster[6];
     const double weight[6] = {1, 1, 1, 0, 1, 1};
     float alone[6] = {0};
-    const hb_cluster job = {
-        .features = numbers, .n_features = 1, .alone = alone, .weight = weight, .cluster = cluster};
-    assert_int_equal(hb_cluster_rules(&job, 6, 4, NULL), HB_OK);
+    const hb_kmeans job = {
+        .features = numbers, .n_features = 1, .single = alone, .weight = weight, .cluster = cluster};
+    assert_int_equal(hb_kmeans_merge(&job, 6, 4, NULL), HB_OK);
     for (int i = 0; i < 6; i++) assert_true(cluster[i] < 4);
     for (int k = 0; k < 4; k++) assert_true(numbers[k] == 2.0f);
 }
@@ -291,13 +257,12 @@ static void equal_rules_merge(void **state) {
 static void merging_keeps_the_mean_planes(void **state) {
     (void)state;
     for (int32_t r = 0; r < hb_n_rules; r++) {
-        scene *s = open_scene("shared", "merge", 0, "uni");
+        const char *const sets[] = {"search.lr=0", "search.merge_by=planes"}; // nothing but the merge
+        scene *s = open_search("shared", "merge", 0, "uni", sets, 2);
         hb_net_def def = {
             .inputs = 6, .outputs = 3, .n_hidden = 1, .hidden = {4}, .rule = hb_rules[r].name, .init = "uni"};
         assert_int_equal(hb_net_init(&s->net, &def, NULL), HB_OK);
-        s->settings.lr = 0; // nothing but the merge
-        snprintf(s->settings.merge_by, sizeof s->settings.merge_by, "planes");
-        start(s);
+        start_search(s);
         double mean[2][HB_N_PLANES] = {{0}};
         for (int after = 0; after < 2; after++) {
             hb_genome genome;
@@ -305,7 +270,9 @@ static void merging_keeps_the_mean_planes(void **state) {
             for (int i = 0; i < 36; i++) {
                 float plane[HB_N_PLANES];
                 hb_rule_fold(&hb_rules[r],
-                             genome.mean + genome.sharing.rule[i] * (uint32_t)hb_rules[r].n_coefficients, plane);
+                             hb_floats(genome.mean) +
+                                 hb_integers(genome.sharing.rule)[i] * (uint32_t)hb_rules[r].n_coefficients,
+                             plane);
                 for (int p = 0; p < HB_N_PLANES; p++) mean[after][p] += (double)plane[p] / 36;
             }
             if (after == 0) assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
@@ -323,14 +290,15 @@ static void rules_of(const scene *s, double rule[36][C]) {
         for (int c = 0; c < C; c++) {
             rule[i][c] = 0;
             for (int r = 0; r < genome.sharing.n_maps; r++)
-                rule[i][c] += (double)genome.mean[genome.sharing.rule[r * 36 + i] * C + (uint32_t)c];
+                rule[i][c] +=
+                    (double)hb_floats(genome.mean)[hb_integers(genome.sharing.rule)[r * 36 + i] * C + (uint32_t)c];
         }
 }
 
 // The parts of `left` (36, C) that merging to m rules has made of it; what is left over is left.
 static void check_parts(const scene *s, int parts, int m, double left[36][C]) {
     const uint32_t *map = map_of(s, "rule");
-    const float *mean = array_of(s, "mean")->data;
+    const float *mean = hb_floats(array_of(s, "mean")->data);
     for (int r = 0; r < parts; r++) {
         double sum[18][C] = {{0}};
         int count[18] = {0};
@@ -350,7 +318,7 @@ static void check_parts(const scene *s, int parts, int m, double left[36][C]) {
 // A rule's moments are those of its synapses, on average; `before` (36, C) are the synapses' own.
 static void check_moments(const scene *s, const char *name, int parts, int m, double before[36][C]) {
     const uint32_t *map = map_of(s, "rule");
-    const float *moment = array_of(s, name)->data;
+    const float *moment = hb_floats(array_of(s, name)->data);
     for (int k = 0; k < m; k++) {
         double sum[C] = {0};
         int count = 0;
@@ -370,20 +338,19 @@ static void parts_take_what_is_left(void **state) {
     double left_over[4] = {0};
     const double nothing[P] = {0};
     for (int parts = 1; parts <= 3; parts++) {
-        scene *s = open_scene("shared", "merge", 0, parts == 1 ? "coevolve" : "uni");
-        snprintf(s->settings.optimiser, sizeof s->settings.optimiser, "adam");
-        snprintf(s->settings.shaping, sizeof s->settings.shaping,
-                 "none"); // no gradient: moments shrink, and that is all
-        s->settings.lr = 0;
-        s->settings.beta1 = s->settings.beta2 = 0.5;
-        s->settings.merge_parts = parts;
-        s->settings.merge_rules = (hb_ints){2, {18, 10}};
-        start(s);
+        char number[64];
+        snprintf(number, sizeof number, "search.merge_parts=%d", parts);
+        // Without shaping and with equal fitness there is no gradient: moments shrink, and that is all.
+        const char *const sets[] = {"search.optimiser=adam",   "search.shaping=none", "search.lr=0",
+                                    "search.beta1=0.5",        "search.beta2=0.5",    number,
+                                    "search.merge_rules=18,10"};
+        scene *s = open_search("shared", "merge", 0, parts == 1 ? "coevolve" : "uni", sets, 7);
+        start_search(s);
         const size_t own = parts == 1 ? 36 : 0;
-        float *const moments[2] = {array_of(s, "adam_m")->data, array_of(s, "adam_v")->data};
+        float *const moments[2] = {hb_floats(array_of(s, "adam_m")->data), hb_floats(array_of(s, "adam_v")->data)};
         for (size_t e = 0; e < 36 * C + own; e++) moments[0][e] = (float)(e % 7), moments[1][e] = (float)(e % 11);
         float kept[3][36];
-        for (int a = 0; a < 3; a++) memcpy(kept[a], s->search.array[a].data + 36 * C, own * sizeof(float));
+        for (int a = 0; a < 3; a++) memcpy(kept[a], array_data(s, a) + 36 * C, own * sizeof(float));
         for (int merges = 0; merges < 2; merges++) {
             const int m = merges ? 10 : 18, maps = merges ? parts : 1;
             double left[36][C], moment[2][36][C] = {{{0}}};
@@ -400,7 +367,7 @@ static void parts_take_what_is_left(void **state) {
             check_moments(s, "adam_v", parts, m, moment[1]);
             for (int a = 0; a < 3; a++)
                 for (size_t e = 0; e < own; e++)
-                    check_close(s->search.array[a].data[(size_t)m * C + e],
+                    check_close(array_data(s, a)[(size_t)m * C + e],
                                 kept[a][e] * (a ? powf(0.5f, (float)(merges + 1)) : 1.0f), 1e-6);
             for (int i = 0; merges == 0 && i < 36; i++)
                 for (int c = 0; c < C; c++) left_over[parts] += left[i][c] * left[i][c];
@@ -413,18 +380,16 @@ static void parts_take_what_is_left(void **state) {
 // A sum of parts varies by sigma, and a part moves by lr / parts along its gradient, times what both are multiplied by.
 static void parts_take_smaller_steps(void **state) {
     (void)state;
-    scene *s = open_scene("shared", "merge", 0, "uni");
-    s->settings.merge_parts = 3;
-    s->settings.merge_step = 1.5;
-    s->settings.merge_rules = (hb_ints){1, {9}};
-    start(s);
+    const char *const sets[] = {"search.merge_parts=3", "search.merge_step=1.5", "search.merge_rules=9"};
+    scene *s = open_search("shared", "merge", 0, "uni", sets, 3);
+    start_search(s);
     assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
     const hb_search_array *mean = array_of(s, "mean");
     const double sigma = 1.5 * 0.1 / sqrt(3);
     double expected[9 * C];
     float z[P];
-    hb_shape("ranks", fitness, P, z, NULL);
-    for (int e = 0; e < 9 * C; e++) expected[e] = (double)mean->data[e];
+    hb_shape_fitness(HB_RANKS, fitness, P, z, NULL);
+    for (int e = 0; e < 9 * C; e++) expected[e] = (double)hb_floats(mean->data)[e];
     for (int k = 0; k < P; k++) {
         hb_genome genome;
         s->search.method->genome(&s->search, k, &genome);
@@ -437,15 +402,15 @@ static void parts_take_smaller_steps(void **state) {
         for (size_t e = 0; e < 9 * C; e++) expected[e] += step * (double)hb_noise_normal(genome.noise, e);
     }
     assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
-    for (size_t e = 0; e < 9 * C; e++) check_close(mean->data[e], expected[e], 5e-6);
+    for (size_t e = 0; e < 9 * C; e++) check_close(hb_floats(mean->data)[e], expected[e], 5e-6);
     close_scene(s);
 }
 
 static void merging_follows_the_schedule(void **state) {
     (void)state;
-    scene *s = open_scene("shared", "merge", 0, "coevolve");
-    snprintf(s->settings.optimiser, sizeof s->settings.optimiser, "adam");
-    start(s);
+    const char *const adam[] = {"search.optimiser=adam"};
+    scene *s = open_search("shared", "merge", 0, "coevolve", adam, 1);
+    start_search(s);
     const hb_search_array *mean = array_of(s, "mean");
     const int rules[] = {36, 9, 4, 4};
     for (int g = 0; g < 4; g++) {
@@ -454,10 +419,10 @@ static void merging_follows_the_schedule(void **state) {
         assert_int_equal(genome.sharing.n_rules, rules[g]);
         assert_int_equal(genome.sharing.n_numbers, rules[g] * C + 36);
         double weights = 0;
-        for (int e = 0; e < 36; e++) weights += fabs((double)mean->data[rules[g] * C + e]);
+        for (int e = 0; e < 36; e++) weights += fabs((double)hb_floats(mean->data)[rules[g] * C + e]);
         assert_true(weights > 1); // the evolved weights have moved along
-        for (size_t e = (size_t)rules[g] * C + 36; e < mean->n; e++) assert_true(mean->data[e] == 0.0f);
-        for (int i = 0; i < 36; i++) assert_true(genome.sharing.rule[i] < (uint32_t)rules[g]);
+        for (size_t e = (size_t)rules[g] * C + 36; e < mean->n; e++) assert_true(hb_floats(mean->data)[e] == 0.0f);
+        for (int i = 0; i < 36; i++) assert_true(hb_integers(genome.sharing.rule)[i] < (uint32_t)rules[g]);
         assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
         check_close(s->search.number[0].value, rules[g], 0);
     }
@@ -469,20 +434,21 @@ static void merging_follows_the_schedule(void **state) {
 
 static double generation(scene *s, double *result) {
     const size_t size = (size_t)s->net.genome_size;
-    float *h = calloc(size, sizeof *h);
+    hb_memory there = {NULL};
     double mean = 0;
-    assert_non_null(h);
-    assert_int_equal(hb_search_prepare(&s->search, s->settings.population, 0, NULL), HB_OK);
-    for (int64_t k = 0; k < s->settings.population; k++) {
+    assert_int_equal(hb_device_alloc(s->machine.device, size, &there, NULL), HB_OK);
+    const float *h = hb_floats(there);
+    assert_int_equal(hb_search_prepare(&s->search, s->settings->population, 0, NULL), HB_OK);
+    for (int64_t k = 0; k < s->settings->population; k++) {
         hb_genome genome;
         s->search.method->genome(&s->search, k, &genome);
-        assert_int_equal(s->machine.table->sample(s->machine.device, &genome, h, 0, size, NULL), HB_OK);
+        assert_int_equal(hb_device_sample(s->machine.device, &genome, there, 0, size, NULL), HB_OK);
         result[k] = 0;
         for (size_t d = 0; d < size; d++) result[k] -= ((double)h[d] - 0.5) * ((double)h[d] - 0.5);
-        mean += result[k] / (double)s->settings.population;
+        mean += result[k] / (double)s->settings->population;
     }
     assert_int_equal(hb_search_tell(&s->search, result, NULL), HB_OK);
-    free(h);
+    hb_device_free(s->machine.device, there);
     return mean;
 }
 
@@ -490,11 +456,10 @@ static void searches_climb(void **state) {
     (void)state;
     const char *const kinds[][2] = {{"shared", "random"}, {"shared", "neuron"}, {"gmm", ""}};
     for (int k = 0; k < 3; k++) {
-        scene *s = open_scene(kinds[k][0], kinds[k][1], 6, "uni");
+        const char *const sets[] = {"search.population=40", k == 2 ? "search.lr=0.02" : "search.lr=0.1"};
+        scene *s = open_search(kinds[k][0], kinds[k][1], 6, "uni", sets, 2);
         double result[40];
-        s->settings.population = 40;
-        s->settings.lr = k == 2 ? 0.02 : 0.1;
-        start(s);
+        start_search(s);
         const double first = generation(s, result);
         double last = 0;
         for (int g = 0; g < 150; g++) last = generation(s, result);

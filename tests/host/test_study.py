@@ -134,7 +134,7 @@ class Study(unittest.TestCase):
                     self.assertLess(column + len(part), 60)
                 screen[row] = part
                 column += len(part)
-        self.assertIn("2 runs: 0 done, 1 under way, 1 waiting; left about ", text.decode())
+        self.assertIn("2 runs: 0 done, 1 active, 1 waiting; left about ", text.decode())
         said = f"wrote {self.out}/table.md and table.csv"
         self.assertEqual([line for line in screen if line], [said])
 
@@ -195,9 +195,12 @@ class Study(unittest.TestCase):
         ):
             claims = self.write(configs=["pnr-static"], seeds="1", more=f'claims: ["{claim}"]')
             self.assertIn(says, self.study(claims, code=2).stderr)
-        (self.folder / "numbers.csv").write_text("config,variation,protocol,mean,sd\n\npnr-static,default,1545,30\n")
         numbers = self.write(configs=["pnr-static"], seeds="1", more="published: numbers.csv")
-        self.assertIn("numbers.csv:3: expected config,variation,mean|sample,mean,sd", self.study(numbers, code=2).stderr)
+        for row, says in (("pnr-static,default,1545,30", "numbers.csv:3: expected 5 fields, found 4"),
+                          ("pnr-static,default,median,1545,30", "numbers.csv:3: expected config,variation,mean|sample,mean,sd"),
+                          ("pnr-static,default,mean,many,30", "numbers.csv:3: expected config,variation,mean|sample,mean,sd")):
+            (self.folder / "numbers.csv").write_text(f"config,variation,protocol,mean,sd\n\n{row}\n")
+            self.assertIn(says, self.study(numbers, code=2).stderr)
         odd = self.folder / "a,b.yaml"
         odd.write_text(f"base: {CONFIGS}/ant/pnr-static.yaml\n")
         self.assertIn("a table's name has no ','", self.study(self.write(configs=[f"'{odd}'"]), code=2).stderr)
@@ -240,8 +243,8 @@ class Study(unittest.TestCase):
         shutil.rmtree(self.out)
         self.study(self.write(configs=["pnr-static"], sets=SMALL.replace(", run.threads=1", "")), "--jobs", 64)
         self.assertIn("threads: 1\n", (self.out / "pnr-static-seed1/config.yaml").read_text())  # shared out
-        self.assertIn("seeds and out stand in its file", self.study(path, "--seed", 3, code=2).stderr)
-        self.assertIn("seeds and out stand in its file", self.study(path, "--out", "x", code=2).stderr)
+        self.assertIn("seeds and out are set in its file", self.study(path, "--seed", 3, code=2).stderr)
+        self.assertIn("seeds and out are set in its file", self.study(path, "--out", "x", code=2).stderr)
         # What is there and is no run is told before anything starts, or left alone.
         shutil.rmtree(self.out)
         (self.out / "pnr-static-seed1").mkdir(parents=True)

@@ -40,7 +40,8 @@ static double mean_square(const hb_trainer *trainer, int64_t s) {
     trainer->search.method->genome(&trainer->search, s, &genome);
     double sum = 0;
     for (int64_t d = 0; d < trainer->net.n_penalised; d++) {
-        const double h = (double)fmaf(genome.sigma, hb_noise_normal(genome.noise, (uint64_t)d), genome.mean[d]);
+        const double h =
+            (double)fmaf(genome.sigma, hb_noise_normal(genome.noise, (uint64_t)d), hb_floats(genome.mean)[d]);
         sum += h * h;
     }
     return sum / (double)trainer->net.n_penalised;
@@ -56,7 +57,7 @@ static void fitness_is_mean_return_minus_penalty(void **state) {
             scene *s = open_scene(sets, 4);
             hb_generation report;
             hb_error error;
-            check_ok(hb_trainer_live(&s->trainer, &report, NULL, &error), error);
+            check_ok(hb_trainer_rollout(&s->trainer, &report, NULL, &error), error);
             const double minus = clip ? 0 : -10;
             double mean = 0, max = -1e300, squares = 0, f[POPULATION];
             for (int64_t k = 0; k < POPULATION; k++) {
@@ -85,7 +86,7 @@ static void stillborn_lives_count_as_diverged(void **state) {
     scene *s = open_scene(sets, 2);
     hb_generation report;
     hb_error error;
-    check_ok(hb_trainer_live(&s->trainer, &report, NULL, &error), error);
+    check_ok(hb_trainer_rollout(&s->trainer, &report, NULL, &error), error);
     assert_int_equal(report.diverged, POPULATION);
     assert_int_equal(report.env_steps, 0);
     check_close(report.mean, 0, 0);
@@ -97,10 +98,10 @@ static void overflow_is_an_error(void **state) {
     (void)state;
     const char *const sets[] = {"search.l2=1"};
     scene *s = open_scene(sets, 1);
-    s->trainer.search.array[0].data[3] = 1e38f;
+    hb_floats(s->trainer.search.array[0].data)[3] = 1e38f;
     hb_generation report;
     hb_error error;
-    assert_int_equal(hb_trainer_live(&s->trainer, &report, NULL, &error), HB_FAILED);
+    assert_int_equal(hb_trainer_rollout(&s->trainer, &report, NULL, &error), HB_FAILED);
     assert_non_null(strstr(error.message, "generation 1: the fitness of individual"));
     close_scene(s);
 }
@@ -119,7 +120,7 @@ static void starts(void **state) {
         const size_t n = s->trainer.search.array[0].n;
         double sum = 0, squares = 0;
         for (size_t d = 0; d < n; d++) {
-            const double h = (double)s->trainer.search.array[0].data[d];
+            const double h = (double)hb_floats(s->trainer.search.array[0].data)[d];
             assert_true(h >= known[k].low && h <= known[k].high);
             sum += h;
             squares += h * h;
@@ -130,7 +131,7 @@ static void starts(void **state) {
     }
     const char *const fan_in[] = {"search.start=fan_in", "policy.kind=static", "policy.hidden=100,25"};
     scene *s = open_scene(fan_in, 3);
-    const float *w = s->trainer.search.array[0].data;
+    const float *w = hb_floats(s->trainer.search.array[0].data);
     const int64_t first[] = {0, 100, 2600, 2625};
     const double bound[] = {1, 0.1, 0.2};
     for (int l = 0; l < 3; l++) {
@@ -141,7 +142,7 @@ static void starts(void **state) {
     close_scene(s);
     const char *const car[] = {"env.name=car", "search.start=fan_in", "policy.kind=static", "policy.hidden=3"};
     s = open_scene(car, 4);
-    w = s->trainer.search.array[0].data + hb_net_vision_offset(&s->trainer.net);
+    w = hb_floats(s->trainer.search.array[0].data) + hb_net_vision_offset(&s->trainer.net);
     assert_int_equal(s->trainer.search.array[0].n, 648 * 3 + 3 * 3 + 162 + 1200);
     double largest[2] = {0, 0};
     for (int e = 0; e < 1362; e++) largest[e >= 162] = fmax(largest[e >= 162], fabs((double)w[e]));
@@ -160,7 +161,7 @@ typedef struct {
     hb_group *group;
     int32_t n_fresh, n;
     const int32_t *fresh, *lane;
-    const hb_lane *life;
+    const hb_birth *birth;
     double *squares;
     const float *observation;
     float *action;
@@ -179,12 +180,12 @@ static pending *pending_of(hb_group *group) {
     return free_one;
 }
 
-static hb_status lonely_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_lane *life,
+static hb_status lonely_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_birth *birth,
                                double *squares, hb_error *error) {
     (void)error;
     assert_int_equal(atomic_fetch_add(&inside, 1), 0);
     pending *p = pending_of(group);
-    p->n_fresh = count, p->fresh = lane, p->life = life, p->squares = squares;
+    p->n_fresh = count, p->fresh = lane, p->birth = birth, p->squares = squares;
     atomic_fetch_sub(&inside, 1);
     return HB_OK;
 }
@@ -205,7 +206,7 @@ static hb_status lonely_wait(hb_group *group, hb_error *error) {
     for (int k = 0; k < 2; k++) {
         pending *p = &waiting[k];
         if (p->group != group) continue;
-        if (p->n_fresh) status = cpu->group_expand(group, p->n_fresh, p->fresh, p->life, p->squares, error);
+        if (p->n_fresh) status = cpu->group_expand(group, p->n_fresh, p->fresh, p->birth, p->squares, error);
         if (status == HB_OK && p->n) status = cpu->group_step(group, p->n, p->lane, p->observation, p->action, error);
         *p = (pending){.group = NULL};
     }
@@ -226,14 +227,15 @@ static void device_served_by_one_thread(void **state) {
         lonely.group_expand = lonely_expand;
         lonely.group_step = lonely_step;
         lonely.group_wait = lonely_wait;
-        if (k == 1) s->trainer.machine.table = &lonely;
+        // A device begins with its table.
+        if (k == 1) *(const hb_device_table **)(void *)s->trainer.machine.device = &lonely;
         hb_generation report;
         for (int g = 0; g < 3; g++) {
-            assert_int_equal(hb_trainer_live(&s->trainer, &report, NULL, NULL), HB_OK);
+            assert_int_equal(hb_trainer_rollout(&s->trainer, &report, NULL, NULL), HB_OK);
             assert_int_equal(hb_trainer_update(&s->trainer, &report, NULL), HB_OK);
         }
         memcpy(fitness[k], s->trainer.fitness, sizeof fitness[k]);
-        s->trainer.machine.table = cpu;
+        *(const hb_device_table **)(void *)s->trainer.machine.device = cpu;
         close_scene(s);
     }
     assert_memory_equal(fitness[0], fitness[1], sizeof fitness[0]);

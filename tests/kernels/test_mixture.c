@@ -51,7 +51,7 @@ static void responsibilities64(const mixture64 *mix, const double *x, double *r,
     for (int32_t k = 0; k < mix->m; k++) r[k] /= sum, pi[k] /= total;
 }
 
-// learning.md section 6: M = 2, one coefficient.
+// docs/equations.md, "Mixture": M = 2, one coefficient.
 static void oracle_small_case(void **state) {
     (void)state;
     double lambda[2] = {1, 0}, mu[2] = {1, 3}, r[2], pi[2];
@@ -164,15 +164,15 @@ static void take_gradient(const opened *d, const hb_mixture *mixture, const hb_m
                           hb_mixture_counts *counts) {
     hb_mixture_work *work;
     hb_error error = {""};
-    const bool split = d->table->host_parallel;
+    const bool split = hb_table_of(d->device)->host_parallel;
     const int32_t half_rules = split ? mixture->n_rules / 3 : 0;
     const int64_t half = split ? mixture->n_synapses / 2 / 64 * 64 : 0;
-    check_ok(d->table->mixture_begin(d->device, mixture, step, &work, &error), error);
-    check_ok(d->table->mixture_prepare(work, half_rules, mixture->n_rules, &error), error);
-    check_ok(d->table->mixture_prepare(work, 0, half_rules, &error), error);
-    check_ok(d->table->mixture_rows(work, half, mixture->n_synapses, &error), error);
-    check_ok(d->table->mixture_rows(work, 0, half, &error), error);
-    check_ok(d->table->mixture_end(work, g, counts, &error), error);
+    check_ok(hb_mixture_begin(d->device, mixture, step, &work, &error), error);
+    check_ok(hb_mixture_prepare(work, half_rules, mixture->n_rules, &error), error);
+    check_ok(hb_mixture_prepare(work, 0, half_rules, &error), error);
+    check_ok(hb_mixture_rows(work, half, mixture->n_synapses, &error), error);
+    check_ok(hb_mixture_rows(work, 0, half, &error), error);
+    check_ok(hb_mixture_end(work, g, counts, &error), error);
 }
 
 static outcome run_scene(const opened *d, const scene *s, bool dense) {
@@ -183,19 +183,19 @@ static outcome run_scene(const opened *d, const scene *s, bool dense) {
     outcome o = {.choice = (uint32_t *)floats(choices), .gradient = floats(size), .g = floats(numbers)};
     o.moved = floats(size);
     o.row_norm = calloc(n, sizeof *o.row_norm);
-    float *lambda = uploaded(d, s->lambda, size), *mu = uploaded(d, s->mu, numbers);
-    float *choice = uploaded(d, (const float *)o.choice, choices), *gradient = uploaded(d, o.gradient, size);
+    const hb_memory lambda = uploaded(d, s->lambda, size), mu = uploaded(d, s->mu, numbers);
+    const hb_memory choice = uploaded(d, o.choice, choices), gradient = uploaded(d, o.gradient, size);
     float *entropy = floats(n);
     const hb_mixture mixture = {lambda, mu, def->sigma, def->n, def->m, def->c};
-    check_ok(d->table->mixture_choose(d->device, &mixture, def->p, choice_id, (uint32_t *)choice, entropy, 0, def->n,
-                                      &error),
-             error);
-    download(d, (float *)o.choice, choice, choices);
+    check_ok(
+        hb_mixture_choose(d->device, &mixture, def->p, choice_id, choice, entropy, 0, def->n, &error),
+        error);
+    download(d, o.choice, choice, choices);
     for (size_t e = 0; e < choices && def->placing == UNLIKELY; e++) o.choice[e] = (uint32_t)(e * 7 % m);
-    check_ok(d->table->upload(d->device, choice, o.choice, choices, &error), error);
+    check_ok(hb_device_upload(d->device, choice, o.choice, choices, &error), error);
     float z_sum = 0;
     for (int32_t p = 0; def->z_sums && p < def->p; p++) z_sum += s->z[p];
-    hb_mixture_step step = {.choice = (const uint32_t *)choice,
+    hb_mixture_step step = {.choice = choice,
                             .z = s->z,
                             .n_individuals = def->p,
                             .noise = noise_id,
@@ -207,7 +207,7 @@ static outcome run_scene(const opened *d, const scene *s, bool dense) {
                             .row_norm = o.row_norm};
     take_gradient(d, &mixture, &step, o.g, &o.counts);
     download(d, o.gradient, gradient, size);
-    step.gradient = NULL;
+    step.gradient = (hb_memory){NULL};
     step.rate = 0.25f;
     hb_mixture_counts again;
     float *g = floats(numbers);
@@ -219,8 +219,8 @@ static outcome run_scene(const opened *d, const scene *s, bool dense) {
     for (size_t i = 0; i < n; i++) assert_true(entropy[i] >= -1e-5f && entropy[i] <= logf((float)m) + 1e-4f);
     free(g);
     free(entropy);
-    float *const all[] = {lambda, mu, choice, gradient};
-    for (int a = 0; a < 4; a++) d->table->free(d->device, all[a]);
+    const hb_memory all[] = {lambda, mu, choice, gradient};
+    for (int a = 0; a < 4; a++) hb_device_free(d->device, all[a]);
     return o;
 }
 
@@ -401,14 +401,13 @@ static void choices_are_fair(void **state) {
     const int n = open_all(list);
     const opened *d = &list[n - 1]; // a CPU build: 20,000 individuals are much for an interpreter
     float lambda[M] = {0, 1, -1, 2, -30}, mu[M] = {0};
-    float *there = uploaded(d, lambda, M), *rules = uploaded(d, mu, M);
+    const hb_memory there = uploaded(d, lambda, M), rules = uploaded(d, mu, M);
     uint32_t *choice = (uint32_t *)floats(P);
-    float *chosen = uploaded(d, (const float *)choice, P);
+    const hb_memory chosen = uploaded(d, choice, P);
     const hb_mixture mixture = {there, rules, 1.0f, 1, M, 1};
     hb_error error;
-    check_ok(d->table->mixture_choose(d->device, &mixture, P, choice_id, (uint32_t *)chosen, NULL, 0, 1, &error),
-             error);
-    download(d, (float *)choice, chosen, P);
+    check_ok(hb_mixture_choose(d->device, &mixture, P, choice_id, chosen, NULL, 0, 1, &error), error);
+    download(d, choice, chosen, P);
     double total = 0;
     int count[M] = {0};
     for (int k = 0; k < M; k++) total += exp((double)lambda[k]);
@@ -418,8 +417,8 @@ static void choices_are_fair(void **state) {
         check_close(count[k], P * share, 4.5 * sqrt(P * share) + 1e-9);
     }
     free(choice);
-    float *const all[] = {there, rules, chosen};
-    for (int a = 0; a < 3; a++) d->table->free(d->device, all[a]);
+    const hb_memory all[] = {there, rules, chosen};
+    for (int a = 0; a < 3; a++) hb_device_free(d->device, all[a]);
     close_all(list, n);
 }
 
@@ -428,10 +427,10 @@ static hb_status two_samples(const opened *d, int32_t m, const float *mu, float 
                              hb_error *error) {
     float *lambda = floats((size_t)m), *g = floats((size_t)m);
     const uint32_t choice[2] = {0, m > 1};
-    float *there = uploaded(d, lambda, (size_t)m), *rules = uploaded(d, mu, (size_t)m);
-    float *chosen = uploaded(d, (const float *)choice, 2);
+    const hb_memory there = uploaded(d, lambda, (size_t)m), rules = uploaded(d, mu, (size_t)m);
+    const hb_memory chosen = uploaded(d, choice, 2);
     const hb_mixture mixture = {there, rules, sigma, 1, m, 1};
-    const hb_mixture_step step = {.choice = (const uint32_t *)chosen,
+    const hb_mixture_step step = {.choice = chosen,
                                   .z = z,
                                   .n_individuals = 2,
                                   .noise = noise_id,
@@ -439,12 +438,12 @@ static hb_status two_samples(const opened *d, int32_t m, const float *mu, float 
                                   .dense = dense};
     hb_mixture_work *work;
     hb_mixture_counts counts;
-    check_ok(d->table->mixture_begin(d->device, &mixture, &step, &work, error), *error);
-    check_ok(d->table->mixture_prepare(work, 0, m, error), *error);
-    check_ok(d->table->mixture_rows(work, 0, 1, error), *error);
-    const hb_status status = d->table->mixture_end(work, g, &counts, error);
-    float *const all[] = {there, rules, chosen};
-    for (int a = 0; a < 3; a++) d->table->free(d->device, all[a]);
+    check_ok(hb_mixture_begin(d->device, &mixture, &step, &work, error), *error);
+    check_ok(hb_mixture_prepare(work, 0, m, error), *error);
+    check_ok(hb_mixture_rows(work, 0, 1, error), *error);
+    const hb_status status = hb_mixture_end(work, g, &counts, error);
+    const hb_memory all[] = {there, rules, chosen};
+    for (int a = 0; a < 3; a++) hb_device_free(d->device, all[a]);
     free(lambda);
     free(g);
     return status;
@@ -499,6 +498,7 @@ int main(int argc, char **argv) {
 #else
     (void)argc, (void)argv;
 #endif
+    if (!has_builds_to_compare()) return SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(oracle_small_case),    cmocka_unit_test(oracle_is_the_gradient),
         cmocka_unit_test(numbers_of_rules),     cmocka_unit_test(placings),

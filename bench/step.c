@@ -1,9 +1,9 @@
 // The step that everything is for: one lane, resident, on one core. Limit: the bytes that a step must move (each
 // plane and the weights read, the weights written) at the bandwidth that a triad over as many bytes reaches here.
 #include "bench/bench.h"
+#include "host/base/clock.h"
 #include "host/base/machine.h"
 #include "host/policy/policy.h"
-#include "host/train/rollout.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -22,8 +22,8 @@ static void run_steps(void *context) {
     steps *s = context;
     const int32_t lane = 0;
     for (int t = 0; t < STEPS; t++) {
-        s->machine->table->group_step(s->group, 1, &lane, s->observation, s->action, NULL);
-        s->machine->table->group_wait(s->group, NULL);
+        hb_group_step(s->group, 1, &lane, s->observation, s->action, NULL);
+        hb_group_wait(s->group, NULL);
         // The next observation depends on the action, as in life; a picture's bytes then are whatever its bits are.
         for (int32_t k = 0; k < s->n_actions && k < s->n_observed; k++) s->observation[k] = s->action[k];
     }
@@ -60,34 +60,33 @@ static double triad_bandwidth(size_t bytes) {
     return 3.0 * (double)(n * sizeof(float)) / seconds;
 }
 
-static hb_status bench_net(const hb_machine *machine, const hb_net *net, const char *name, const hb_bench_out *out,
+static hb_status bench_net(const hb_machine *machine, const hb_net *net, const char *name, const hb_bench *bench,
                            hb_error *error) {
-    const hb_device_table *table = machine->table;
     steps s = {.machine = machine,
                .n_observed = (int32_t)hb_net_observation_words(net),
                .n_actions = net->layer[net->n_layers - 1].outputs};
-    float *mean = NULL;
-    hb_status status = table->alloc(machine->device, (size_t)net->genome_size, &mean, error);
-    if (status == HB_OK) status = table->group_create(machine->device, net, 1, &s.group, error);
+    hb_memory mean = {NULL};
+    hb_status status = hb_device_alloc(machine->device, (size_t)net->genome_size, &mean, error);
+    if (status == HB_OK) status = hb_group_create(machine->device, net, 1, &s.group, error);
     s.observation = calloc((size_t)s.n_observed, sizeof(float));
     s.action = calloc((size_t)s.n_actions, sizeof(float));
     if (status == HB_OK && (!s.observation || !s.action)) status = hb_fail(error, HB_FAILED, "out of memory");
-    const hb_lane life = {.genome = {.mean = mean, .sigma = 0.1f, .noise = {.seed = 1, .stream = HB_STREAM_SEARCH}},
-                          .weights = {.seed = 1, .stream = HB_STREAM_WEIGHTS}};
+    const hb_birth birth = {.genome = {.mean = mean, .sigma = 0.1f, .noise = {.seed = 1, .stream = HB_STREAM_SEARCH}},
+                            .weights = {.seed = 1, .stream = HB_STREAM_WEIGHTS}};
     const int32_t lane = 0;
-    if (status == HB_OK) status = table->group_expand(s.group, 1, &lane, &life, NULL, error);
-    if (status == HB_OK) status = table->group_wait(s.group, error);
+    if (status == HB_OK) status = hb_group_expand(s.group, 1, &lane, &birth, NULL, error);
+    if (status == HB_OK) status = hb_group_wait(s.group, error);
     if (status == HB_OK) {
         int64_t repeats;
         const double seconds = hb_bench_fastest(run_steps, &s, 1.0, &repeats) / STEPS;
         const double arrays = 1.0 + (net->planes ? 1.0 + __builtin_popcount(net->planes) : 0.0);
         const double bytes = arrays * sizeof(float) * (double)net->n_weights;
         const double bandwidth = triad_bandwidth((size_t)bytes);
-        hb_bench_row_out(out, name, 1e6 * seconds, "us", 1e6 * bytes / bandwidth,
-                         "bytes of a step at the bandwidth of a triad of that size", repeats);
+        hb_bench_print(bench, name, 1e6 * seconds, "us", 1e6 * bytes / bandwidth,
+                       "bytes of a step at the bandwidth of a triad of that size", repeats);
     }
-    table->group_destroy(s.group);
-    table->free(machine->device, mean);
+    hb_group_destroy(s.group);
+    hb_device_free(machine->device, mean);
     free(s.observation);
     free(s.action);
     return status;
@@ -98,22 +97,34 @@ static void row_name(char out[96], const char *env, const char *kind, const char
     for (char *c = out; *c; c++) *c = (char)tolower((unsigned char)*c);
 }
 
-hb_status hb_bench_step(const hb_config *config, const hb_bench_out *out, hb_error *error) {
-    hb_settings settings = config->settings;
-    settings.threads = 1;
+static hb_status bench_policy(const hb_bench *bench, const char *const *sets, int n, const char *kind,
+                              const char *suffix, hb_error *error) {
+    hb_config *config;
     hb_machine machine;
-    hb_status status = hb_machine_open(&machine, &settings, error);
+    hb_net net;
+    char name[96];
+    hb_status status = hb_bench_config(bench, sets, n, &config, error);
     if (status != HB_OK) return status;
-    for (int kind = 0; kind < 4 && status == HB_OK; kind++) {
-        static const char *const policies[] = {"hebbian", "hebbian", "static", "lstm"};
-        snprintf(settings.policy, sizeof settings.policy, "%s", policies[kind]);
-        settings.normalise = kind == 1;
-        hb_net net;
-        char name[96];
-        row_name(name, config->env->name, kind > 1 ? policies[kind] : settings.rule, kind == 1 ? ".normalised" : "");
-        status = hb_policy_build(&settings, config->env, &net, error);
-        if (status == HB_OK) status = bench_net(&machine, &net, name, out, error);
+    row_name(name, config->env->name, kind ? kind : hb_config_value(config, "policy.rule"), suffix);
+    status = hb_policy_build(&config->settings.policy, config->env, &net, error);
+    if (status == HB_OK) status = hb_machine_open(&machine, &config->settings.machine, error);
+    if (status == HB_OK) {
+        status = bench_net(&machine, &net, name, bench, error);
+        hb_machine_close(&machine);
     }
-    hb_machine_close(&machine);
+    hb_config_close(config);
     return status;
+}
+
+hb_status hb_bench_step(const hb_bench *bench, hb_error *error) {
+    static const char *const plain[] = {"run.threads=1", "search.kind=normal", "policy.kind=hebbian",
+                                        "policy.normalise=false"};
+    static const char *const normalised[] = {"run.threads=1", "search.kind=normal", "policy.kind=hebbian",
+                                             "policy.normalise=true"};
+    static const char *const no_rules[] = {"run.threads=1", "search.kind=normal", "policy.kind=static"};
+    static const char *const lstm[] = {"run.threads=1", "search.kind=normal", "policy.kind=lstm"};
+    hb_status status = bench_policy(bench, plain, 4, NULL, "", error);
+    if (status == HB_OK) status = bench_policy(bench, normalised, 4, NULL, ".normalised", error);
+    if (status == HB_OK) status = bench_policy(bench, no_rules, 3, "static", "", error);
+    return status == HB_OK ? bench_policy(bench, lstm, 3, "lstm", "", error) : status;
 }

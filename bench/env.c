@@ -1,5 +1,6 @@
 // An environment's step on one core under random actions, the best of several lives. Limit: its physics alone.
 #include "bench/bench.h"
+#include "host/base/clock.h"
 #include "host/train/rollout.h"
 
 #include <stdlib.h>
@@ -36,7 +37,7 @@ static void live(const hb_env_table *env, void *body, uint32_t life, float *obse
     best->substep = physics / (double)(substeps ? substeps : 1);
 }
 
-static hb_status bench_world(const hb_env_table *env, const void *world, const hb_bench_out *out, hb_error *error) {
+static hb_status bench_world(const hb_env_table *env, const void *world, const hb_bench *bench, hb_error *error) {
     char message[512];
     void *body = NULL;
     if (env->body_create(world, &body, message, sizeof message) != 0)
@@ -52,19 +53,26 @@ static hb_status bench_world(const hb_env_table *env, const void *world, const h
     env->body_destroy(body);
     char name[96];
     snprintf(name, sizeof name, "env.%s.step", env->name);
-    hb_bench_row_out(out, name, 1e6 * best.step, "us", 1e6 * best.physics, "physics alone", best.lives);
+    hb_bench_print(bench, name, 1e6 * best.step, "us", 1e6 * best.physics, "physics alone", best.lives);
     snprintf(name, sizeof name, "env.%s.substep", env->name);
-    hb_bench_row_out(out, name, 1e6 * best.substep, "us", -1, "", best.lives);
+    hb_bench_print(bench, name, 1e6 * best.substep, "us", -1, "", best.lives);
     return HB_OK;
 }
 
-hb_status hb_bench_env(const hb_config *config, const hb_bench_out *out, hb_error *error) {
+hb_status hb_bench_env(const hb_bench *bench, hb_error *error) {
+    hb_config *config;
+    hb_status status = hb_bench_config(bench, NULL, 0, &config, error);
+    if (status != HB_OK) return status;
     const hb_env_settings settings = hb_config_env_settings(config);
+    const hb_env_table *env = config->env;
     char message[512];
-    void *world;
-    if (config->env->world_create(&settings, &world, message, sizeof message) != 0)
-        return hb_fail(error, HB_BAD_INPUT, "environment '%s': %s", config->env->name, message);
-    const hb_status status = bench_world(config->env, world, out, error);
-    config->env->world_destroy(world);
+    void *world = NULL;
+    if (env->world_create(&settings, &world, message, sizeof message) != 0)
+        status = hb_fail(error, HB_BAD_INPUT, "environment '%s': %s", env->name, message);
+    if (status == HB_OK) {
+        status = bench_world(env, world, bench, error);
+        env->world_destroy(world);
+    }
+    hb_config_close(config);
     return status;
 }

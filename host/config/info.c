@@ -12,8 +12,8 @@ static void print_devices(FILE *file) {
         hb_error why = {""};
         hb_device *device;
         if (table->probe(&why) == HB_OK && table->open("auto", &device, &why) == HB_OK) {
-            fprintf(file, "  %-8s usable, %s: %s\n", table->name, table->variant(device), table->summary);
-            table->close(device);
+            fprintf(file, "  %-8s usable, %s: %s\n", table->name, hb_device_variant(device), table->summary);
+            hb_device_close(device);
         } else {
             fprintf(file, "  %-8s not usable: %s\n", table->name, why.message);
         }

@@ -1,0 +1,25 @@
+# cmake --install: the library, the programs, the public headers, and what finds them (pkg-config, find_package). MuJoCo's library,
+# which no package manager has, is installed beside ours.
+
+set(HB_PRIVATE_LIBRARIES "${CMAKE_INSTALL_LIBDIR}/hebbes")
+set_target_properties(hebbes PROPERTIES INSTALL_RPATH "$ORIGIN/hebbes")
+set_target_properties(hebbes_cli hebbes_bench PROPERTIES
+                      INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};$ORIGIN/../${HB_PRIVATE_LIBRARIES}")
+
+install(TARGETS hebbes EXPORT hebbes LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(TARGETS hebbes_cli hebbes_bench RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(FILES "${HB_MUJOCO_DIR}/libmujoco.so.${HB_MUJOCO_VERSION}" DESTINATION "${HB_PRIVATE_LIBRARIES}")
+install(DIRECTORY configs DESTINATION "${CMAKE_INSTALL_DATADIR}/hebbes")
+
+# <hebbes/hebbes.h> and <hebbes/env.h>, which include nothing of ours.
+install(FILES host/hebbes.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/hebbes")
+install(FILES envs/env.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/hebbes")
+
+configure_file(cmake/hebbes.pc.in hebbes.pc @ONLY)
+install(FILES "${CMAKE_BINARY_DIR}/hebbes.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+include(CMakePackageConfigHelpers)
+write_basic_package_version_file(hebbes-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(EXPORT hebbes NAMESPACE hebbes:: FILE hebbes-config.cmake DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/hebbes")
+install(FILES "${CMAKE_BINARY_DIR}/hebbes-config-version.cmake"
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/hebbes")

@@ -1,0 +1,88 @@
+#include "envs/plugin.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+const hb_env_table *hb_env_builtin(const char *name) {
+    for (int k = 0; hb_envs[k]; k++)
+        if (strcmp(hb_envs[k]->name, name) == 0) return hb_envs[k];
+    return NULL;
+}
+
+bool hb_env_is_library(const char *name) {
+    const size_t n = strlen(name);
+    return n > 3 && strcmp(name + n - 3, ".so") == 0;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Checks of a table from outside
+
+// Names of variations and options are used in YAML and in file formats.
+static bool is_name(const char *name) {
+    const size_t n = name ? strlen(name) : 0;
+    return n > 0 && n < 64 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == n;
+}
+
+static const char *fault_of_sizes(const hb_env_table *env) {
+    const int32_t *picture = env->picture_shape;
+    for (int k = 0; k < 3; k++)
+        if (picture[k] < 0 || picture[k] > 256) return "its pictures are out of range";
+    const int32_t largest = picture[0] > 0 ? 1 << 24 : HB_ENV_MOST_NUMBERS;
+    if (env->observation_size < 1 || env->observation_size > largest || env->action_size < 1 ||
+        env->action_size > HB_ENV_MOST_NUMBERS || env->max_steps < 1)
+        return "its sizes are out of range";
+    if (picture[0] > 0 && picture[0] * picture[1] * picture[2] != env->observation_size)
+        return "its observation is not of its pictures' size";
+    return NULL;
+}
+
+static const char *fault_of_names(const hb_env_table *env) {
+    if (!env->variations || !env->variations[0]) return "it has no variations";
+    for (int k = 0; env->variations[k]; k++)
+        if (!is_name(env->variations[k])) return "a variation has no proper name";
+    for (const hb_env_option *o = env->options; o && o->name; o++)
+        if (!is_name(o->name) || (unsigned)o->type > HB_OPTION_FILE || !o->fallback || !o->help ||
+            strcmp(o->name, "name") == 0 || strcmp(o->name, "variations") == 0 || strcmp(o->name, "held_out") == 0)
+            return "an option is incomplete or has a name that is taken";
+    for (const hb_env_field *f = env->fields; f && f->name; f++)
+        if (!is_name(f->name) || f->length < 1) return "a field has no proper name or length";
+    return NULL;
+}
+
+// What is wrong with a table, or NULL.
+static const char *fault_of(const hb_env_table *env) {
+    if (!env || env->abi != HB_ENV_ABI) return "it is for another version of the contract";
+    if (!is_name(env->name) || !env->summary) return "it has no proper name or summary";
+    if (!env->world_create || !env->world_destroy || !env->body_create || !env->body_destroy || !env->reset ||
+        !env->step || (env->fields && !env->snapshot) || (env->library && !env->library_version))
+        return "functions are missing";
+    const char *fault = fault_of_sizes(env);
+    return fault ? fault : fault_of_names(env);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Load
+
+hb_status hb_env_load(const char *name, const hb_env_table **env, void **library, hb_error *error) {
+    char path[4096];
+    const int length = snprintf(path, sizeof path, "%s%s", strchr(name, '/') ? "" : "./", name);
+    void *handle = length < (int)sizeof path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    if (!handle) return hb_fail(error, HB_BAD_INPUT, "cannot load '%s': %s", name, dlerror());
+    const hb_env_table *(*export)(void);
+    *(void **)&export = dlsym(handle, HB_ENV_EXPORT);
+    const hb_env_table *table = export ? export() : NULL;
+    const char *fault = export ? fault_of(table) : NULL;
+    if (export && !fault) {
+        *env = table;
+        *library = handle;
+        return HB_OK;
+    }
+    dlclose(handle);
+    return export ? hb_fail(error, HB_BAD_INPUT, "'%s' cannot be used: %s", name, fault)
+                  : hb_fail(error, HB_BAD_INPUT, "'%s' does not export %s()", name, HB_ENV_EXPORT);
+}
+
+void hb_env_unload(void *library) {
+    if (library) dlclose(library);
+}

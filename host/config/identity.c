@@ -1,0 +1,75 @@
+// What makes a run the run it is: the keys that change its bits.
+#include "envs/plugin.h"
+#include "host/base/files.h"
+#include "host/config/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+// " (HASH)" of the bytes of a file that the run computes with; empty if the value names no file, or one that cannot be read: the
+// code that opens it reports that.
+static void file_hash(const hb_config_entry *entry, char out[32]) {
+    out[0] = '\0';
+    const bool is_file = (entry->key.type == HB_KEY_FILE && *entry->value) ||
+                         (entry->key.type == HB_KEY_LIBRARY && hb_env_is_library(entry->value));
+    void *data = NULL;
+    size_t bytes = 0;
+    if (!is_file || hb_file_read(entry->value, (size_t)1 << 30, &data, &bytes, NULL) != HB_OK) return;
+    snprintf(out, 32, " (%016llx)", (unsigned long long)XXH3_64bits(data, bytes));
+    free(data);
+}
+
+void hb_config_identify(hb_config *config) {
+    size_t at = 0;
+    const size_t n = sizeof config->identity;
+    for (int32_t k = 0; k < config->n_entries && at < n; k++) {
+        const hb_config_entry *entry = &config->entry[k];
+        char hash[32];
+        if (entry->key.same_bits) continue;
+        file_hash(entry, hash);
+        at += (size_t)snprintf(config->identity + at, n - at, "%s.%s=%s%s\n", entry->section, entry->key.name,
+                               entry->value, hash);
+    }
+}
+
+// The line of `text` for the same key as `line`, or NULL.
+static const char *line_of_key(const char *text, const char *line) {
+    const size_t n = strcspn(line, "=\n") + 1;
+    while (*text && strncmp(text, line, n) != 0) {
+        text += strcspn(text, "\n");
+        text += *text == '\n';
+    }
+    return *text ? text : NULL;
+}
+
+// True if the line gives a key its default value (older runs do not list keys that were added later).
+static bool is_standard(const hb_config *config, const char *line) {
+    for (int32_t k = 0; k < config->n_entries; k++) {
+        char standard[HB_TEXT + 128];
+        snprintf(standard, sizeof standard, "%s.%s=%s\n", config->entry[k].section, config->entry[k].key.name,
+                 config->entry[k].standard);
+        if (strncmp(line, standard, strlen(standard)) == 0) return true;
+    }
+    return false;
+}
+
+bool hb_config_differs(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE]) {
+    const char *ours = config->identity, *other = NULL, *line = ours;
+    for (; *line; line += strcspn(line, "\n") + 1) {
+        const size_t n = strcspn(line, "\n");
+        other = line_of_key(theirs, line);
+        if (other ? strncmp(line, other, n + 1) != 0 : !is_standard(config, line)) break;
+    }
+    if (!*line) { // our keys agree; look for keys that only they have
+        for (other = theirs; *other && line_of_key(ours, other);) {
+            other += strcspn(other, "\n");
+            other += *other == '\n';
+        }
+        if (!*other) return false;
+    }
+    snprintf(out, HB_DIFFERENCE, "expected %.*s, found %.*s", *line ? (int)strcspn(line, "\n") : 7,
+             *line ? line : "nothing", other ? (int)strcspn(other, "\n") : 7, other ? other : "nothing");
+    return true;
+}

@@ -1,0 +1,87 @@
+// Lives under way, for the two kinds of rollout: lives.c begins, steps and ends them; resident.c and batched.c schedule.
+#ifndef HB_LIVES_H
+#define HB_LIVES_H
+
+#include "host/train/rollout.h"
+
+#include <pthread.h>
+
+// The life in a lane, and the body that it moves.
+typedef struct {
+    void *body;
+    int64_t number; // of its episode
+    bool fresh;     // the device has not expanded it yet
+    hb_birth birth;
+    hb_episode_result result;
+} hb_living;
+
+// Lanes that the device serves together. Active lives are rows 0..n of observations and actions: row r is lane lane[r]. When a
+// lane has no further episode, the active rows are compacted.
+typedef struct {
+    hb_group *group;
+    int32_t n_lanes, n;
+    hb_living *living;           // (n_lanes), by lane
+    int32_t *lane;               // (n_lanes), by row
+    float *observation, *action; // (n_lanes, size), by row, the device's host memory
+    bool *ended;                 // (n_lanes), by row: no life is left for this row
+    bool served;                 // the device has been given a step of these rows
+    // Lives to expand, from index `first` of the rows that are served together:
+    int32_t *fresh;        // (n_lanes): lanes
+    hb_birth *fresh_birth; // (n_lanes)
+    double *fresh_squares; // (n_lanes)
+    int32_t n_fresh;
+} hb_batch;
+
+// Resident: one batch of one lane per thread. Batched: two batches that take turns.
+struct hb_rollout {
+    hb_rollout_def def;
+    int32_t n_threads, n_batches;
+    hb_batch *batches;
+    hb_rollout_times *times; // (n_threads)
+    pthread_barrier_t barrier;
+};
+
+// A call of hb_rollout_run.
+typedef struct {
+    hb_rollout *rollout;
+    int64_t n;
+    void (*episode)(const void *context, int64_t k, hb_episode *out);
+    const void *context;
+    hb_episode_result *results;
+    const atomic_bool *stop;
+    atomic_llong next; // episode
+    atomic_int failed; // a status
+    pthread_mutex_t mutex;
+    hb_error *error;
+    bool finished; // batched: written by one thread between two barriers
+} hb_rollout_call;
+
+float *hb_batch_observation(const hb_rollout *rollout, const hb_batch *b, int32_t row);
+float *hb_batch_action(const hb_rollout *rollout, const hb_batch *b, int32_t row);
+
+// True once the call has failed or was asked to stop.
+bool hb_call_halted(const hb_rollout_call *call);
+
+// Records the first failure of the call. True if status is HB_OK.
+bool hb_call_check(hb_rollout_call *call, hb_status status, const hb_error *error);
+
+// Takes the next episode into the row and resets its environment; false if none is left.
+bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times);
+
+// One environment step of the row; false if its life has ended.
+bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times);
+
+// The device, rows [first, end) of a batch: queues the expansion of the fresh lives among them, and hands out its results; queues
+// a step. False after a failure.
+bool hb_batch_queue_expansion(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, int32_t *n_fresh);
+void hb_batch_take_expansion(hb_batch *b, int32_t first, int32_t n_fresh);
+bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end);
+
+// All of these at once, on a device with host_parallel, where the work is done on return.
+bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_rollout_times *times);
+
+// What worker w of a call does. context is the hb_rollout_call.
+void hb_resident_worker(void *context, int32_t w);
+void hb_batched_worker(void *context, int32_t w);
+
+#endif

@@ -1,0 +1,43 @@
+// The formulas that every device and every build of it computes, one body each (docs/equations.md; kernels/ops.h defines the
+// order of operations). A formula over vectors as well as over single numbers is a macro over the type's fused multiply-add.
+#ifndef HB_UPDATE_H
+#define HB_UPDATE_H
+
+#include "kernels/ops.h"
+
+// A synapse's weight after the update by its four planes: s w + (b pre + d) + (a pre + c) post. fma is hb_fma, or the same
+// of a vector type.
+#define HB_PLASTIC_UPDATE(fma, w, scale, pre, post, a, b, c, d)                                                      \
+    fma(fma(a, pre, c), post, fma(scale, w, fma(b, pre, d)))
+
+// The bits of |w|, which order like |w|; those of a NaN are larger than any number's.
+HB_HD uint32_t hb_magnitude(float w) {
+    return hb_bits(w) & 0x7fffffffu;
+}
+
+// The scale of a normalised layer, 1 / max|w|, from the bits of max|w|; 1 where the largest is 0 or subnormal, whose
+// reciprocal may be infinite.
+HB_HD float hb_layer_scale(uint32_t largest) {
+    return largest < 0x00800000u ? 1.0f : 1.0f / hb_from_bits(largest);
+}
+
+// One element of Adam (Kingma & Ba 2015), ascending the gradient scale g: updates the moments m and v, returns the new mean.
+HB_HD float hb_adam_step(const hb_adam *p, float mean, float *m, float *v, float g) {
+    const float gradient = p->scale * g;
+    *m = hb_fma(p->beta1, *m, (1.0f - p->beta1) * gradient);
+    *v = hb_fma(p->beta2, *v, (1.0f - p->beta2) * gradient * gradient);
+    const float step = *m * p->correction1 / (hb_sqrt(*v * p->correction2) + p->epsilon);
+    return hb_fma(p->rate, step, mean);
+}
+
+// Initialiser "sparse": weight j of a row of O is 0 if fewer than ceil(0.8 O) weights k of its row come before it in the
+// order of (key, index).
+HB_HD bool hb_sparse_before(uint32_t key_k, int32_t k, uint32_t key_j, int32_t j) {
+    return key_k < key_j || (k < j && key_k == key_j);
+}
+
+HB_HD int32_t hb_sparse_zeros(int32_t outputs) {
+    return (4 * outputs + 4) / 5;
+}
+
+#endif
