@@ -11,9 +11,13 @@ install(TARGETS hebbes_cli hebbes_bench RUNTIME DESTINATION "${CMAKE_INSTALL_BIN
 install(FILES "${HB_MUJOCO_DIR}/libmujoco.so.${HB_MUJOCO_VERSION}" DESTINATION "${HB_PRIVATE_LIBRARIES}")
 install(DIRECTORY configs DESTINATION "${CMAKE_INSTALL_DATADIR}/hebbes")
 
-# <hebbes/hebbes.h> and <hebbes/env.h>, which include nothing of ours.
-install(FILES host/hebbes.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/hebbes")
-install(FILES envs/env.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/hebbes")
+# <hebbes/hebbes.h>, which includes <hebbes/status.h>, and <hebbes/env.h> for environments outside of this repository.
+file(READ host/hebbes.h header)
+string(REPLACE "\"kernels/status.h\"" "<hebbes/status.h>" header "${header}")
+file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/installed/hebbes.h" CONTENT "${header}" @ONLY)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS host/hebbes.h)
+install(FILES "${CMAKE_BINARY_DIR}/installed/hebbes.h" kernels/status.h envs/env.h
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/hebbes")
 
 configure_file(cmake/hebbes.pc.in hebbes.pc @ONLY)
 install(FILES "${CMAKE_BINARY_DIR}/hebbes.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -163,7 +163,7 @@ typedef struct {
 } hb_plan_figures;
 HB_API hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error);
 
-// An analysis of lives into the folder `out` (must not exist; learning.md section 7), data and a picture. Of one life:
+// An analysis of lives into the folder `out` (must not exist), data and a picture. Of one life:
 //     images    each layer's weights as grey at eight moments (layerL.png)
 //     pca       the first three principal components of the trajectory of all weights, with the explained variance
 // both of the first of ten births that lives as long as is asked, or of the longest. Of eval.rollouts lives, each with weights

@@ -1,5 +1,5 @@
-// Mixtures of shared rules (learning.md section 6): h_i ~ sum_k softmax(lambda_i)_k N(mu_k, sigma^2 I) for synapse i.
-// The equations and their orders stand in ops.h; here are the shapes, and the scalar steps that every device shares.
+// Mixtures of shared rules: h_i ~ sum_k softmax(lambda_i)_k N(mu_k, sigma^2 I) for synapse i (docs/equations.md, "Mixture"). Shapes,
+// and the scalar steps that all devices share; the order of operations is defined in ops.h.
 #ifndef HB_MIXTURE_H
 #define HB_MIXTURE_H
 
@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-// The distribution. lambda and mu are in the device's memory.
+// The distribution.
 typedef struct {
     hb_memory lambda; // (N, M)
     hb_memory mu;     // (M, C)
@@ -22,22 +22,22 @@ typedef struct {
     int32_t n_rules, n_coefficients;
 } hb_mixture;
 
-// One generation's step. Pointers are to host memory but for `choice` and `gradient`.
+// The step of one generation. Pointers are to host memory.
 typedef struct {
     hb_memory choice;      // (P, N) integers: the rule that each individual's synapse was drawn from
     const float *z;        // (P)
     int32_t n_individuals; // P
     hb_noise noise;        // of the individuals' genomes; .individual is filled in
-    float z_sum;           // the sum of z, 0 where it is meant to vanish: then pi takes no part
-    bool dense;            // run through all rules for every sample: the same bits, slowly
-    bool hard;             // r is 1 for the chosen rule, 0 for the others
+    float z_sum;           // the sum of z; 0 if it vanishes by construction: then pi is not needed
+    bool dense;            // compute every rule for every sample: the same bits, slower
+    bool hard;             // r is 1 for the drawn rule and 0 for the others
     bool natural;          // lambda's gradient is divided by pi (and at most 1 / 1e-3)
     float rate;            // lambda <- lambda + rate G, or, if `gradient` is given, only
     hb_memory gradient;    // (N, M), zeroed by the caller: G goes there where it is not 0
     double *row_norm;      // (N), nullable: sum_k G_ik^2
 } hb_mixture_step;
 
-// What happened: samples, rules that counted in them, samples that ran dense for want of a complete list.
+// Statistics: rules with a weight above 0, over all samples; samples whose list was not complete, so that all rules were computed.
 typedef struct {
     int64_t live, dense;
 } hb_mixture_counts;
@@ -52,7 +52,7 @@ HB_HD uint32_t hb_mixture_share(float e) {
     return (uint32_t)(int32_t)(e * 0x1p30f);
 }
 
-// floor(word total / 2^32): uniform below total.
+// floor(word total / 2^32), uniform in [0, total) for a uniform word.
 HB_HD uint64_t hb_mixture_threshold(uint32_t word, uint64_t total) {
     return (total >> 32) * word + ((total & 0xffffffffu) * word >> 32);
 }
@@ -67,26 +67,26 @@ HB_HD float hb_mixture_inverse(int64_t sum) {
     return 1.0f / ((float)sum * 0x1p-40f);
 }
 
-// A term of mu's sum, scaled: z r (x - mu) 2^F. The sums are of 64 bits, their terms below 2^39 (HB_MIXTURE_LARGEST), so
-// that 2^24 of them cannot overflow; F is chosen so that |z| 2^F <= 2^30, which leaves |x - mu| up to 512.
+// A scaled term of the sum for mu: z r (x - mu) 2^F. Sums have 64 bits and terms are below 2^39 (HB_MIXTURE_LARGEST), so 2^24 terms
+// cannot overflow. F is such that |z| 2^F <= 2^30, which allows |x - mu| up to 512.
 HB_HD float hb_mixture_term(float z, float r, float difference, float scale) {
     return z * r * difference * scale;
 }
 
-// Bits of a NaN, larger than those of any |term|: stands for the largest where a sample has no exponent that is a number.
+// Bits of a NaN, larger than those of any |term|: the "largest term" of a sample without a finite exponent.
 #define HB_MIXTURE_NO_NUMBER 0x7fffffff
 
 #define HB_MIXTURE_BITS      30
 #define HB_MIXTURE_MOST_BITS 100
 #define HB_MIXTURE_LARGEST   0x1p39f
 
-// The term as an integer, towards 0; one that is too large, or NaN, counts 0 here and is an error at the end.
+// The term as an integer, rounded towards 0. A term that is too large or NaN counts as 0 here and is reported at the end.
 HB_HD int64_t hb_mixture_integer(float term) {
     const float magnitude = hb_from_bits(hb_bits(term) & 0x7fffffffu);
     return magnitude < HB_MIXTURE_LARGEST ? (int64_t)term : 0;
 }
 
-// G_ik after one more sample. A zero is +0: on the CPU -0 marks what has no sample yet.
+// G_ik after one more sample. A zero is +0; on the CPU -0 marks elements without a sample.
 HB_HD float hb_mixture_add(float g, float z, float r) {
     return hb_fma(z, r, g) + 0.0f;
 }
@@ -97,11 +97,11 @@ HB_HD float hb_mixture_lambda_gradient(float sum, float pi, float z_sum, bool na
     return natural ? plain / (pi > 1e-3f ? pi : 1e-3f) : plain;
 }
 
-// Squared distance from its own rule within which a sample finds every rule that counts. A rule at distance d of it has an
-// exponent at most (|u| d - d^2 / 2) / sigma^2 + above more than its own one's, u being the sample's offset from its rule,
-// offset2 = |u|^2, and `above` how far the row's largest lambda exceeds its rule's: with d = |u| + sqrt(|u|^2 + room),
-// room = 2 sigma^2 (cut + above), and beyond, that is below the cut. A little more stands for what is rounded.
-// `above` takes 16 units of lambda's last place more, for what exponents of such a size lose.
+// The radius within which a sample finds every rule that counts. A rule at distance d of the sample's own rule has an exponent
+// that is larger than the own rule's by at most (|u| d - d^2 / 2) / sigma^2 + above; u is the sample's offset from its rule,
+// offset2 = |u|^2, and `above` is how much the row's largest lambda exceeds the own rule's. So beyond the distance
+// d = |u| + sqrt(|u|^2 + room), room = 2 sigma^2 (cut + above), exponents are below the cut. The factors 1.001 and 0.05 cover
+// rounding errors; `above` includes 16 units in the last place of lambda for the rounding of exponents of that size.
 HB_HD float hb_mixture_above(float row_largest, float lambda) {
     const float size = row_largest < 0.0f ? -row_largest : row_largest;
     return hb_fma(0x1p-19f, size, row_largest - lambda);
@@ -112,23 +112,23 @@ HB_HD float hb_mixture_radius2(float offset2, float two_variances, float cut, fl
     return 1.001f * (2.0f * offset2 + room + 2.0f * hb_sqrt(offset2 * (offset2 + room)));
 }
 
-// Lists of neighbours reach as far as a sample needs whose offset is 5 sigma and whose rule's lambda is 6 below the row's
-// largest. One that would hold more than a quarter of the rules, or HB_MIXTURE_MOST_NEAR, is not worth having.
+// Lists of neighbours reach as far as a sample with an offset of 5 sigma and a lambda 6 below the row's largest needs. A list with
+// more than a quarter of the rules, or more than HB_MIXTURE_MOST_NEAR, is not made.
 #define HB_MIXTURE_MOST_NEAR 2048
-#define HB_MIXTURE_FEWEST    64 // rules: fewer are looked through faster than lists are made
+#define HB_MIXTURE_FEWEST    64 // rules: with fewer, computing all is faster than making lists
 
 HB_HD int32_t hb_mixture_longest_list(int32_t n_rules) {
     return n_rules / 4 < HB_MIXTURE_MOST_NEAR ? n_rules / 4 : HB_MIXTURE_MOST_NEAR;
 }
 
-// Squared radius of the lists, as above; 0 where a step needs none or has too few rules.
+// The squared radius of the lists; 0 if the step needs none or there are too few rules.
 float hb_mixture_list_radius2(const hb_mixture *mixture, const hb_mixture_step *step);
 
-// Below the largest exponent by more than this a rule contributes exactly 0: 17.33 + ln M.
+// A rule whose exponent is more than this below the largest contributes exactly 0: 17.33 + ln M.
 float hb_mixture_cut(int32_t n_rules);
 
-// g (M, C) = A (1 / (2^F sigma^2)) from the sums A, `stride` of them a rule; fails where `largest`, the largest |term|,
-// has reached HB_MIXTURE_LARGEST.
+// g (M, C) = A (1 / (2^F sigma^2)) from the sums A, `stride` numbers per rule. Fails if `largest`, the largest |term|, reached
+// HB_MIXTURE_LARGEST.
 hb_status hb_mixture_finish(const hb_mixture *mixture, const int64_t *sums, size_t stride, float largest,
                             float sums_scale, float *g, hb_error *error);
 

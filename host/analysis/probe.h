@@ -1,4 +1,4 @@
-// Analyses of a life (learning.md section 7), each a file and an entry of the table in probe.c.
+// Analyses of a life (docs/equations.md, "Evaluation"), each a file and an entry of the table in probe.c.
 #ifndef HB_PROBE_H
 #define HB_PROBE_H
 

@@ -47,12 +47,12 @@ typedef enum {
 typedef struct hb_key {
     const char *name;
     hb_key_type type;
+    bool same_bits;             // the key decides where, how long or how fast a run computes, but none of its numbers
     const char *fallback;       // the default, as text
     double least, most;         // INT, REAL, INTS: inclusive
     const char *const *words;   // WORD, WORDS: the words, NULL-terminated; or
     const char *(*word)(int k); // word k, or NULL past the last
     size_t offset;              // of the field in the module's settings
-    bool same_bits;             // the key decides where, how long or how fast a run computes, but none of its numbers
     const char *help;           // one line, with units
 } hb_key;
 

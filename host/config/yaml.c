@@ -114,8 +114,9 @@ static hb_status add_entry(reader *r, hb_yaml_entry *entry) {
     const hb_yaml_entry *first = hb_yaml_find(document, entry->section, entry->key);
     hb_status status = HB_OK;
     if (first)
-        status = hb_fail(r->error, HB_BAD_INPUT, "%s:%d: %s%s%s: expected once, found on line %d, too", r->path,
-                         entry->line, entry->section, *entry->section && *entry->key ? "." : "", entry->key, first->line);
+        status =
+            hb_fail(r->error, HB_BAD_INPUT, "%s:%d: %s%s%s: expected once, found on line %d, too", r->path,
+                    entry->line, entry->section, *entry->section && *entry->key ? "." : "", entry->key, first->line);
     hb_yaml_entry *grown =
         status == HB_OK ? realloc(document->entry, ((size_t)document->n + 1) * sizeof *grown) : NULL;
     if (status == HB_OK && !grown) status = hb_fail(r->error, HB_FAILED, "out of memory reading %s", r->path);
@@ -157,8 +158,11 @@ static hb_status read_mapping(reader *r, const char *section, int line) {
     if (status == HB_OK && *section) {
         entry.section = strdup(section);
         entry.key = strdup("");
-        status = entry.section && entry.key ? add_entry(r, &entry)
-                                            : hb_fail(r->error, HB_FAILED, "out of memory reading %s", r->path);
+        if (!entry.section || !entry.key) {
+            free_entry(&entry);
+            return hb_fail(r->error, HB_FAILED, "out of memory reading %s", r->path);
+        }
+        status = add_entry(r, &entry);
     }
     if (status == HB_OK) status = advance(r);
     while (status == HB_OK && r->event.type != YAML_MAPPING_END_EVENT) status = read_key(r, section);

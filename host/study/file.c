@@ -54,7 +54,7 @@ static hb_status take_text(const char *path, const hb_yaml *document, const char
     const hb_status status = find(path, document, key, false, required, &found, error);
     if (status != HB_OK) return status;
     snprintf(out, HB_TEXT, "%s", found ? found->item[0] : "");
-    if (required && !*out)
+    if (required && found && !*out)
         return hb_fail(error, HB_BAD_INPUT, "%s:%d: %s: expected a value, found none", path, found->line, key);
     return HB_OK;
 }

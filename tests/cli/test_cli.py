@@ -318,7 +318,7 @@ class CommandLine(unittest.TestCase):
 
     def test_info(self):
         text = self.hebbes("info").stdout
-        for word in ("cpu", "MuJoCo 4.0.0", "ABCD_lr_D_in_and_out", "coevolve", "palm_long_front"):
+        for word in ("cpu", "MuJoCo 4.0.1", "ABCD_lr_D_in_and_out", "coevolve", "palm_long_front"):
             self.assertIn(word, text)
 
     def test_bench_json(self):

@@ -27,7 +27,7 @@ def text(value):
 
 
 def change(coefficients, names, pre, post):
-    """The rule's change of w for inputs pre (I) and outputs post (O), from the formulas of learning.md section 2."""
+    """The rule's change of w for inputs pre (I) and outputs post (O), from the formulas of docs/equations.md."""
     c = {name: coefficients[:, :, k] for k, name in enumerate(names)}
     zero = np.zeros(coefficients.shape[:2])
     inside = c.get("A", zero) * np.outer(pre, post) + c.get("B", zero) * pre[:, None] + c.get("C", zero) * post[None, :]
@@ -185,7 +185,7 @@ class Probes(unittest.TestCase):
         for k in (1, 2, 3):
             data = (self.folder / f"images/layer{k}.png").read_bytes()
             sizes.append((int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")))
-        # Eight moments, gaps of 4: 28 wide and 128 high, 64 and 128, 8 and 64 (learning.md section 7).
+        # Eight moments, gaps of 4: 28 wide and 128 high, 64 and 128, 8 and 64 (NR Figs. 1, 6).
         self.assertEqual(sizes, [(8 * 28 + 28, 128), (8 * 64 + 28, 128), (8 * 8 + 28, 64)])
 
     def test_refusals(self):

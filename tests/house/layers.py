@@ -36,6 +36,9 @@ TABLES = {
 # Environments know no devices: of kernels they may use the exact math.
 ONLY = {"envs": {"kernels/scalar.h", "kernels/error.h"}}
 
+# Only a device's own code looks into its memory (kernels/memory.h).
+INSIDE_MEMORY = re.compile(r"\b(hb_floats|hb_integers)\(")
+
 SOURCES = (".c", ".h", ".cpp", ".cu")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
@@ -62,7 +65,10 @@ def faults(folder):
         if level is None:
             yield f"{path}: stands in no room; rooms are listed in tests/house/layers.py"
             continue
-        for included in INCLUDE.findall(file.read_text(encoding="utf-8")):
+        text = file.read_text(encoding="utf-8")
+        if not path.startswith("kernels/") and INSIDE_MEMORY.search(text):
+            yield f"{path}: looks into device memory ({INSIDE_MEMORY.search(text)[1]})"
+        for included in INCLUDE.findall(text):
             yield from faults_of_include(path, room, level, included)
 
 

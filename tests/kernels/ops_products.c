@@ -82,7 +82,11 @@ static void products_of_a_library(void **state) {
         table->close(products);
     }
     close_all(list, n);
+#ifdef HB_CUDA_ON_CPU
+    assert_true(compared); // the stand-in for cuBLAS is always there
+#else
     if (!compared) skip();
+#endif
 }
 
 int ops_products(void) {

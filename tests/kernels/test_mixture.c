@@ -1,4 +1,4 @@
-// Mixtures of shared rules: the float64 oracle against the specification's small case and finite differences, every
+// Mixtures of shared rules: the float64 oracle against the published small case and finite differences, every
 // device against the oracle, and bits against bits: sparse and dense, in ranges, device by device.
 #include "tests/kernels/devices.h"
 
@@ -187,9 +187,7 @@ static outcome run_scene(const opened *d, const scene *s, bool dense) {
     const hb_memory choice = uploaded(d, o.choice, choices), gradient = uploaded(d, o.gradient, size);
     float *entropy = floats(n);
     const hb_mixture mixture = {lambda, mu, def->sigma, def->n, def->m, def->c};
-    check_ok(
-        hb_mixture_choose(d->device, &mixture, def->p, choice_id, choice, entropy, 0, def->n, &error),
-        error);
+    check_ok(hb_mixture_choose(d->device, &mixture, def->p, choice_id, choice, entropy, 0, def->n, &error), error);
     download(d, o.choice, choice, choices);
     for (size_t e = 0; e < choices && def->placing == UNLIKELY; e++) o.choice[e] = (uint32_t)(e * 7 % m);
     check_ok(hb_device_upload(d->device, choice, o.choice, choices, &error), error);
@@ -430,12 +428,8 @@ static hb_status two_samples(const opened *d, int32_t m, const float *mu, float 
     const hb_memory there = uploaded(d, lambda, (size_t)m), rules = uploaded(d, mu, (size_t)m);
     const hb_memory chosen = uploaded(d, choice, 2);
     const hb_mixture mixture = {there, rules, sigma, 1, m, 1};
-    const hb_mixture_step step = {.choice = chosen,
-                                  .z = z,
-                                  .n_individuals = 2,
-                                  .noise = noise_id,
-                                  .rate = 1.0f,
-                                  .dense = dense};
+    const hb_mixture_step step = {
+        .choice = chosen, .z = z, .n_individuals = 2, .noise = noise_id, .rate = 1.0f, .dense = dense};
     hb_mixture_work *work;
     hb_mixture_counts counts;
     check_ok(hb_mixture_begin(d->device, &mixture, &step, &work, error), *error);
