@@ -45,11 +45,11 @@ typedef struct {
     const ant_world *world;
     mjData *data[MAX_BODIES];
     int variation;
-    int policy_step;                   // n of the loop
-    int backward_steps;                // in a row without progress
-    double distance;                   // m, D(t-1)
-    float contact[4];                  // of the last step
-    hb_ant_camera *camera[MAX_BODIES]; // opened for the first picture
+    int policy_step;                      // n of the loop
+    int backward_steps;                   // in a row without progress
+    double distance;                      // m, D(t-1)
+    float contact[4];                     // of the last step
+    hb_mujoco_camera *camera[MAX_BODIES]; // opened for the first picture
 } ant_body;
 
 // ---------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ static int word_index(const char *const *words, const char *word) {
     return 0;
 }
 
-// Looks up a part by name, that of leg 1..4 or (0) of the whole; a missing name is written to message.
+// The id of a named part, of leg 1..4, or of the whole robot (0). A missing name is reported in message.
 static int find(const mjModel *model, int type, const char *part, int leg, char *message, size_t size) {
     char name[32];
     if (leg)
@@ -185,7 +185,7 @@ static void ant_body_destroy(void *handle) {
     ant_body *body = handle;
     if (!body) return;
     for (int k = 0; k < body->world->n_bodies; k++) {
-        hb_ant_camera_close(body->camera[k]);
+        hb_mujoco_camera_close(body->camera[k]);
         if (body->data[k]) mj_deleteData(body->data[k]);
     }
     free(body);
@@ -332,7 +332,7 @@ static hb_env_outcome ant_reset(void *handle, int32_t variation, hb_env_random *
     return HB_ENV_RUNNING;
 }
 
-// The reward of AntBulletEnv-v0, for logs; a log that nobody learns from.
+// The reward of AntBulletEnv-v0, for logs only: nothing is trained with it.
 static double full_reward(const ant_body *body, const float *observation, double progress) {
     const mjData *data = body->data[body->variation];
     double electricity = 0, stall = 0, limits = 0;
@@ -395,8 +395,8 @@ static int ant_picture(void *handle, int32_t width, int32_t height, int32_t samp
     const int k = body->variation;
     const mjModel *model = body->world->model[k];
     const int torso = model->geom_bodyid[body->world->parts[k].torso];
-    if (!body->camera[k]) body->camera[k] = hb_ant_camera_open(model, torso, message, size);
-    return body->camera[k] ? hb_ant_camera_take(body->camera[k], body->data[k], width, height, rgb, message, size)
+    if (!body->camera[k]) body->camera[k] = hb_mujoco_camera_open(model, torso, message, size);
+    return body->camera[k] ? hb_mujoco_camera_take(body->camera[k], body->data[k], width, height, rgb, message, size)
                            : -1;
 }
 

@@ -35,7 +35,7 @@ __attribute__((format(printf, 2, 3))) static void add(text *out, const char *for
 }
 
 // One leg k = 1..4: the upper leg turns about z at the hip, the foot about the horizontal axis across the leg. The
-// welded first capsule ("aux") is a geom of the torso: the same rigid body with one joint less to walk.
+// welded first capsule ("aux") is a geom of the torso: the same rigid body with one body less in the tree.
 static void add_leg(text *out, int k, double foot) {
     const int sx = hb_ant_leg[k - 1][0], sy = hb_ant_leg[k - 1][1];
     const double x = 0.2 * sx, y = 0.2 * sy;

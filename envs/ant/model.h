@@ -12,12 +12,12 @@ typedef struct {
 
 extern const hb_ant_morphology hb_ant_morphologies[];
 
-// What a profile decides. Gears are N m at full command; friction is that of floor and robot.
+// A profile's constants. Gears are N m at full command; friction is that of floor and robot.
 typedef struct {
     double density;  // kg/m^3
     double armature; // kg m^2
     double damping;  // N m s/rad
-    double root;     // share of armature and damping that the free joint has, too
+    double root;     // factor of armature and damping on the free joint
     double gear_hip, gear_ankle;
     double friction;    // sliding, -
     int pgs_iterations; // 0: Newton to convergence

@@ -17,7 +17,7 @@ extern "C" {
 
 extern const hb_env_table hb_env_car;
 
-// What the table's reset does once it has drawn a track: an episode of variation k on this one.
+// Starts an episode of variation k on the given track; the table's reset draws a track and calls this.
 hb_env_outcome hb_car_reset_on(void *body, int32_t variation, const hb_car_track *track, uint8_t *observation,
                                hb_env_step *out);
 

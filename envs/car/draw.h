@@ -15,7 +15,7 @@ typedef struct {
 
 typedef struct {
     const hb_car_road *road;
-    const hb_car_world *world; // whose tiles are plain
+    const hb_car_world *world; // its touched tiles are drawn plain
     const hb_car_state *state;
     double time;         // s, since the start: the camera comes nearer during the first one
     bool turns_with_car; // always (later), or only below 0.5 units/s, and else with the velocity (v0)

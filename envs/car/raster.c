@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Integers have the same bits whatever does them: the loops over bytes are built twice where the processor decides.
+// These loops use integers only, so every instruction set gives the same bits: they are compiled twice, and the processor chooses.
 #if defined __x86_64__ && defined __GNUC__ && !defined __clang__ && !defined __SANITIZE_ADDRESS__ &&                 \
     !defined __SANITIZE_THREAD__
 #define FOR_ANY_PROCESSOR __attribute__((target_clones("avx2", "default")))
@@ -137,7 +137,7 @@ void hb_planes_84(const uint8_t *planes, uint8_t *to) {
             const int32_t part = row % (GROUP - 1), above = row / (GROUP - 1) * GROUP + part;
             uint16_t mixed[FROM + 1];
             uint8_t out[TO + 1];
-            mixed[FROM] = 0; // of the last group's eighth pixel, which nobody sees
+            mixed[FROM] = 0; // read for the last group's eighth pixel, which is overwritten or cut off
             mix_rows(planes + ((size_t)c * FROM + (size_t)above) * FROM, part, mixed);
             mix_columns(mixed, out);
             memcpy(to + ((size_t)c * TO + (size_t)row) * TO, out, TO);

@@ -1,7 +1,7 @@
-// Filled convex polygons on a canvas of palette indices, and pictures from it. No anti-aliasing but by samples: a canvas
-// of s x s samples a pixel is averaged to one that has it.
-#ifndef HB_RASTER_H
-#define HB_RASTER_H
+// Filled convex polygons on a canvas of palette indices, and pictures made from it. Anti-aliasing is by samples alone: a canvas
+// with s x s samples per pixel is averaged.
+#ifndef HB_CAR_RASTER_H
+#define HB_CAR_RASTER_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +25,7 @@ typedef struct {
 void hb_canvas_fill(hb_canvas *canvas, const double (*corner)[2], int32_t n, uint8_t colour);
 
 // planes (3, height / s, width / s): red, green and blue of each pixel, the mean of its s x s samples' colours, rounded half
-// up; s is at most 16, the canvas at most HB_CANVAS_WIDTH wide. What is left over where s does not divide the canvas is not looked at.
+// up; s is at most 16, the canvas at most HB_CANVAS_WIDTH wide. Where s does not divide the canvas, the remainder is ignored.
 void hb_canvas_planes(const hb_canvas *canvas, int32_t s, const uint8_t palette[HB_PALETTE][3], uint8_t *planes);
 
 // The same as a picture: rgb (height / s, width / s, 3). Returns 0, or -1 where memory is short.

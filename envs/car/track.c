@@ -34,7 +34,7 @@ typedef struct {
     bool other_side;
 } walker;
 
-// The next checkpoint whose angle is not behind; alpha loses a turn for every scan that finds none.
+// The next checkpoint whose angle is not behind; alpha is reduced by 2 pi after every scan that finds none.
 static const checkpoint *next_checkpoint(const checkpoint *list, walker *w, double *alpha) {
     for (;;) {
         do {
@@ -120,7 +120,7 @@ bool hb_car_track_build(hb_car_track *track, const double noise[HB_CAR_CHECKPOIN
     const double gap_x = cos(a->beta) * (a->x - z->x), gap_y = sin(a->beta) * (a->y - z->y);
     if (sqrt(gap_x * gap_x + gap_y * gap_y) > detail_step) return false;
     track->n = end - first;
-    // Fewer points than a kerb looks back over make no track that a car could drive.
+    // A kerb looks back over several points; a track with fewer is refused.
     if (track->n <= kerb_least) return track->n = 0, false;
     hb_car_track_mark(track);
     return true;

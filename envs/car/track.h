@@ -34,7 +34,7 @@ bool hb_car_track_build(hb_car_track *track, const double noise[HB_CAR_CHECKPOIN
 void hb_car_track_mark(hb_car_track *track);
 
 // Draws checkpoints until a track closes: noise ~ U(0, 2 pi / 12), radius ~ U(50, 150), both for every c in turn. Seven
-// in a hundred do not, so it ends; returns the number of tries.
+// in a hundred attempts fail; returns the number of tries.
 int32_t hb_car_track_draw(hb_car_track *track, hb_env_random *random);
 
 // The corners of tile i, or of its kerb, in the order in which they are drawn.

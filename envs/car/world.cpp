@@ -38,7 +38,7 @@ struct tile {
     bool visited, plain;
 };
 
-// What is looked at for every tile in every step lies together.
+// The data that every step reads for every tile, stored together.
 struct circle {
     b2Vec2 middle;
     float reach; // of the corners from the middle
@@ -147,7 +147,7 @@ static void place_tiles(hb_car_world *w, const hb_car_track *track) {
 }
 
 void hb_car_world_place(hb_car_world *w, const hb_car_track *track) {
-    // New bodies: whatever a joint or a body remembered is gone. They come from the world's own pool.
+    // New bodies, so that no state of joints and bodies is left over. Their memory comes from the world's own pool.
     for (int k = 0; k < HB_CAR_WHEELS; k++)
         if (w->hull) w->world.DestroyBody(w->wheels[k].body);
     if (w->hull) w->world.DestroyBody(w->hull);
@@ -203,7 +203,7 @@ static void roll(wheel *w) {
     w->phase += w->omega * step_seconds;
 }
 
-// Steers, rolls, and pushes with what the ground gives; spec: car.md section 3, "Per wheel".
+// One wheel: steering, rolling, and the friction force of the ground (Gym 0.17.2, car_dynamics.py).
 static void drive(wheel *w, const hb_car_push *push) {
     const double off = w->steer - (double)w->joint->GetJointAngle();
     w->joint->SetMotorSpeed((float)(sign(off) * std::fmin(50.0 * std::fabs(off), 3.0)));

@@ -1,9 +1,9 @@
 // The car of CarRacing on Box2D: a hull on four wheels, and the tiles of a road that notice who touches them. C outside,
 // Box2D (C++) inside. Source: Gym 0.17.2, car_dynamics.py and car_racing.py.
 //
-// Tiles are sensors: nothing that moves feels them. So they are not Box2D's; whoever touches a tile is found by Box2D's
-// own test of two polygons, at the moment of a step at which Box2D would look: before it solves. That is the same to the
-// bit and spares it some forty contacts a step and three hundred fixtures a reset.
+// In Gym tiles are sensors, which no force acts on. Here they are no Box2D fixtures: what touches a tile is found by Box2D's own
+// test of two polygons, at the moment when Box2D would make it, before it solves. The results are the same to the bit, and Box2D
+// is spared about forty contacts per step and three hundred fixtures per reset.
 #ifndef HB_CAR_WORLD_H
 #define HB_CAR_WORLD_H
 
@@ -27,7 +27,7 @@ typedef struct {
 typedef struct {
     hb_car_pose pose;
     float joint;              // rad, against the hull
-    double gas, brake, steer; // what it is told: 0..1, 0..1, rad
+    double gas, brake, steer; // commands: 0..1, 0..1, rad
     double omega, phase;      // rad/s, rad: of the rolling wheel
     bool on_road;
 } hb_car_wheel;
@@ -37,7 +37,7 @@ typedef struct {
     hb_car_wheel wheel[HB_CAR_WHEELS]; // front left, front right, rear left, rear right
 } hb_car_state;
 
-// What a variation changes. slip: units/s added to the wheels' sideways slip; force: on the hull, along x.
+// The constants that differ between variations. slip: units/s added to the wheels' sideways slip; force: on the hull, along x.
 typedef struct {
     double friction, slip, force;
 } hb_car_push;
@@ -52,7 +52,7 @@ void hb_car_world_place(hb_car_world *world, const hb_car_track *track);
 // Sets all bodies as `state` says, with joints that have no memory; for comparisons.
 void hb_car_world_set(hb_car_world *world, const hb_car_state *state);
 
-// Tells the wheels: steer in [-1, 1] (positive: to the right), gas and brake in [0, 1].
+// Sets the commands of the wheels: steer in [-1, 1] (positive: to the right), gas and brake in [0, 1].
 void hb_car_world_control(hb_car_world *world, double steer, double gas, double brake);
 
 // One step of 0.02 s: the wheels' forces, who touches what, then Box2D with 180 and 60 iterations. Seconds in Box2D's step

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The few names of EGL that are needed (Khronos, EGL 1.5 and EGL_MESA_platform_surfaceless), so that nobody has to have its
-// headers.
+// The declarations of EGL that are needed (Khronos, EGL 1.5 and EGL_MESA_platform_surfaceless), so that its headers need not be
+// installed.
 enum {
     EGL_NONE = 0x3038,
     EGL_SURFACE_TYPE = 0x3033,
@@ -32,7 +32,7 @@ typedef struct {
     unsigned (*destroy_context)(void *display, void *context);
 } egl;
 
-struct hb_ant_camera {
+struct hb_mujoco_camera {
     const mjModel *model;
     egl egl;
     void *display, *context;
@@ -60,7 +60,7 @@ static bool load(egl *e) {
            find(e, "eglDestroyContext", (void *)&e->destroy_context);
 }
 
-static bool make_context(hb_ant_camera *c) {
+static bool make_context(hb_mujoco_camera *c) {
     const egl *e = &c->egl;
     const int32_t wanted[] = {
         EGL_SURFACE_TYPE, EGL_PBUFFER_BIT, EGL_RENDERABLE_TYPE, EGL_OPENGL_BIT, EGL_RED_SIZE, 8, EGL_DEPTH_SIZE, 24,
@@ -77,15 +77,15 @@ static bool make_context(hb_ant_camera *c) {
     return c->context && e->make_current(c->display, NULL, NULL, c->context);
 }
 
-hb_ant_camera *hb_ant_camera_open(const mjModel *model, int body, char *message, size_t size) {
-    hb_ant_camera *c = calloc(1, sizeof *c);
+hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, char *message, size_t size) {
+    hb_mujoco_camera *c = calloc(1, sizeof *c);
     if (!c) return snprintf(message, size, "out of memory opening a camera"), NULL;
     c->model = model;
     if (!load(&c->egl) || !make_context(c)) {
         snprintf(message, size,
                  "pictures of the Ant need OpenGL without a screen: libEGL.so.1 with a driver (in Debian "
                  "libegl1 and libgl1-mesa-dri)");
-        return hb_ant_camera_close(c), NULL;
+        return hb_mujoco_camera_close(c), NULL;
     }
     mjr_defaultContext(&c->renderer);
     mjv_defaultScene(&c->scene);
@@ -102,7 +102,7 @@ hb_ant_camera *hb_ant_camera_open(const mjModel *model, int body, char *message,
     return c;
 }
 
-void hb_ant_camera_close(hb_ant_camera *c) {
+void hb_mujoco_camera_close(hb_mujoco_camera *c) {
     if (!c) return;
     if (c->context) c->egl.make_current(c->display, NULL, NULL, c->context);
     if (c->ready) {
@@ -113,10 +113,10 @@ void hb_ant_camera_close(hb_ant_camera *c) {
         c->egl.make_current(c->display, NULL, NULL, NULL);
         c->egl.destroy_context(c->display, c->context);
     }
-    free(c); // the display is the process's: another camera may use it
+    free(c); // the display belongs to the process; another camera may use it
 }
 
-// Bodies are told from the ground by colour, and lit by more than MuJoCo's lamp.
+// Colours that set bodies off from the ground, and more light than MuJoCo's default.
 static void paint(mjvScene *scene) {
     static const float ground[4] = {0.78f, 0.82f, 0.86f, 1}, robot[4] = {0.85f, 0.45f, 0.2f, 1};
     for (int k = 0; k < scene->ngeom; k++)
@@ -128,10 +128,10 @@ static void paint(mjvScene *scene) {
         }
 }
 
-int hb_ant_camera_take(hb_ant_camera *c, mjData *data, int32_t width, int32_t height, uint8_t *rgb, char *message,
-                       size_t size) {
+int hb_mujoco_camera_take(hb_mujoco_camera *c, mjData *data, int32_t width, int32_t height, uint8_t *rgb,
+                          char *message, size_t size) {
     const mjrRect all = {0, 0, width, height};
-    c->egl.make_current(c->display, NULL, NULL, c->context); // another camera may have been
+    c->egl.make_current(c->display, NULL, NULL, c->context); // another camera's context may be current
     const size_t row = (size_t)width * 3;
     if (c->renderer.offWidth != width || c->renderer.offHeight != height)
         mjr_resizeOffscreen(width, height, &c->renderer);

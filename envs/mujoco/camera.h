@@ -1,21 +1,21 @@
 // Pictures of a MuJoCo simulation without a screen: MuJoCo's own renderer in an OpenGL context of EGL's, which is loaded
 // when the first picture is wanted.
-#ifndef HB_ANT_CAMERA_H
-#define HB_ANT_CAMERA_H
+#ifndef HB_MUJOCO_CAMERA_H
+#define HB_MUJOCO_CAMERA_H
 
 #include <mujoco/mujoco.h>
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct hb_ant_camera hb_ant_camera;
+typedef struct hb_mujoco_camera hb_mujoco_camera;
 
 // A camera that follows `body` of the model. NULL, with one line in message (size bytes), where there is no EGL or it has no
 // OpenGL. The caller closes it, on the thread that opened it.
-hb_ant_camera *hb_ant_camera_open(const mjModel *model, int body, char *message, size_t size);
-void hb_ant_camera_close(hb_ant_camera *camera);
+hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, char *message, size_t size);
+void hb_mujoco_camera_close(hb_mujoco_camera *camera);
 
 // rgb (height, width, 3) of the state. Returns 0, or -1 with a line.
-int hb_ant_camera_take(hb_ant_camera *camera, mjData *data, int32_t width, int32_t height, uint8_t *rgb,
-                       char *message, size_t size);
+int hb_mujoco_camera_take(hb_mujoco_camera *camera, mjData *data, int32_t width, int32_t height, uint8_t *rgb,
+                          char *message, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-// Files that are never half there.
+// Files that appear whole or not at all.
 #ifndef HB_FILES_H
 #define HB_FILES_H
 

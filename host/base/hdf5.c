@@ -4,7 +4,7 @@
 #include <string.h>
 
 static hid_t memory_access(void) {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); // its errors are ours to tell
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); // errors are reported by status; HDF5 must not print
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_core(access, 1 << 16, 0);
     return access;

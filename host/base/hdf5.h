@@ -1,6 +1,6 @@
 // HDF5 files that are built and read in memory: a full disk or a torn file never reaches the HDF5 library.
-#ifndef HB_HDF_H
-#define HB_HDF_H
+#ifndef HB_HDF5_H
+#define HB_HDF5_H
 
 #include "kernels/error.h"
 
@@ -33,7 +33,7 @@ bool hb_hdf_put_text(hid_t place, const char *name, const char *text);
 bool hb_hdf_get(hid_t place, const char *name, hid_t type, void *value);
 bool hb_hdf_get_text(hid_t place, const char *name, char *text, size_t n);
 
-// Is there a dataset of exactly n numbers, integers or not? Then get_parts hands it over part by part.
+// True if there is a dataset of exactly n integers, or floats. get_parts reads such a dataset part by part.
 bool hb_hdf_has_array(hid_t place, const char *name, bool integers, size_t n);
 hb_status hb_hdf_get_parts(hid_t place, const char *name, bool integers, size_t n, hb_hdf_part *part, void *context,
                            hb_error *error);

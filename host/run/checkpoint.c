@@ -40,7 +40,7 @@ static bool put_state(hid_t file, const hb_trainer *trainer) {
            hb_hdf_put_text(file, "identity", trainer->config->identity);
 }
 
-// An array under way, part by part: it may be larger than what memory holds besides.
+// An array that is saved or loaded in parts: a copy of the whole may not fit memory.
 typedef struct {
     const hb_machine *machine;
     const hb_search_array *array;

@@ -2,7 +2,7 @@
 //
 // Layout: attributes format, version, generation, seed, lr, sigma, best_mean, identity (the keys that decide
 // the bits); one dataset per array of the search, float32 or uint32, in compressed chunks above 1 GB. After HDF5's end
-// stand 32 bytes: "HEBBES\0\1", the length of what precedes as uint64, its XXH3-128, little-endian; HDF5 readers ignore
+// follow 32 bytes: "HEBBES\0\1", the length of the HDF5 part as uint64, its XXH3-128, little-endian; HDF5 readers ignore
 // them. A torn or altered file is refused before HDF5 sees it.
 #ifndef HB_CHECKPOINT_H
 #define HB_CHECKPOINT_H

@@ -78,7 +78,7 @@ static size_t good_row(const char *text, int64_t last, int64_t most) {
     return good ? line + 1 : 0;
 }
 
-// Keeps the header and the rows that the search's checkpoint knows about; writes the header where it
+// Keeps the header and the rows up to the checkpoint's generation; writes the header where it
 // is missing or torn.
 static hb_status keep_rows(const hb_trainer *trainer, const char *path, hb_error *error) {
     char header[MAX_COLUMNS * 100];

@@ -1,4 +1,4 @@
-// What a run would take, before it runs.
+// Estimates a run's memory and time before it starts.
 #include "host/base/clock.h"
 #include "host/train/trainer.h"
 
@@ -18,8 +18,8 @@ static void print_bytes(void *file, const char *what, double bytes, double naive
     fprintf(file, "  %-22s %8.1f %s %8.1f %s   %s\n", what, bytes, unit[a], naive, unit[b], why);
 }
 
-// What the search keeps, array by array, and what the papers' code would keep beside it for these individuals: the
-// noise and the genomes of all, and, for a mixture, a gradient by lambda of each.
+// The bytes of the search's arrays, one by one, and what the papers' code would keep in addition for these individuals: noise and
+// genome of each, and, for a mixture, a gradient by lambda of each.
 static void print_search(FILE *file, const hb_trainer *trainer) {
     const hb_settings *s = trainer->settings;
     const hb_search *search = &trainer->search;
@@ -73,7 +73,7 @@ static hb_status time_search(hb_trainer *trainer, double asked, double *seconds,
     return status;
 }
 
-// A few lives of the first generation; how long a life lasts is what training will change.
+// A few lives of the first generation. Training will change how long a life lasts.
 typedef struct {
     int32_t lives, threads;
     double seconds;                   // of all of them

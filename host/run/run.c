@@ -185,7 +185,8 @@ static hb_status train(run *r, hb_error *error) {
     hb_status status = HB_OK;
     if (trainer->search.generation >= trainer->settings->run.generations)
         note(r, "nothing is left to do; train on with --set run.generations=N");
-    bool solved = trainer->best_mean > trainer->settings->search.stop_mean; // a run that reached it is not resumed
+    bool solved =
+        trainer->best_mean > trainer->settings->search.stop_mean; // a run that has reached it does not go on
     while (status == HB_OK && !solved && trainer->search.generation < trainer->settings->run.generations)
         status = generation(r, &solved, error);
     if (status != HB_OK && status != HB_INTERRUPTED) return status;

@@ -1,7 +1,7 @@
 // TensorBoard event files: TFRecord frames around Event messages of the protocol-buffer wire format, scalars only. A
 // frame is uint64 length, uint32 masked CRC-32C of the length, the bytes, uint32 masked CRC-32C of the bytes.
-#ifndef HB_EVENTS_H
-#define HB_EVENTS_H
+#ifndef HB_TENSORBOARD_H
+#define HB_TENSORBOARD_H
 
 #include "kernels/error.h"
 

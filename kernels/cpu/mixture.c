@@ -1,9 +1,9 @@
 // Mixtures of shared rules on the CPU, compiled once per instruction set like step.c. ops.h defines every equation.
 //
-// The gradient goes through tiles of 32 synapses: their noise is made for all individuals, then row after row is worked
-// off while lambda's row stays in the cache. A sample looks only at the rules near
-// its own one: neighbour lists, sorted by distance, are complete as far as their radius goes, and where a sample needs
-// more it runs through all rules ("dense"). Both find the same numbers: what is left out is exactly 0.
+// The gradient is computed in tiles of 32 synapses: first their noise for all individuals, then one row after the other, so that
+// lambda's row stays in the cache. A sample looks only at the rules near its own: the neighbour lists, sorted by distance, hold
+// every rule within their radius. A sample that needs a larger radius looks at all rules ("dense"). Both give the same numbers,
+// because what is left out is exactly 0.
 #include "kernels/cpu/mixture.h"
 #include "kernels/cpu/build.h"
 #include "kernels/cpu/noise.h"
@@ -14,7 +14,7 @@
 
 enum { VECTOR = 16, TILE = 32, MOST_GUIDE_BITS = 12, WIDE = HB_MIXTURE_WIDE, AT_ONCE = 64 };
 
-#define UNTOUCHED 0x80000000u // bits of -0: marks G where no sample has been, for no sum is that
+#define UNTOUCHED 0x80000000u // bits of -0, which no sum has: marks elements of G that no sample has added to
 
 // ---------------------------------------------------------------------------------------------------
 // Choose
@@ -56,8 +56,8 @@ static float row_shares(const float *row, int32_t n, uint32_t *restrict share) {
     return hb_log(total) - mean / total;
 }
 
-// For each of 2^bits equal parts of the words, the first rule that a word in it can choose. bits grows with M, so that
-// few steps are left to do from there.
+// For each of 2^bits equal parts of the range of random words: the first rule that a word in it can choose. bits grows with M, so
+// that few steps of the search are left.
 static uint64_t fill_guide(const uint32_t *share, int32_t n, int bits, uint64_t *cumulated, int32_t *guide) {
     uint64_t total = 0;
     for (int32_t k = 0; k < n; k++) cumulated[k] = total += share[k];
@@ -93,7 +93,7 @@ static void choose_row(const hb_mixture *mixture, int64_t i, int32_t n_individua
             const uint64_t threshold = hb_mixture_threshold(word[r], total);
             int32_t k = guide[word[r] >> (32 - bits)];
             for (int step = 0; step < 2; step++)
-                k += cumulated[k] <= threshold; // mostly enough, and never a wrong guess
+                k += cumulated[k] <= threshold; // usually one step is enough; the loop below does the rest
             while (cumulated[k] <= threshold) k++;
             chosen[s + r] = (uint32_t)k;
         }
@@ -203,15 +203,15 @@ typedef struct {
     float inverse[AT_ONCE]; // 1 / that
 } samples;
 
-// Rules that count, sample after sample: how far below the sample's largest exponent, then the weight; the rule's number,
-// in a float's bits as lists have it.
+// The rules whose weight is not 0, sample after sample: first the exponent below the sample's largest, later the weight; and the
+// rule's number, stored in the bits of a float as in the lists.
 typedef struct {
     float *weight, *rule;
     uint32_t *sample;
     int32_t n, room;
 } finds;
 
-// What a range of rows works with.
+// Working memory of a range of rows.
 typedef struct {
     _Alignas(64) int32_t largest[WIDE]; // bits of |term| of the sums
     _Alignas(64) samples at_once;
@@ -231,7 +231,7 @@ typedef struct {
     int32_t n_touched;
 } range;
 
-// Keeps of a vector of exponents those that are not below the cut.
+// Appends the exponents of a vector that are not below the cut.
 static inline __attribute__((always_inline)) void keep(range *g, hb_vf exponent, hb_vf largest, const float *rules,
                                                        uint32_t sample) {
     const hb_vf below = hb_vf_sub(exponent, largest);
@@ -354,7 +354,7 @@ static void weigh(range *g, int32_t begin, int32_t end) {
     if (empty) g->largest[0] = HB_MIXTURE_NO_NUMBER; // no exponent of a sample was a number: an error at the end
 }
 
-// Takes what samples [begin, end) have found into G and the sums, in order; z is theirs.
+// Adds the terms of samples [begin, end) to G and the sums, in order; z are the samples' factors.
 static void settle(range *g, int32_t begin, int32_t end, const float *z) {
     weigh(g, begin, end);
     const finds found = g->found;
@@ -380,7 +380,7 @@ static void settle(range *g, int32_t begin, int32_t end, const float *z) {
     g->found.n = 0;
 }
 
-// Makes sample b, and says how far it has to look.
+// Computes sample b and the radius within which it must look.
 static inline __attribute__((always_inline)) void
 begin_sample(range *g, int32_t b, uint32_t chosen, const float *lambda, float row_largest, const float *noise) {
     samples *s = &g->at_once;
@@ -507,7 +507,7 @@ static void close_range(range *g) {
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
 }
 
-// Room for what one sample may find beyond `room`.
+// Room for the rules of one more sample than `room`.
 static bool open_finds(finds *f, size_t padded_rules) {
     f->room = 4 * AT_ONCE;
     const size_t n = (size_t)f->room + padded_rules + VECTOR;

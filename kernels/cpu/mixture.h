@@ -46,8 +46,7 @@ struct hb_mixture_work {
     hb_mixture_counts counts;
 };
 
-// One build. `sums` (M, WIDE) is added to, *largest
-// becomes the bits of the largest |term| that went into them, in their scale, where that is larger.
+// One build. Its functions add to `sums` (M, WIDE), and raise *largest to the bits of the largest |term| added, in the sums' scale.
 struct hb_cpu_mixture {
     hb_status (*choose)(const hb_mixture *mixture, int32_t n_individuals, hb_noise noise, uint32_t *choice,
                         float *entropy, int64_t begin, int64_t end, hb_error *error);

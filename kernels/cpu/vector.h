@@ -1,7 +1,7 @@
 // The few vector operations that the step needs, for the instruction set this file is compiled for.
 // hb_vf holds HB_LANES floats; every operation is the IEEE one in each lane, so the width changes no bit. gather reads
-// base[i] for integers i that stand in floats' bits; at_least gives a bit for each lane where a >= b; compress writes the
-// lanes of such bits one after the other to any address, and may write anything behind them, HB_LANES floats in all.
+// base[i] for integers i stored in the bits of floats. at_least returns a mask with a bit for each lane where a >= b. compress
+// writes the lanes of a mask one after the other, to any address; it may write HB_LANES floats in all, of any value behind those.
 #ifndef HB_CPU_VECTOR_H
 #define HB_CPU_VECTOR_H
 

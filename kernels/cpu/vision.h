@@ -26,7 +26,7 @@ static inline size_t hb_cpu_vision_weights(const hb_vision *vision) {
     return ((size_t)vision->n_weights + HB_CPU_PAD - 1) / HB_CPU_PAD * HB_CPU_PAD;
 }
 
-// Floats of a lane's part; 0 without vision. The slack behind the last plane takes what vectors read too much.
+// Floats of a lane's part; 0 without vision. Vectors may read past the last plane's end, so some slack follows it.
 #define HB_CPU_VISION_SLACK 1024
 static inline size_t hb_cpu_vision_floats(const hb_vision *vision) {
     if (!vision->n_weights) return 0;
@@ -35,7 +35,7 @@ static inline size_t hb_cpu_vision_floats(const hb_vision *vision) {
     return n;
 }
 
-// Puts the weights there: those of the genome (nullable where they are not evolved), or drawn from the seed.
+// Writes the weights: those of the genome (nullable where they are not evolved), or weights drawn from the seed.
 void hb_cpu_vision_expand(const hb_vision *vision, const float *genome, uint32_t seed, float *memory);
 
 struct hb_cpu_vision {

@@ -83,7 +83,7 @@ static inline int64_t hb_cuda_up_to(int64_t n, int64_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }
 
-// The place of number j of a row's plane of that rank, among floats or among halves.
+// The index of number j in a row's plane of that rank, counted in floats or in halves.
 static __device__ __forceinline__ int64_t hb_cuda_plane_at(int32_t padded, int rank, int32_t j) {
     return (int64_t)padded * rank + j;
 }
@@ -137,7 +137,7 @@ hb_status hb_cuda_check(cudaError_t result, const char *what, const char *file, 
 #define HB_CUDA(call)            hb_cuda_check((call), #call, __FILE__, __LINE__, error)
 #define HB_CUDA_LAUNCHED(kernel) hb_cuda_check(cudaGetLastError(), kernel, __FILE__, __LINE__, error)
 
-// At least `bytes` of the device's scratch memory. What it held before is lost.
+// Makes the device's scratch memory at least `bytes` long. What it held before is lost.
 hb_status hb_cuda_scratch(hb_device *device, size_t bytes, float **out, hb_error *error);
 
 // Launchers: work on the device's stream and return when it is queued. Meanings as in device.h.

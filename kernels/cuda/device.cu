@@ -116,7 +116,7 @@ static void cuda_host_free(hb_device *device, float *data) {
 // ---------------------------------------------------------------------------------------------------
 // Groups
 
-// Of the device's memory, genomes of the lives under expansion not counted: a chunk of them is all there ever is.
+// Bytes of device memory of a group. Genomes under expansion are not counted: there is never more than a chunk of them.
 static size_t lane_bytes(const hb_net *net) {
     const hb_cuda_net layout = hb_cuda_layout(net);
     const size_t vectors = hb_net_observation_words(net) + (size_t)net->layer[net->n_layers - 1].outputs;

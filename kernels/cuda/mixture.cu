@@ -1,6 +1,6 @@
-// Mixtures of shared rules on CUDA: a block per row of lambda. The equations and their orders stand in ops.h; sums of
-// integers have none. As on the CPU (cpu_mixture.c) a sample looks only at the rules near its own one, by lists that are
-// complete as far as they reach, and at all rules ("dense") where it needs more: the same numbers.
+// Mixtures of shared rules on CUDA: a block per row of lambda. Equations and orders of summation: ops.h; integer sums need no
+// order. As on the CPU (cpu/mixture.c) a sample looks only at the rules near its own, in lists that hold every rule within their
+// radius, and at all rules ("dense") where it needs a larger one. Both give the same numbers.
 #include "kernels/cuda/cuda.h"
 
 #include <cstdlib>
@@ -181,7 +181,7 @@ __global__ void count_kernel(hb_mixture mixture, float radius2, int32_t most, in
     if (threadIdx.x == 0) second[k] = hb_from_bits(~nearest);
 }
 
-// Puts them there; within a shell in any order.
+// Writes the lists; within a shell the order is arbitrary.
 __global__ void list_kernel(hb_mixture mixture, float radius2, const int64_t *offset, uint32_t *near) {
     __shared__ unsigned long long place[SHELLS];
     const int32_t k = (int32_t)blockIdx.x, c_all = mixture.n_coefficients;
@@ -215,7 +215,7 @@ struct hb_mixture_work {
     uint32_t *near;
 };
 
-// Behind the sums: rules that counted, samples that ran dense, the bits of the largest |term|.
+// After the sums: rules with a weight, samples that ran dense, the bits of the largest |term|.
 enum { LIVE, DENSE, LARGEST, N_COUNTS };
 
 // What the kernel gets: pointers are to device memory.
@@ -232,12 +232,11 @@ typedef struct {
     unsigned long long *sums, *counts;
 } gradient_view;
 
-// Samples of a row are worked off HB_CUDA_THREADS at a time, each by a thread, but G's sums go by ascending samples: what samples
-// have to add waits in a queue, from which every thread takes, in order, what belongs to its rules, those with k %
-// HB_CUDA_THREADS = its number.
+// A thread per sample, HB_CUDA_THREADS samples of a row at a time. But G is summed by ascending samples: so the terms wait in a
+// queue, and thread t takes from it, in order, the terms of its rules, those with k % HB_CUDA_THREADS = t.
 typedef struct {
     float x[HB_CUDA_THREADS][HB_MAX_COEFFICIENTS];
-    uint32_t live[HB_CUDA_THREADS]; // what a sample has to add; RUNS_DENSE
+    uint32_t live[HB_CUDA_THREADS]; // number of terms of each sample, or RUNS_DENSE
     uint32_t rule[QUEUE];
     float z[QUEUE], r[QUEUE];
 } batch;
@@ -272,7 +271,7 @@ static __device__ void add_to_sums(const gradient_view &v, const float *x, float
     if (largest) atomicMax((uint32_t *)(v.counts + LARGEST), largest);
 }
 
-// Makes sample s of row i, x of it, and says which rules it looks at; false: at all of them.
+// Computes x of sample s of row i and the rules it looks at; false: it must look at all of them.
 static __device__ bool begin_sample(const gradient_view &v, int64_t i, int32_t s, float row_largest, float *x,
                                     sample *out) {
     const int32_t c_all = v.mixture.n_coefficients;
@@ -318,7 +317,7 @@ static __device__ uint32_t weigh_near(const gradient_view &v, const float *lambd
     return live;
 }
 
-// Calls take(place among those that count, rule, r) for a sample's rules.
+// Calls take(k, rule, r) for the k-th of a sample's rules whose weight is not 0.
 template <typename F>
 static __device__ void for_near(const gradient_view &v, const float *lambda, const float *x, const sample &s,
                                 F take) {
@@ -330,7 +329,7 @@ static __device__ void for_near(const gradient_view &v, const float *lambda, con
     }
 }
 
-// Adds to G what samples [begin, end) of the batch have for it, by way of the queue.
+// Adds the terms of samples [begin, end) of the batch to G, through the queue.
 static __device__ void add_near(const gradient_view &v, const float *lambda, batch *b, const sample &own, float z,
                                 uint32_t begin, uint32_t end, float *g) {
     uint32_t before = 0, all = 0; // of this thread's sample, and of all
@@ -340,11 +339,11 @@ static __device__ void add_near(const gradient_view &v, const float *lambda, bat
     }
     const bool within = threadIdx.x >= begin && threadIdx.x < end;
     for (uint32_t from = 0; from < all; from += QUEUE) {
-        __syncthreads(); // what was in the queue has been taken
+        __syncthreads(); // all threads have read the queue
         if (within && before < from + QUEUE && before + b->live[threadIdx.x] > from)
             for_near(v, lambda, b->x[threadIdx.x], own, [=](uint32_t place, uint32_t k, float r) {
                 const uint32_t at = before + place - from;
-                if (at >= QUEUE) return; // before `from`, too
+                if (at >= QUEUE) return; // the queue is full
                 b->rule[at] = k;
                 b->z[at] = z;
                 b->r[at] = r;
@@ -393,7 +392,7 @@ static __device__ void add_dense(const gradient_view &v, const float *x, float z
     }
 }
 
-// What rows share in shared memory.
+// Shared memory of a block.
 typedef struct {
     batch samples;
     uint32_t largest;
@@ -401,7 +400,7 @@ typedef struct {
     float norms[HB_CUDA_THREADS];
 } row_memory;
 
-// HB_CUDA_THREADS samples of row i from `first` on, `count` of them there.
+// A batch: samples first to first + count - 1 of row i, count <= HB_CUDA_THREADS.
 static __device__ void add_batch(const gradient_view &v, int64_t i, int32_t first, uint32_t count, float row_largest,
                                  row_memory *shared, float *weight, float *g) {
     const float *lambda = hb_floats(v.mixture.lambda) + i * v.mixture.n_rules;
@@ -410,7 +409,7 @@ static __device__ void add_batch(const gradient_view &v, int64_t i, int32_t firs
     const int32_t s = first + (int32_t)threadIdx.x;
     sample own = {nullptr, 0, 0, 0, 0.0f, 0.0f};
     float z = 0.0f;
-    __syncthreads(); // the last batch has been read
+    __syncthreads(); // all threads are done with the last batch
     if (threadIdx.x < count) {
         z = v.z[s];
         const bool near = begin_sample(v, i, s, row_largest, x, &own);
@@ -530,7 +529,7 @@ hb_status hb_cuda_mixture_begin(hb_device *device, const hb_mixture *mixture, co
     return HB_OK;
 }
 
-// From how many rules each of the n shells has to where it starts; the lists' length at the end.
+// Turns the lengths of the n shells into their offsets (a running sum); the last one is the total length.
 static hb_status place_shells(hb_mixture_work *work, size_t n, hb_error *error) {
     int64_t *place = (int64_t *)malloc((n + 1) * sizeof *place), all = 0;
     if (!place) return hb_fail(error, HB_FAILED, "out of memory listing neighbours");
@@ -547,13 +546,13 @@ static hb_status place_shells(hb_mixture_work *work, size_t n, hb_error *error) 
     if (status == HB_OK)
         status =
             HB_CUDA(cudaMemcpyAsync(work->offset, place, (n + 1) * sizeof *place, cudaMemcpyHostToDevice, stream));
-    if (status == HB_OK) status = HB_CUDA(cudaStreamSynchronize(stream)); // before `place` goes
+    if (status == HB_OK) status = HB_CUDA(cudaStreamSynchronize(stream)); // `place` must live until the copy is done
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&work->near, ((size_t)all + 1) * sizeof *work->near));
     free(place);
     return status;
 }
 
-// All lists at once, whatever range is asked for first.
+// All lists are made by the first call, whatever its range.
 hb_status hb_cuda_mixture_prepare(hb_mixture_work *work, int32_t begin, int32_t end, hb_error *error) {
     if (begin >= end || !(work->list_radius2 > 0.0f) || work->near) return HB_OK;
     const hb_mixture &mixture = work->mixture;

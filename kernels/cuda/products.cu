@@ -1,5 +1,5 @@
-// What the fused kernels are compared with: matrices that stand in memory, multiplied by cuBLAS. The library is loaded
-// when it is asked for, so nothing else needs it; one that the process links itself comes first.
+// What the fused kernels are compared with: matrices in memory, multiplied by cuBLAS. The library is loaded on demand, so nothing
+// else needs it. A cuBLAS that the process links itself is preferred.
 #include "kernels/cuda/cuda.h"
 
 #include <cstdlib>

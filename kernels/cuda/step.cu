@@ -1,4 +1,4 @@
-// The fused step on CUDA, and what reads or changes a life under way (ops.h, "Look", "Step", "Weights", "Put").
+// The fused step on CUDA, and reading or changing the state of a lane (ops.h, "Look", "Step", "Weights", "Put").
 #include "kernels/cuda/cuda.h"
 #include "kernels/update.h"
 
@@ -196,7 +196,7 @@ hb_status hb_cuda_put_weights(hb_group *group, int32_t lane, const float *w, hb_
     if (status == HB_OK)
         status =
             HB_CUDA(cudaMemcpyAsync(memory + net.scale, ones, layers * sizeof *ones, cudaMemcpyHostToDevice, stream));
-    if (status == HB_OK && net.planes) // nothing to make up for
+    if (status == HB_OK && net.planes) // without planes no update is pending
         status = HB_CUDA(cudaMemsetAsync(group->steps + lane, 0, sizeof *group->steps, stream));
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(stream)) : status;
 }
