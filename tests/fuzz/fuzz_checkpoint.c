@@ -1,7 +1,8 @@
 // libFuzzer: any bytes as a checkpoint. With a first byte of 1 the rest is written over a good checkpoint, 4
 // bytes at a time at a position of 4 bytes, and sealed anew: so damage gets past the checksum and reaches our
 // reading of well-formed HDF5. Structural bytes of the file are left alone: parsing those is the HDF5
-// library's business, and the checksum is what protects it.
+// library's business, and the checksum is what protects it. What was accepted is then used: the map's integers are
+// indices, so the address sanitizer sees any that should have been refused.
 #define _GNU_SOURCE // memmem
 #include "host/hebbes.h"
 #include "host/run/checkpoint.h"
@@ -22,9 +23,10 @@ static size_t good_size;
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc;
     (void)argv;
-    const char *const sets[] = {"policy.kind=static", "policy.hidden=", "search.population=2", "run.threads=1"};
+    const char *const sets[] = {"search.kind=shared", "policy.hidden=", "search.population=2", "run.threads=1",
+                                "run.device=cpu"};
     hb_error error;
-    if (hb_config_open(NULL, sets, 4, &config, &error) != HB_OK) abort();
+    if (hb_config_open(NULL, sets, 5, &config, &error) != HB_OK) abort();
     if (hb_trainer_open(config, &trainer, &error) != HB_OK) abort();
     char path[64];
     snprintf(path, sizeof path, "/tmp/fuzz_checkpoint_%ld.h5", (long)getpid());
@@ -38,17 +40,34 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-// Where raw numbers and attribute values stand: the mean's 224 floats and the text of the identity.
+static size_t find(const void *bytes, size_t n) {
+    const uint8_t *at = memmem(good, good_size, bytes, n);
+    if (!at) abort();
+    return (size_t)(at - good);
+}
+
+// Where raw numbers and attribute values stand: the arrays' numbers and the text of the identity.
 static size_t payload(size_t k) {
-    static size_t mean, identity;
+    static size_t identity, at[HB_MAX_ARRAYS];
+    const hb_search *search = &trainer.search;
     if (!identity) {
-        const uint8_t *at = memmem(good, good_size, "run.seed=", 9);
-        identity = at ? (size_t)(at - good) : 0;
-        const uint8_t *numbers = memmem(good, good_size, trainer.search.array[0].data, 32);
-        mean = numbers ? (size_t)(numbers - good) : 0;
-        if (!mean || !identity) abort();
+        identity = find("run.seed=", 9);
+        for (int32_t a = 0; a < search->n_arrays; a++) at[a] = find(hb_floats(search->array[a].data), 32);
     }
-    return k % 2 ? mean + k % 890 : identity + k % 400;
+    const int32_t a = (int32_t)(k % (size_t)(search->n_arrays + 1));
+    if (a == search->n_arrays) return identity + k % 400;
+    return at[a] + k % (4 * search->array[a].n - 3);
+}
+
+static void use(void) {
+    const size_t n = (size_t)trainer.net.genome_size;
+    hb_device *device = trainer.machine.device;
+    hb_genome genome;
+    hb_memory h;
+    if (hb_device_alloc(device, n, &h, NULL) != HB_OK) abort();
+    hb_search_mean_genome(&trainer.search, &genome);
+    if (hb_device_sample(device, &genome, h, 0, n, NULL) != HB_OK) abort();
+    hb_device_free(device, h);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -69,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const XXH128_hash_t hash = XXH3_128bits(bytes, length);
     memcpy(bytes + good_size - 16, &hash.low64, 8);
     memcpy(bytes + good_size - 8, &hash.high64, 8);
-    hb_checkpoint_parse(&trainer, "fuzz", bytes, good_size, &error);
+    if (hb_checkpoint_parse(&trainer, "fuzz", bytes, good_size, &error) == HB_OK) use();
     free(bytes);
     return 0;
 }

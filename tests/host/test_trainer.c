@@ -1,13 +1,17 @@
-// A generation on an environment whose returns are known: fitness, penalty, reports, the start of the search, and a
-// device that one thread serves.
+// A generation on an environment whose returns are known: fitness, penalty, reports, the start of the search, a device that
+// one thread serves, and integers of a checkpoint.
+#define _GNU_SOURCE // memmem
 #include "tests/check.h"
 
+#include "host/base/files.h"
 #include "host/hebbes.h"
+#include "host/run/checkpoint.h"
 #include "host/train/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum { POPULATION = 6 };
 
@@ -242,6 +246,39 @@ static void device_served_by_one_thread(void **state) {
     assert_int_equal(deepest, 2); // one group is served while the other's environments step
 }
 
+// A map of a shared search, sealed with a rule that does not exist: refused, and nothing of it is taken over.
+static void integers_of_a_checkpoint(void **state) {
+    (void)state;
+    const char *const sets[] = {"search.kind=shared", "search.rules=3", "run.device=cpu"};
+    scene *s = open_scene(sets, 3);
+    const hb_search_array *map = &s->trainer.search.array[1];
+    hb_error error;
+    char before[33], after[33];
+    void *data;
+    size_t n;
+    assert_string_equal(map->name, "rule");
+    assert_int_equal(map->below, 3);
+    check_ok(hb_checkpoint_save(&s->trainer, "test_trainer.h5", &error), error);
+    check_ok(hb_file_read("test_trainer.h5", 1 << 20, &data, &n, &error), error);
+    remove("test_trainer.h5");
+    check_ok(hb_checkpoint_digest(&s->trainer, before, &error), error);
+    uint8_t *rule = memmem(data, n, hb_integers(map->data), map->n * sizeof(uint32_t));
+    assert_non_null(rule);
+    for (uint32_t bad = 2; bad < 4; bad++) { // 2 is a rule, 3 is not
+        memcpy(rule + (map->n - 1) * sizeof bad, &bad, sizeof bad);
+        const XXH128_hash_t hash = XXH3_128bits(data, n - 32);
+        memcpy((uint8_t *)data + n - 16, &hash.low64, 8);
+        memcpy((uint8_t *)data + n - 8, &hash.high64, 8);
+        const hb_status status = hb_checkpoint_parse(&s->trainer, "sealed", data, n, &error);
+        assert_int_equal(status, bad < 3 ? HB_OK : HB_BAD_INPUT);
+        check_ok(hb_checkpoint_digest(&s->trainer, bad < 3 ? before : after, &error), error);
+    }
+    assert_string_equal(error.message, "sealed: expected numbers below 3 in 'rule'");
+    assert_string_equal(before, after);
+    free(data);
+    close_scene(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fitness_is_mean_return_minus_penalty),
@@ -249,6 +286,7 @@ int main(void) {
         cmocka_unit_test(overflow_is_an_error),
         cmocka_unit_test(starts),
         cmocka_unit_test(device_served_by_one_thread),
+        cmocka_unit_test(integers_of_a_checkpoint),
     };
     return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);
 }
