@@ -1,9 +1,11 @@
 // libhebbes: train, resume, evaluate and inspect populations of networks that learn while they live.
 //
-// The command line is written with this header alone, and so can any other program be. Functions return HB_OK
-// or a status whose value is also the exit code a program should end with; *error (nullable) then holds one
-// line for the user. Handles are opaque, owned by the caller, and closed with the function beside the one
-// that made them. Nothing is global: two trainers can live in one process.
+// The command line uses this header alone, and any other program can. Functions return HB_OK or a status whose value is also the
+// exit code that a program should end with; *error (nullable) then holds one line for the user. Handles are opaque, owned by the
+// caller, and closed by the function declared beside the one that made them.
+//
+// Threads: call the library from one thread at a time, because HDF5 is not thread-safe. The library starts threads of its own.
+// hb_study also starts child processes.
 #ifndef HB_HEBBES_H
 #define HB_HEBBES_H
 
@@ -55,28 +57,28 @@ HB_API void hb_config_describe(const hb_config *config, FILE *file);
 // ---------------------------------------------------------------------------------------------------
 // Training
 
-// A generation just done.
+// Statistics of a finished generation.
 typedef struct {
-    int64_t generation, generations;                  // done, and where training stops
+    int64_t generation, generations;                  // finished; at which training stops
     double mean, sd, max;                             // of the population's fitness, penalty included; sd unbiased
-    double steps_per_second;                          // env steps that a policy took
+    double steps_per_second;                          // environment steps per second, burn-in not counted
     double seconds;                                   // of this generation
     double physics_share, policy_share, update_share; // of this generation's thread time
     double best_mean;                                 // over the run so far
 } hb_progress;
 
-// A switch that stops training: the generation under way is abandoned, the last finished one saved.
+// A request to stop: the current generation is abandoned, the last finished one saved.
 typedef struct hb_stop hb_stop;
 HB_API hb_stop *hb_stop_create(void); // NULL when out of memory
 HB_API void hb_stop_destroy(hb_stop *stop);
 HB_API void hb_stop_request(hb_stop *stop); // from any thread, or from a signal handler
 HB_API bool hb_stop_requested(const hb_stop *stop);
 
-// What training tells while it runs; any may be NULL. They are called on the thread that called hb_train.
+// Callbacks of a training, each nullable, called on the thread that called hb_train.
 typedef struct {
     void (*started)(void *context, const char *folder, int64_t generation);
     void (*progress)(void *context, const hb_progress *progress);
-    void (*note)(void *context, const char *line); // something worth a line: a skipped checkpoint, a fallback
+    void (*note)(void *context, const char *line); // a line for the user: a skipped checkpoint, a fallback
     void *context;
     const hb_stop *stop;
 } hb_hooks;
@@ -84,10 +86,10 @@ typedef struct {
 // Trains `config` into its folder (run.out), which must not exist, or be empty. HB_INTERRUPTED after hb_stop_request.
 HB_API hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error);
 
-// The same, but goes on with the run that is there, if it is one of this configuration; keys that change no bit may differ.
+// The same, but resumes the run in that folder if it has this configuration; keys that change no bit may differ.
 HB_API hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error);
 
-// Goes on with the run in `folder` from its last good checkpoint, to the same bits as an unbroken run. `sets`
+// Resumes the run in `folder` from its last valid checkpoint; the bits are those of an uninterrupted run. `sets`
 // may change keys that change no bit: run.generations, run.threads, run.device, ...
 HB_API hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
                            hb_error *error);
@@ -95,8 +97,8 @@ HB_API hb_status hb_resume(const char *folder, const char *const *sets, int n_se
 // ---------------------------------------------------------------------------------------------------
 // Looking at runs
 
-// One row of an evaluation: `rollouts` episodes of one variation under one protocol. Its texts last for the call
-// that hands it over.
+// One row of an evaluation: `rollouts` episodes of one variation under one protocol. Its texts are valid
+// during the callback only.
 typedef struct {
     const char *variation, *protocol;
     bool held_out;
@@ -114,15 +116,15 @@ HB_API hb_status hb_evaluate(const char *folder, const char *const *sets, int n_
                              const hb_stop *stop, hb_error *error);
 
 // The run's search state as 32 hexadecimal digits: XXH3-128 of generation, seed, learning rate, sigma, and
-// the search's arrays, of its last good checkpoint.
+// the search's arrays, of its last valid checkpoint.
 HB_API hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error);
 
 // One life, written as HDF5 to `out` (must not exist): /obs (T, I) or /frame (T, H, W, C) and /frame96; /output of the
 // network, /action given for it, /reward (T): the fitness of each step; /layer{1..}/w (T+1, I, O) with its activation,
 // /layer{1..}/coefficients (I, O, C), /convolution{1,2} (maps, channels, side, side); the environment's fields (/qpos, /qvel;
-// /hull, /wheel_angle, /wheel_omega, /tiles) and what is constant (/track); seed, rule, individual, variation as attributes.
+// /hull, /wheel_angle, /wheel_omega, /tiles) and its constants (/track); seed, rule, individual, variation as attributes.
 typedef struct {
-    int64_t steps;         // T: at most so many; fewer where the life ends
+    int64_t steps;         // T, at most; fewer if the life ends earlier
     int64_t individual;    // -1: the mean of the search
     const char *variation; // NULL: the first of env.variations
     const char *out;
@@ -132,18 +134,18 @@ typedef struct {
 HB_API hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
                           hb_error *error);
 
-// Pictures of one life, to `out` (must not exist): a film (.mp4, .webm, .gif) by ffmpeg, one picture with `moments` of it
-// side by side (.png), or, with any other name, and where a film's ffmpeg is not here in the name without its ending, a
-// folder of numbered PNGs, one a step.
+// Pictures of one life, to `out` (must not exist): a film (.mp4, .webm, .gif) by ffmpeg, one picture of `moments` moments
+// side by side (.png), or, with any other name, a folder of numbered PNGs, one per step. Without ffmpeg a film becomes such a
+// folder, named as the film without its extension.
 typedef struct {
-    int64_t steps;         // at most so many; fewer where the life ends
+    int64_t steps;         // at most; fewer if the life ends earlier
     int64_t individual;    // as of a trace
     const char *variation; // nullable
     const char *out;
     int32_t width, height, moments;
 } hb_render_def;
 
-// What came of it: the name of what was written, and how many steps were lived.
+// The result: the path that was written, and the number of steps.
 typedef struct {
     char wrote[4096];
     bool without_ffmpeg; // a film was asked for
@@ -153,11 +155,11 @@ typedef struct {
 HB_API hb_status hb_render(const char *source, const char *const *sets, int n_sets, const hb_render_def *def,
                            hb_rendered *rendered, hb_error *error);
 
-// What a run would take, before anything runs: a table of bytes per tensor, and seconds per generation
+// Estimates a run's memory and time before it runs: a table of bytes per tensor, and seconds per generation
 // extrapolated from a short measurement on this machine.
 HB_API hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error);
 
-// The same as numbers: bytes, and seconds a generation, with lives as short as at the start and with all to their last step.
+// The same as numbers: bytes, and seconds per generation, first with lives as short as at the start, then with full-length lives.
 typedef struct {
     double bytes, least_seconds, most_seconds;
 } hb_plan_figures;
@@ -166,12 +168,12 @@ HB_API hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figur
 // An analysis of lives into the folder `out` (must not exist), data and a picture. Of one life:
 //     images    each layer's weights as grey at eight moments (layerL.png)
 //     pca       the first three principal components of the trajectory of all weights, with the explained variance
-// both of the first of ten births that lives as long as is asked, or of the longest. Of eval.rollouts lives, each with weights
-// and a reset of its own, beside the same lives undisturbed, returns being those of an evaluation:
-//     freeze    no update from the T-th on: the return for T from 0 to 200 and of whole lives that learn
-//     saturate  all outputs 1 for the 100 steps from `at` (300) on, felt by the updates or not: the fitness of each step
+// Both show the first of ten births whose life lasts `steps`, or the longest of them. The others compare eval.rollouts lives, each
+// with its own initial weights and reset, with the same lives undisturbed; returns are those of an evaluation:
+//     freeze    no update from the T-th on: the return for T from 0 to 200, and without the freeze
+//     saturate  all outputs 1 for the 100 steps from `at` (300) on, seen by the updates or not: the fitness of each step
 //     zero      at step `at` (500) the middle third of each layer's outputs lose their weights: the fitness of each step, the
-//               weights' distance to the undisturbed twin's, |w - w'| / |w'|, and a life's weights before, then and 10 steps
+//               weights' distance to the undisturbed twin's, |w - w'| / |w'|, and a life's weights before, at that step and 10 steps
 //               later (layerL.png)
 //     init      the return with each way of drawing initial weights
 typedef struct {
@@ -182,7 +184,7 @@ typedef struct {
 } hb_probe_def;
 
 typedef struct {
-    int64_t lives, steps; // lived, in all
+    int64_t lives, steps; // in all
 } hb_probed;
 
 HB_API hb_status hb_probe(const char *source, const char *const *sets, int n_sets, const hb_probe_def *def,
@@ -214,7 +216,7 @@ typedef enum {
     HB_STUDY_FAILED
 } hb_study_state;
 
-// How far a run of a study is.
+// The progress of one run of a study.
 typedef struct {
     const char *name;
     hb_study_state state;
@@ -229,7 +231,7 @@ typedef struct {
     int n_sets;
     int task, tasks;   // share `task` of `tasks`, from 0
     int jobs;          // runs at once, 0: as many as there are cores; threads are shared out among them
-    bool dry_run;      // only say what there is to do
+    bool dry_run;      // only list what would be done
     bool skip_changed; // a run whose folder holds another configuration or lacks its checkpoint is left out
     void (*say)(void *context, const char *line);
     // Nullable: row `changed` of the n runs has changed; `jobs` run at once.

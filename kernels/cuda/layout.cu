@@ -1,6 +1,25 @@
 // Where the numbers of a network, of a lane and of an expansion lie in the card's memory.
 #include "kernels/cuda/cuda.h"
 
+// Layer l: its rows start at float `at` of a lane, its outputs at float `activations` of a step's. Both move behind them.
+static void place_layer(hb_cuda_net *n, const hb_net *net, int32_t l, int64_t *at, int64_t *activations) {
+    const hb_layer *layer = &net->layer[l];
+    n->inputs[l] = layer->inputs;
+    n->outputs[l] = layer->outputs;
+    n->activation[l] = layer->activation;
+    // A sector of 32 bytes is 8 floats or 16 halves.
+    n->padded[l] = (int32_t)hb_cuda_up_to(layer->outputs, net->half_planes ? 16 : 8);
+    const int32_t planes = n->padded[l] * __builtin_popcount(net->planes);
+    n->row[l] = n->padded[l] + (net->half_planes ? planes / 2 : planes);
+    n->rows[l] = *at;
+    *at += (int64_t)n->row[l] * layer->inputs;
+    n->inputs_at[l + 1] = *activations;
+    *activations += n->padded[l];
+    n->weight_offset[l] = layer->weight_offset;
+    n->genome_offset[l] = layer->genome_offset;
+    n->init_scale[l] = net->init ? hb_initialiser_scale(net->init, layer->inputs, layer->outputs) : 1.0f;
+}
+
 hb_cuda_net hb_cuda_layout(const hb_net *net) {
     hb_cuda_net n = {};
     n.n_layers = net->n_layers;
@@ -18,23 +37,7 @@ hb_cuda_net hb_cuda_layout(const hb_net *net) {
         n.d_in = net->rule->d_in, n.d_out = net->rule->d_out, n.eta = net->rule->eta;
     }
     int64_t at = 0, activations = hb_cuda_up_to(net->layer[0].inputs, 8);
-    for (int32_t l = 0; l < net->n_layers; l++) {
-        const hb_layer *layer = &net->layer[l];
-        n.inputs[l] = layer->inputs;
-        n.outputs[l] = layer->outputs;
-        n.activation[l] = layer->activation;
-        // A sector of 32 bytes is 8 floats or 16 halves.
-        n.padded[l] = (int32_t)hb_cuda_up_to(layer->outputs, net->half_planes ? 16 : 8);
-        const int32_t planes = n.padded[l] * __builtin_popcount(net->planes);
-        n.row[l] = n.padded[l] + (net->half_planes ? planes / 2 : planes);
-        n.rows[l] = at;
-        at += (int64_t)n.row[l] * layer->inputs;
-        n.inputs_at[l + 1] = activations;
-        activations += n.padded[l];
-        n.weight_offset[l] = layer->weight_offset;
-        n.genome_offset[l] = layer->genome_offset;
-        n.init_scale[l] = net->init ? hb_initialiser_scale(net->init, layer->inputs, layer->outputs) : 1.0f;
-    }
+    for (int32_t l = 0; l < net->n_layers; l++) place_layer(&n, net, l, &at, &activations);
     n.activations[0] = at;
     n.activations[1] = at + activations;
     n.scale = at + 2 * activations;

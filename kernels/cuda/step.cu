@@ -73,6 +73,21 @@ static __device__ void prefetch(const float *from, int64_t n) {
         asm volatile("prefetch.global.L2 [%0];" ::"l"(from + at));
 }
 
+// Layer l's activation of the sums y, in place. `last` is the layer's output of the step before.
+__device__ static inline void activate(const hb_cuda_net &net, int32_t l, float scale, const float *last, float *y) {
+    // A unit's thread reads and writes that unit's numbers alone: its gates, then h and c in place of two of them.
+    for (int32_t j = threadIdx.x; j < net.units && l == 0; j += HB_CUDA_THREADS) {
+        float c = last[net.units + j];
+        const float h = hb_lstm_unit(y, net.units, j, &c);
+        y[j] = h;
+        y[net.units + j] = c;
+    }
+    for (int32_t j = threadIdx.x; j < net.outputs[l] && net.activation[l] != HB_LSTM; j += HB_CUDA_THREADS) {
+        const float z = scale * y[j];
+        y[j] = net.activation[l] == HB_TANH ? hb_tanh(z) : z;
+    }
+}
+
 // Dynamic shared memory: x and pre of the widest layer's input. Of a layer's three barriers the first separates the
 // writes of x, pre and `widest` from their reads; the second the atomic maxima from the scale, and this layer's reads
 // of x and pre from the next one's writes; the third the reads of `widest` from its next reset. Outputs y need none:
@@ -115,17 +130,7 @@ __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, cons
         }
         __syncthreads();
         const float scale = measure ? hb_layer_scale(widest) : view.scale;
-        // A unit's thread reads and writes that unit's numbers alone: its gates, then h and c in place of two of them.
-        for (int32_t j = threadIdx.x; j < net.units && l == 0; j += HB_CUDA_THREADS) {
-            float c = last[net.inputs_at[1] + net.units + j];
-            const float h = hb_lstm_unit(y, net.units, j, &c);
-            y[j] = h;
-            y[net.units + j] = c;
-        }
-        for (int32_t j = threadIdx.x; j < net.outputs[l] && net.activation[l] != HB_LSTM; j += HB_CUDA_THREADS) {
-            const float z = scale * y[j];
-            y[j] = net.activation[l] == HB_TANH ? hb_tanh(z) : z;
-        }
+        activate(net, l, scale, last + net.inputs_at[l + 1], y);
         __syncthreads();
         if (threadIdx.x == 0) lane[net.scale + l] = scale; // all have read the old one before the barrier above
     }
