@@ -216,6 +216,9 @@ typedef enum {
     HB_STUDY_FAILED
 } hb_study_state;
 
+// The most runs of a study.
+#define HB_STUDY_RUNS 1024
+
 // The progress of one run of a study.
 typedef struct {
     const char *name;

@@ -16,14 +16,14 @@ enum {
 
 // What is done to a life. Each function may be NULL.
 typedef struct disturbance {
-    // Before step `step`, after so many steps, each with its update.
+    // Called before step `step`, that is after `step` steps and their updates.
     hb_status (*before)(hb_probe_run *p, struct disturbance *d, int64_t step, hb_error *error);
     // In it, between the network and the environment.
     hb_status (*within)(hb_probe_run *p, struct disturbance *d, int64_t step, hb_error *error);
     int64_t at;     // the step that it begins with
     bool felt;      // by the update: post of the last layer is what was made of it
     float *weights; // (N)
-    // zero's: (WINDOW, N) weights of the undisturbed life from step `at` on, so many; (WINDOW) distances, over so many pairs
+    // zero's: (WINDOW, N) weights of the undisturbed life from step `at` on, and their number; (WINDOW) distances, and the number of pairs
     float *twin;
     int64_t twins;
     double *distance;

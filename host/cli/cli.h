@@ -1,4 +1,4 @@
-// The command line: a command is one file that declares its options beside its code, and one entry of the table in main.c. Commands
+// The command line: a file per group of commands, which declares their options beside their code; main.c lists the commands. They
 // use the library through host/hebbes.h alone.
 #ifndef HB_CLI_H
 #define HB_CLI_H

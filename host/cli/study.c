@@ -18,10 +18,10 @@ static double seconds_now(void) {
 // changes its state, and every ten seconds while it trains.
 typedef struct {
     bool live;
-    int lines;         // on the terminal
-    double drawn;      // when, in seconds
-    double told[1024]; // when a line about run k was last printed, in seconds
-    hb_study_state state[1024];
+    int lines;                  // on the terminal
+    double drawn;               // when, in seconds
+    double told[HB_STUDY_RUNS]; // when a line about run k was last printed, in seconds
+    hb_study_state state[HB_STUDY_RUNS];
 } study_view;
 
 static void clear_view(study_view *v) {

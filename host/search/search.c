@@ -86,6 +86,8 @@ void hb_search_destroy(hb_search *search) {
 
 hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, hb_error *error) {
     hb_memory data;
+    if (search->n_arrays == HB_MAX_ARRAYS)
+        return hb_fail(error, HB_FAILED, "search '%s' has more than %d arrays", search->method->name, HB_MAX_ARRAYS);
     const hb_status status = hb_machine_keep(search->machine, n, &data, error);
     if (status == HB_OK) search->array[search->n_arrays++] = (hb_search_array){.name = name, .data = data, .n = n};
     return status;
@@ -98,6 +100,7 @@ hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, 
 }
 
 void hb_search_add_number(hb_search *search, const char *name) {
+    if (search->n_numbers == HB_MAX_NUMBERS) return;
     snprintf(search->number[search->n_numbers++].name, sizeof search->number->name, "%s", name);
 }
 

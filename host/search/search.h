@@ -56,7 +56,8 @@ bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subjec
 struct hb_search_method {
     const char *name;
     const char *summary;
-    // Nullable: keys of the method's own, which fill a struct of that many bytes (at most HB_SEARCH_OWN).
+    // Nullable: keys of the method's own, which fill a struct of settings_size bytes (at most HB_SEARCH_OWN). All searches' keys
+    // stand in section `search`, so their names differ.
     const hb_key *keys;
     size_t settings_size;
     // Nullable: as hb_search_fits, for what this method does not combine with.
@@ -146,7 +147,7 @@ hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t indiv
 hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, hb_error *error);
 hb_status hb_search_add_integers(hb_search *search, const char *name, size_t n, uint32_t below, hb_error *error);
 
-// For `create` of a method: adds a number to those reported.
+// For `create` of a method: adds a number to those reported, of which there are at most HB_MAX_NUMBERS.
 void hb_search_add_number(hb_search *search, const char *name);
 
 #endif

@@ -51,7 +51,6 @@ typedef struct {
 hb_status hb_study_config(const hb_study_runs *study, const hb_study_run *run, hb_config **config, hb_error *error);
 
 // runs.c: adds the runs of a configuration: every seed, of every fold if the study has folds.
-#define HB_STUDY_RUNS 1024
 hb_status hb_study_add_config(hb_study_runs *study, const char *config, hb_error *error);
 
 // runs.c: finds out how far a run is. Fails with HB_BAD_INPUT if its folder holds something that cannot be continued; with

@@ -386,7 +386,7 @@ begin_sample(range *g, int32_t b, uint32_t chosen, const float *lambda, float ro
     samples *s = &g->at_once;
     const float *mu = g->work->wide + (size_t)chosen * WIDE;
     float distance = 0.0f;
-    for (int c = 0; c < WIDE; c++) { // behind its coefficients the noise is of the next sample, and not taken
+    for (int c = 0; c < WIDE; c++) { // lanes past C read the next sample's noise, which sigma = 0 discards
         s->x[b][c] = hb_fma(g->sigmas[c], noise[c], mu[c]);
         const float offset = s->x[b][c] - mu[c];
         distance = hb_fma(offset, offset, distance);

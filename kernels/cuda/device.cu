@@ -128,7 +128,7 @@ static size_t cuda_group_bytes(const hb_device *device, const hb_net *net, int32
     return (size_t)lanes * lane_bytes(net);
 }
 
-// As many lanes as fit half of the free memory, at most 8192: more would not feed the card better.
+// As many lanes as fit half of the free memory, at most 8192: more lanes would not raise the throughput.
 static int32_t cuda_group_size(const hb_device *device, const hb_net *net) {
     (void)device;
     size_t available = 0, total = 0;

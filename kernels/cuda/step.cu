@@ -2,9 +2,7 @@
 #include "kernels/cuda/cuda.h"
 #include "kernels/update.h"
 
-// step, pre of the last.
-
-enum { AHEAD = 4 };
+enum { AHEAD = 4 }; // rows that are loaded before the first is used
 
 // Where a layer's rows and vectors are.
 typedef struct {

@@ -3,7 +3,7 @@ committed ones (golden.txt), on every build of the CPU device that this processo
 
 usage: test_golden.py HEBBES [--device NAME] [--write]
 
---write prints the digests as golden.txt holds them. A change that means to move bits says so and commits new ones."""
+--write prints the digests as golden.txt holds them (redirect it there). A change that means to move bits says so and commits new ones."""
 
 import argparse
 import pathlib

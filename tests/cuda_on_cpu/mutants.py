@@ -2,7 +2,8 @@
 interpreter, in its quick form, must fail; without a mistake it passes. A run ends at its first failing test. A mutant that
 survives fails this test, and so does one that no longer applies.
 
-usage: mutants.py NVCC BUILD FLAGS [WORD]       only the mutants whose name contains WORD"""
+usage: mutants.py NVCC BUILD FLAGS [WORD]       only the mutants whose name contains WORD
+       mutants.py --applies                     only whether each still applies"""
 
 import concurrent.futures
 import os
@@ -12,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 
-NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
+if sys.argv[1:] != ["--applies"]:
+    NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
 MIXTURE, PRODUCTS, VISION = "kernels/cuda/mixture.cu", "kernels/cuda/products.cu", "kernels/cuda/vision.cu"
 NET, SEARCH, DEVICE, HEADER = "kernels/cuda/step.cu", "kernels/cuda/search.cu", "kernels/cuda/device.cu", "kernels/cuda/cuda.h"
 EXPAND, LAYOUT, UPDATE, SCALAR = "kernels/cuda/expand.cu", "kernels/cuda/layout.cu", "kernels/update.h", "kernels/scalar.h"
@@ -58,13 +60,13 @@ MUTANTS = [
     ("theta where the genome belongs", EXPAND, "hb_cuda_numbers(genome, h + chunk.theta, counter,", "hb_cuda_numbers(genome, h, counter,", 0),
     ("rules not spread", EXPAND, "if (status == HB_OK && chunk.theta > 0) {", "if (false) {", 0),
     ("steps not counted", NET, "steps[k] = step + 1;", "steps[k] = step;", 0),
-    ("put: an update to make up for", NET, "if (status == HB_OK && net.planes) // nothing to make up for", "if (false)", 0),
+    ("put: an update to make up for", NET, "if (status == HB_OK && net.planes) // without planes no update is pending", "if (false)", 0),
     ("put: scale of the weights before", NET, "        status =\n            HB_CUDA(cudaMemcpyAsync(memory + net.scale, ones, layers * sizeof *ones, cudaMemcpyHostToDevice, stream));", "        status = HB_OK;", 0),
     ("put: rows of another pitch", NET, "cudaMemcpy2DAsync(memory + net.rows[l], row,", "cudaMemcpy2DAsync(memory + net.rows[l], (size_t)net.padded[l] * sizeof *w,", 0),
     ("put: output of the step before", NET, "net.activations[(steps + 1) & 1];", "net.activations[steps & 1];", 0),
-    ("mixture: samples made while the last ones are read", MIXTURE, "    __syncthreads(); // the last batch has been read\n", "", 0),
+    ("mixture: samples made while the last ones are read", MIXTURE, "    __syncthreads(); // all threads are done with the last batch\n", "", 0),
     ("mixture: samples read before they are there", MIXTURE, "            });\n    }\n    __syncthreads();\n    for (uint32_t begin = 0, end;", "            });\n    }\n    for (uint32_t begin = 0, end;", 0),
-    ("mixture: queue filled while it is read", MIXTURE, "        __syncthreads(); // what was in the queue has been taken\n", "", 0),
+    ("mixture: queue filled while it is read", MIXTURE, "        __syncthreads(); // all threads have read the queue\n", "", 0),
     ("mixture: queue read before it is filled", MIXTURE, "            });\n        __syncthreads();\n        const uint32_t n", "            });\n        const uint32_t n", 0),
     ("mixture: queue filled beyond its end", MIXTURE, "if (at >= QUEUE) return;", "if (at > QUEUE) return;", 0),
     ("mixture: what the queue cannot hold is lost", MIXTURE, "for (uint32_t from = 0; from < all; from += QUEUE) {", "for (uint32_t from = 0; from < all && from < QUEUE; from += QUEUE) {", 0),
@@ -77,7 +79,7 @@ MUTANTS = [
     ("mixture: lists that are too long kept in part", MIXTURE, "all <= (uint32_t)most ? in_shell[threadIdx.x] : 0;", "all <= (uint32_t)most || threadIdx.x == 0 ? in_shell[threadIdx.x] : 0;", 0),
     ("mixture: places not reserved", MIXTURE, "near[atomicAdd(place + shell_of(distance, radius2), 1ull)]", "near[place[shell_of(distance, radius2)]++]", 0),
     ("mixture: shells of the rule before", MIXTURE, "place[e] = all;\n        all += count;", "all += count;\n        place[e] = all;", 0),
-    ("mixture: offsets gone before they are read", MIXTURE, "    if (status == HB_OK) status = HB_CUDA(cudaStreamSynchronize(stream)); // before `place` goes\n", "", 0),
+    ("mixture: offsets gone before they are read", MIXTURE, "    if (status == HB_OK) status = HB_CUDA(cudaStreamSynchronize(stream)); // `place` must live until the copy is done\n", "", 0),
     ("mixture: sums without atomic", MIXTURE, "atomicAdd(v.sums + (int64_t)k * c_all + c, (unsigned long long)hb_mixture_integer(term));", "v.sums[(int64_t)k * c_all + c] += (unsigned long long)hb_mixture_integer(term);", 0),
     ("mixture: the sum of weights not reset", MIXTURE, "    if (threadIdx.x == 0) *sum = 0;\n    __syncthreads();\n    int64_t mine", "    int64_t mine", 0),
     ("mixture: cut on the wrong side", MIXTURE, "const float w = below >= -v.cut ?", "const float w = below <= -v.cut ?", 0),
@@ -113,7 +115,7 @@ MUTANTS = [
     ("scratch never grows", DEVICE, "if (bytes > device->scratch_bytes) {", "if (bytes > device->scratch_bytes && !device->scratch) {", 0),
     ("lstm: the biases' inputs dropped", NET, "    if (threadIdx.x < net.own) now[threadIdx.x] = 1.0f;\n", "", 0),
     ("lstm: h read before it is there", NET, "now[threadIdx.x] = 1.0f;\n    __syncthreads();\n", "now[threadIdx.x] = 1.0f;\n", 0),
-    ("lstm: c forgotten", NET, "            y[net.units + j] = c;\n", "", 0),
+    ("lstm: c forgotten", NET, "        y[net.units + j] = c;\n", "", 0),
     ("lstm: c for h", NET, "= last[net.inputs_at[1] + j];", "= last[net.inputs_at[1] + net.units + j];", 0),
     ("lstm: gates of all layers", NET, "j < net.units && l == 0;", "j < net.units;", 0),
     ("vision: features in place of the biases' inputs", VISION, "& 1] + net.own + e] =", "& 1] + e] =", 0),
@@ -212,7 +214,20 @@ def caught(mutant):
         return name, "caught: " + (reason[-1] if reason else "results differ")
 
 
+def applies():
+    bad = 0
+    for name, path, text, replacement, occurrence in MUTANTS:
+        try:
+            mutated(pathlib.Path(path).read_text(), text, replacement, occurrence)
+        except AssertionError as error:
+            print(f"{name}: does not apply: {path}: {error}")
+            bad += 1
+    sys.exit(1 if bad else 0)
+
+
 def main():
+    if sys.argv[1] == "--applies":
+        applies()
     for test in ("test_ops_cuda", "test_mixture_cuda"):
         clean = subprocess.run([str(BUILD / "tests" / test)], env={**os.environ, "HB_QUICK": "1"}, capture_output=True)
         if clean.returncode != 0:

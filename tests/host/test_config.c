@@ -297,6 +297,25 @@ static void plugin_environment(void **state) {
 }
 
 // Keys that came later than a run had their defaults then.
+// What a search declares fits the room that the settings have for it, and no key of one hides that of another.
+static void searches_declare_what_fits(void **state) {
+    (void)state;
+    const char *names[128];
+    int n = 0, searches = 0;
+    for (const hb_key *key = hb_search_keys; key->name; key++) names[n++] = key->name;
+    for (; hb_searches[searches]; searches++) {
+        const hb_search_method *method = hb_searches[searches];
+        assert_true(method->settings_size <= HB_SEARCH_OWN);
+        for (const hb_key *key = method->keys; key && key->name; key++) {
+            assert_true(key->offset < method->settings_size);
+            assert_true(n < 128);
+            for (int k = 0; k < n; k++) assert_string_not_equal(names[k], key->name);
+            names[n++] = key->name;
+        }
+    }
+    assert_true(searches <= HB_MAX_SEARCHES);
+}
+
 static void identities_of_older_runs(void **state) {
     (void)state;
     hb_config *config;
@@ -334,6 +353,7 @@ int main(void) {
         cmocka_unit_test(bases),
         cmocka_unit_test(shipped_configs_are_good),
         cmocka_unit_test(plugin_environment),
+        cmocka_unit_test(searches_declare_what_fits),
         cmocka_unit_test(identities_of_older_runs),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
