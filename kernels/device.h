@@ -4,12 +4,16 @@
 //
 // Unless said otherwise a function returns HB_OK, or a status with one line in *error (nullable).
 //
-// Threads: on a device with host_parallel, operations on disjoint ranges (of elements, or of lanes) may be called at the same
-// time from several threads; that is how the host spreads them. On any other device one thread at a time calls.
+// Threads: on a device with host_parallel, operations on disjoint ranges (of elements, rules, synapses, or lanes) may be called at the
+// same time from several threads; that is how the host spreads them. On any other device there is one call at a time, from
+// whichever thread.
 //
-// Groups: hb_group_expand and hb_group_step are asynchronous and ordered. The host buffers that they are given must not be
-// touched until hb_group_wait returns. So the device serves one group while the host steps the environments of another.
-// (With host_parallel the work is done on return.)
+// Groups: hb_group_expand and hb_group_step only queue work, which is done in the order of the calls. Until hb_group_wait returns, the
+// caller neither reads nor writes the host arrays that it passed (lane, birth, observation, action, sum_of_squares) and
+// leaves the device memory that births point to as it is. So the device serves one group while the host steps the
+// environments of another. With host_parallel the work is done when the call returns, and no wait is needed.
+// After a failed call the group must still be waited for before its arrays are freed; what its lanes hold is then undefined, until
+// they are expanded again.
 #ifndef HB_DEVICE_H
 #define HB_DEVICE_H
 
@@ -125,7 +129,7 @@ static inline void hb_device_close(hb_device *device) {
     if (device) hb_table_of(device)->close(device);
 }
 
-// An array in a nameless file of the folder instead of in memory; the file vanishes with the array. Fails with HB_BAD_INPUT
+// An array of n words, zeroed, as hb_device_alloc gives it, but in a nameless file of the folder; the file vanishes with the array. Fails with HB_BAD_INPUT
 // where the device keeps nothing in files or no file can be made there, with HB_FAILED where the disk has no room for all of it.
 hb_status hb_device_map(hb_device *device, const char *folder, size_t n, hb_memory *out, hb_error *error);
 void hb_device_unmap(hb_device *device, hb_memory memory, size_t n);
@@ -196,7 +200,7 @@ static inline hb_status hb_device_adam(hb_device *device, hb_memory mean, hb_mem
     return hb_table_of(device)->adam(device, mean, m, v, g, parameters, begin, end, error);
 }
 
-// Draws the rules of synapses [begin, end) for P individuals (ops.h, "Mixture"): choice (P, N) integers, the whole array.
+// Draws the rules of synapses [begin, end), of any length, for P individuals (ops.h, "Mixture"): choice (P, N) integers, the whole array.
 // Nullable: entropy (N), host memory.
 static inline hb_status hb_mixture_choose(hb_device *device, const hb_mixture *mixture, int32_t n_individuals,
                                           hb_noise noise, hb_memory choice, float *entropy, int64_t begin,
@@ -205,9 +209,12 @@ static inline hb_status hb_mixture_choose(hb_device *device, const hb_mixture *m
                                                error);
 }
 
-// A mixture's gradient: begin; prepare all rules; all synapses in ranges (begin a multiple of 64); end, which writes the
-// gradient by mu to g (M, C) in host memory, frees the work, and fails where a sum could have overflowed. One thread calls
-// begin and end; prepare and rows may be split over threads. *step must stay unchanged until end.
+// A mixture's gradient, in four phases: begin; prepare for all rules [0, M), each once; rows for all synapses [0, N), each once, in
+// ranges whose begin is a multiple of 64; end. Each phase is finished before the next begins; within prepare and rows, ranges may be
+// spread over threads on a device with host_parallel. rows moves lambda (or writes step->gradient) and step->row_norm; end
+// writes the gradient by mu to g (M, C), host memory, and fails if a sum may have overflowed (lambda has moved by then). After a
+// begin that succeeded, end must be called once, also after failures and to give up: it always frees the work. *step must
+// stay unchanged until then.
 static inline hb_status hb_mixture_begin(hb_device *device, const hb_mixture *mixture, const hb_mixture_step *step,
                                          hb_mixture_work **work, hb_error *error) {
     return hb_table_of(device)->mixture_begin(device, mixture, step, work, error);
@@ -225,7 +232,7 @@ static inline hb_status hb_mixture_end(hb_mixture_work *work, float *g, hb_mixtu
     return hb_table_of(hb_mixture_device(work))->mixture_end(work, g, counts, error);
 }
 
-// A group of `lanes` lanes of the network, which is copied. The caller destroys it before the device.
+// A group of `lanes` lanes of the network; *net is copied. The caller destroys the group before it closes the device.
 static inline hb_status hb_group_create(hb_device *device, const hb_net *net, int32_t lanes, hb_group **group,
                                         hb_error *error) {
     return hb_table_of(device)->group_create(device, net, lanes, group, error);
@@ -235,7 +242,7 @@ static inline void hb_group_destroy(hb_group *group) {
     if (group) hb_table_of(hb_group_device(group))->group_destroy(group);
 }
 
-// Starts birth k in lane lane[k], for k in [0, count): draws its genome and its initial weights (ops.h, "Expand"). Nullable:
+// Starts birth k in lane lane[k], for k in [0, count), each lane named once: draws its genome and its initial weights (ops.h, "Expand"). Nullable:
 // sum_of_squares (count), host memory, receives the sum of squares of the penalised part of each genome.
 static inline hb_status hb_group_expand(hb_group *group, int32_t count, const int32_t *lane, const hb_birth *birth,
                                         double *sum_of_squares, hb_error *error) {
@@ -249,7 +256,8 @@ static inline hb_status hb_group_step(hb_group *group, int32_t count, const int3
     return hb_table_of(hb_group_device(group))->group_step(group, count, lane, observation, action, error);
 }
 
-// Returns when all queued work is done and its results are in host memory. Errors of queued work are reported here.
+// Returns when all queued work is done and its results are in host memory. Reports the first error of queued work. The functions
+// below that say "Waits." do the same before their own work.
 static inline hb_status hb_group_wait(hb_group *group, hb_error *error) {
     return hb_table_of(hb_group_device(group))->group_wait(group, error);
 }

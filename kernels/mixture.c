@@ -25,12 +25,13 @@ float hb_mixture_sums_scale(const float *z, int32_t n) {
     return ldexpf(1.0f, bits < HB_MIXTURE_MOST_BITS ? bits : HB_MIXTURE_MOST_BITS);
 }
 
-hb_status hb_mixture_finish(const hb_mixture *mixture, const int64_t *sums, size_t stride, float largest,
-                            float sums_scale, float *g, hb_error *error) {
-    if (!(largest < HB_MIXTURE_LARGEST))
+hb_status hb_mixture_finish(const hb_mixture *mixture, int32_t n_individuals, const int64_t *sums, size_t stride,
+                            float largest, float sums_scale, float *g, hb_error *error) {
+    const double terms = (double)mixture->n_synapses * n_individuals;
+    if (!(largest < HB_MIXTURE_LARGEST) || (double)largest * terms >= 0x1p63)
         return hb_fail(error, HB_FAILED,
                        "the mixture's gradient overflows its 64-bit sums: a rule is %g away from a sample that it "
-                       "explains; lower search.lr",
+                       "explains; lower search.lr or search.population",
                        (double)(largest / ldexpf(1.0f, HB_MIXTURE_BITS)));
     const float scale = 1.0f / (sums_scale * (mixture->sigma * mixture->sigma));
     const size_t c_all = (size_t)mixture->n_coefficients;

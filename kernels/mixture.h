@@ -22,22 +22,23 @@ typedef struct {
     int32_t n_rules, n_coefficients;
 } hb_mixture;
 
-// The step of one generation. Pointers are to host memory.
+// The step of one generation. Pointers are to host memory, hb_memory is the device's.
 typedef struct {
     hb_memory choice;      // (P, N) integers: the rule that each individual's synapse was drawn from
     const float *z;        // (P)
     int32_t n_individuals; // P
     hb_noise noise;        // of the individuals' genomes; .individual is filled in
-    float z_sum;           // the sum of z; 0 if it vanishes by construction: then pi is not needed
+    float z_sum;           // the sum of z; exactly 0 if shaping makes it so: then the term -z_sum pi of G is left out
     bool dense;            // compute every rule for every sample: the same bits, slower
     bool hard;             // r is 1 for the drawn rule and 0 for the others
-    bool natural;          // lambda's gradient is divided by pi (and at most 1 / 1e-3)
-    float rate;            // lambda <- lambda + rate G, or, if `gradient` is given, only
-    hb_memory gradient;    // (N, M), zeroed by the caller: G goes there where it is not 0
-    double *row_norm;      // (N), nullable: sum_k G_ik^2
+    bool natural;          // lambda's gradient is divided by max(pi, 1e-3)
+    float rate;            // without `gradient`: lambda <- lambda + rate G
+    hb_memory gradient; // (N, M), zeroed by the caller, or {NULL}. If given, it receives G and lambda does not move
+    double *row_norm;   // (N), nullable: sum_k G_ik^2
 } hb_mixture_step;
 
-// Statistics: rules with a weight above 0, over all samples; samples whose list was not complete, so that all rules were computed.
+// Statistics over all samples (individual and synapse): the number of rules with a weight above 0, and the number of samples that
+// needed a larger radius than their list has, so that all rules were computed (with step.dense: all samples).
 typedef struct {
     int64_t live, dense;
 } hb_mixture_counts;
@@ -67,13 +68,15 @@ HB_HD float hb_mixture_inverse(int64_t sum) {
     return 1.0f / ((float)sum * 0x1p-40f);
 }
 
-// A scaled term of the sum for mu: z r (x - mu) 2^F. Sums have 64 bits and terms are below 2^39 (HB_MIXTURE_LARGEST), so 2^24 terms
-// cannot overflow. F is such that |z| 2^F <= 2^30, which allows |x - mu| up to 512.
+// A scaled term of the sum for mu: z r (x - mu) 2^F. It is added as a 64-bit integer, because integers may be added in any order,
+// by any number of threads, and give the same sum. F is such that |z| 2^F <= 2^30, and terms must be below 2^39
+// (HB_MIXTURE_LARGEST), which allows |x - mu| up to 512. A sum has at most P N terms; hb_mixture_finish checks that they fit.
 HB_HD float hb_mixture_term(float z, float r, float difference, float scale) {
     return z * r * difference * scale;
 }
 
-// Bits of a NaN, larger than those of any |term|: the "largest term" of a sample without a finite exponent.
+// Bits of a NaN, larger than those of any |term|. It stands for the largest |term| where a sample has no finite exponent, so that
+// hb_mixture_finish fails.
 #define HB_MIXTURE_NO_NUMBER 0x7fffffff
 
 #define HB_MIXTURE_BITS      30
@@ -86,7 +89,8 @@ HB_HD int64_t hb_mixture_integer(float term) {
     return magnitude < HB_MIXTURE_LARGEST ? (int64_t)term : 0;
 }
 
-// G_ik after one more sample. A zero is +0; on the CPU -0 marks elements without a sample.
+// G_ik after one more sample. A result of zero is always +0. (So -0 can mark elements that no sample has added to; the CPU's
+// kernel does that.)
 HB_HD float hb_mixture_add(float g, float z, float r) {
     return hb_fma(z, r, g) + 0.0f;
 }
@@ -100,7 +104,7 @@ HB_HD float hb_mixture_lambda_gradient(float sum, float pi, float z_sum, bool na
 // The radius within which a sample finds every rule that counts. A rule at distance d of the sample's own rule has an exponent
 // that is larger than the own rule's by at most (|u| d - d^2 / 2) / sigma^2 + above; u is the sample's offset from its rule,
 // offset2 = |u|^2, and `above` is how much the row's largest lambda exceeds the own rule's. So beyond the distance
-// d = |u| + sqrt(|u|^2 + room), room = 2 sigma^2 (cut + above), exponents are below the cut. The factors 1.001 and 0.05 cover
+// d = |u| + sqrt(|u|^2 + room), room = 2 sigma^2 (cut + above), exponents are more than `cut` below the largest. The factors 1.001 and 0.05 cover
 // rounding errors; `above` includes 16 units in the last place of lambda for the rounding of exponents of that size.
 HB_HD float hb_mixture_above(float row_largest, float lambda) {
     const float size = row_largest < 0.0f ? -row_largest : row_largest;
@@ -124,13 +128,14 @@ HB_HD int32_t hb_mixture_longest_list(int32_t n_rules) {
 // The squared radius of the lists; 0 if the step needs none or there are too few rules.
 float hb_mixture_list_radius2(const hb_mixture *mixture, const hb_mixture_step *step);
 
-// A rule whose exponent is more than this below the largest contributes exactly 0: 17.33 + ln M.
+// A rule whose exponent is more than 17.33 + ln M below the largest is given the weight 0, by definition (ops.h): M such rules would
+// have less than 2^-25 of the sum, so a float would not show them.
 float hb_mixture_cut(int32_t n_rules);
 
-// g (M, C) = A (1 / (2^F sigma^2)) from the sums A, `stride` numbers per rule. Fails if `largest`, the largest |term|, reached
-// HB_MIXTURE_LARGEST.
-hb_status hb_mixture_finish(const hb_mixture *mixture, const int64_t *sums, size_t stride, float largest,
-                            float sums_scale, float *g, hb_error *error);
+// g (M, C) = A (1 / (2^F sigma^2)) from the sums A, `stride` numbers per rule. Fails if the sums may have overflowed: if `largest`,
+// the largest |term|, is not below HB_MIXTURE_LARGEST (a NaN is not), or P N terms of that size reach 2^63.
+hb_status hb_mixture_finish(const hb_mixture *mixture, int32_t n_individuals, const int64_t *sums, size_t stride,
+                            float largest, float sums_scale, float *g, hb_error *error);
 
 // 2^F for these z: the largest power of two with |z| 2^F <= 2^30, at most 2^100.
 float hb_mixture_sums_scale(const float *z, int32_t n);

@@ -1,6 +1,6 @@
 // Batched rollouts: two batches take turns. While the device serves one, all threads step the environments of the other, each a
 // share of its rows. A device without host_parallel is called by one thread and works on its own meanwhile; on one with
-// host_parallel each thread serves its own share.
+// host_parallel each thread serves its share of one batch and then steps its share of the other.
 #include "host/base/clock.h"
 #include "host/train/lives.h"
 

@@ -15,21 +15,23 @@ typedef struct {
     hb_episode_result result;
 } hb_living;
 
-// Lanes that the device serves together. Active lives are rows 0..n of observations and actions: row r is lane lane[r]. When a
-// lane has no further episode, the active rows are compacted.
+// Lanes that the device serves together, with their bodies and buffers. Active lives are rows 0 to n - 1 of observations and actions;
+// row r is lane lane[r]. Rows whose lane has no further episode are marked as ended, and one thread removes them between two
+// turns (batched.c, compact).
 typedef struct {
     hb_group *group;
     int32_t n_lanes, n;
     hb_living *living;           // (n_lanes), by lane
     int32_t *lane;               // (n_lanes), by row
     float *observation, *action; // (n_lanes, size), by row, the device's host memory
-    bool *ended;                 // (n_lanes), by row: no life is left for this row
-    bool served;                 // the device has been given a step of these rows
-    // Lives to expand, from index `first` of the rows that are served together:
+    bool *ended;                 // (n_lanes), by row: there was no further episode for this row
+    bool served;                 // the device has been given a step of these rows, in this call
+    // Arguments of hb_group_expand. A caller that serves rows [first, end) uses elements from `first` on, so that threads with
+    // different rows use different elements.
     int32_t *fresh;        // (n_lanes): lanes
     hb_birth *fresh_birth; // (n_lanes)
     double *fresh_squares; // (n_lanes)
-    int32_t n_fresh;
+    int32_t n_fresh;       // how many, where one thread serves all rows and takes the results later
 } hb_batch;
 
 // Resident: one batch of one lane per thread. Batched: two batches that take turns.
@@ -62,22 +64,25 @@ float *hb_batch_action(const hb_rollout *rollout, const hb_batch *b, int32_t row
 // True once the call has failed or was asked to stop.
 bool hb_call_halted(const hb_rollout_call *call);
 
-// Records the first failure of the call. True if status is HB_OK.
+// True if status is HB_OK. Otherwise it becomes the call's failure, unless the call has one already.
 bool hb_call_check(hb_rollout_call *call, hb_status status, const hb_error *error);
 
-// Takes the next episode into the row and resets its environment; false if none is left.
+// Begins the next episode in the row: resets its environment. An episode that diverges in its reset is recorded and the one after it
+// taken. False if none is left.
 bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times);
 
-// One environment step of the row; false if its life has ended.
+// One environment step of the row. False if its life has ended; its result is recorded, and the caller begins the next one.
 bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times);
 
-// The device, rows [first, end) of a batch: queues the expansion of the fresh lives among them, and hands out its results; queues
-// a step. False after a failure.
+// Rows [first, end) of a batch, on the device. False: the call has failed; hb_rollout_run waits for all groups before it returns.
+// Queues the expansion of the fresh lives among the rows; *n_fresh receives their number.
 bool hb_batch_queue_expansion(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, int32_t *n_fresh);
+// Copies the results of n_fresh expansions, which the device has finished, to their lives.
 void hb_batch_take_expansion(hb_batch *b, int32_t first, int32_t n_fresh);
+// Queues a step of the rows.
 bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end);
 
-// All of these at once, on a device with host_parallel, where the work is done on return.
+// All three, on a device with host_parallel, where the work is done on return.
 bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_rollout_times *times);
 
 // What worker w of a call does. context is the hb_rollout_call.

@@ -1,7 +1,7 @@
 // Rollouts: many individuals live through episodes of an environment.
 //
-// There are two ways, with the same results bit for bit. Resident: a thread keeps one life to its end; the weights stay in its
-// cache and memory is O(threads). Batched: two groups of lanes on the device take turns; while the device serves one, all threads
+// There are two ways, with the same results bit for bit. Resident, on devices with host_parallel: a thread keeps one life to its end;
+// the weights stay in its cache and memory is O(threads). Batched: two groups of lanes on the device take turns; while the device serves one, all threads
 // step the environments of the other. When a life ends, its lane takes the next one.
 #ifndef HB_ROLLOUT_H
 #define HB_ROLLOUT_H
@@ -39,7 +39,7 @@ typedef struct {
     const hb_env_table *env;
     const void *world;
     bool batched;
-    int32_t group; // lanes of both groups together when batched
+    int32_t group; // batched: lanes, in both batches together
 } hb_rollout_def;
 
 // Allocates bodies, lanes and buffers for `def`, whose pointers must outlive the rollout. The caller closes it.
@@ -49,8 +49,10 @@ void hb_rollout_close(hb_rollout *rollout); // accepts NULL
 // How many lives run at the same time.
 int32_t hb_rollout_lanes(const hb_rollout *rollout);
 
-// Lives n episodes: episode(context, k, &out) describes number k and may be called from any thread; results[k] receives its
-// result. *times is added to. When *stop becomes true, the current lives are abandoned: HB_INTERRUPTED. stop is nullable.
+// Runs n episodes: episode(context, k, &out) describes number k; it is called once for each k, from several threads at the same time.
+// results[k] receives its result; *times is added to. When *stop becomes true, or something fails, threads abandon their lives
+// before the next step, and HB_INTERRUPTED or the failure is returned; results are then incomplete. In every case the device
+// is idle on return, and the rollout can be run again. stop is nullable.
 hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
                          void (*episode)(const void *context, int64_t k, hb_episode *out), const void *context,
                          hb_episode_result *results, hb_rollout_times *times, const atomic_bool *stop,

@@ -30,14 +30,14 @@ typedef struct {
     double reward; // the environment's own, mean over lives
     double variation_mean[HB_MAX_LIST], variation_max[HB_MAX_LIST];
     double lr, sigma;  // that it used
-    int64_t env_steps; // policy steps of all lives
+    int64_t env_steps; // environment steps with an action of the policy, of all lives (burn-in is not counted)
     int64_t diverged;  // lives
     double seconds;    // wall
     // Wall seconds by phase: thread seconds divided by threads; other is what remains.
     double ask, physics, env, policy, expand, update, other;
 } hb_generation;
 
-// Opens machine, world, network and search; config must outlive the trainer. The caller closes it.
+// Opens machine, world, network and search; config must outlive the trainer. The caller closes it, on success only.
 hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error *error);
 void hb_trainer_close(hb_trainer *trainer);
 
@@ -50,7 +50,7 @@ hb_status hb_trainer_rollout(hb_trainer *trainer, hb_generation *report, const a
 // Episode k of the current generation: variation k % V of individual k / V.
 void hb_trainer_episode(const hb_trainer *trainer, int64_t k, hb_episode *episode);
 
-// Moves the search by the fitness of the last rollout and completes the report.
+// Moves the search by the fitness of the last rollout, which must have succeeded, and completes the report.
 hb_status hb_trainer_update(hb_trainer *trainer, hb_generation *report, hb_error *error);
 
 // Uses the initial weights that eval.init names for all lives from now on; "same" changes nothing. Fails with HB_BAD_INPUT

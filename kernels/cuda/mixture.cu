@@ -626,8 +626,8 @@ hb_status hb_cuda_mixture_end(hb_mixture_work *work, float *g, hb_mixture_counts
         const float largest = hb_from_bits((uint32_t)sums[n + LARGEST]);
         counts->live = sums[n + LIVE];
         counts->dense = sums[n + DENSE];
-        status = hb_mixture_finish(&work->mixture, sums, (size_t)work->mixture.n_coefficients, largest,
-                                   work->sums_scale, g, error);
+        status = hb_mixture_finish(&work->mixture, work->step.n_individuals, sums,
+                                   (size_t)work->mixture.n_coefficients, largest, work->sums_scale, g, error);
     }
     free(sums);
     free_work(work);

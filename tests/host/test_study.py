@@ -166,7 +166,7 @@ class Study(unittest.TestCase):
         metrics = self.out / "pnr-static-seed1/metrics.csv"
         self.wait_for(lambda: metrics.exists() and len(metrics.read_text().splitlines()) >= 5)
         process.send_signal(signal.SIGTERM)
-        self.assertIn("stopped on request", process.communicate(timeout=60)[1])
+        self.assertIn("stopped on request", process.communicate(timeout=600)[1])
         self.assertEqual(process.returncode, 75)
         done = len(metrics.read_text().splitlines()) - 1
         more = self.write(configs=["pnr-static"], seeds="1", sets=SMALL.replace("generations=2", f"generations={done + 2}"))
@@ -297,7 +297,7 @@ class Study(unittest.TestCase):
         process = subprocess.Popen([HEBBES, "study", path, "--dry-run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        self.assertNotIn("all:", process.communicate(timeout=60)[0])
+        self.assertNotIn("all:", process.communicate(timeout=600)[0])
         self.assertEqual(process.returncode, 75)
 
 

@@ -466,6 +466,21 @@ static void overflow_is_an_error(void **state) {
     close_all(list, n);
 }
 
+// Each term below the bound, but so many of them that a sum could overflow all the same.
+static void overflow_by_number(void **state) {
+    (void)state;
+    const hb_mixture mixture = {.sigma = 1.0f, .n_synapses = 1 << 20, .n_rules = 1, .n_coefficients = 1};
+    const int64_t sum = 3 << 20;
+    float g;
+    hb_error error;
+    for (int32_t p = 15; p <= 17; p++) { // 2^27 2^20 2^p against 2^63
+        const hb_status status = hb_mixture_finish(&mixture, 1 << p, &sum, 1, 0x1p27f, 0x1p20f, &g, &error);
+        assert_int_equal(status, p < 16 ? HB_OK : HB_FAILED);
+    }
+    assert_true(g == 3.0f);
+    assert_non_null(strstr(error.message, "overflows"));
+}
+
 // Terms so small that their sums are zeros of either sign count as nothing, once.
 static void smallest_terms(void **state) {
     (void)state;
@@ -498,7 +513,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(numbers_of_rules),     cmocka_unit_test(placings),
         cmocka_unit_test(ways_of_the_step),     cmocka_unit_test(clusters),
         cmocka_unit_test(many_rules),           cmocka_unit_test(choices_are_fair),
-        cmocka_unit_test(overflow_is_an_error), cmocka_unit_test(smallest_terms),
+        cmocka_unit_test(overflow_is_an_error), cmocka_unit_test(overflow_by_number),
+        cmocka_unit_test(smallest_terms),
     };
     return cmocka_run_group_tests_name("mixture", tests, NULL, NULL);
 }
