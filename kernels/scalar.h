@@ -1,4 +1,4 @@
-// Exact scalar math shared by every device: Philox, uniform, normal, tanh, exp, log.
+// Exact scalar math shared by every device: Philox, uniform, normal, tanh, exp, log, sin, cos, atan2, asin.
 //
 // Every function is built from IEEE-exact operations only (+ - * / sqrt, integer operations, explicit
 // fmaf), so that any compiler that neither contracts nor relaxes floating point gives the same bits:
@@ -149,6 +149,80 @@ HB_HD float hb_larger(float a, float b) {
 HB_HD float hb_pixel(uint8_t u) {
     const float x = (float)u, quotient = x * (1.0f / 255.0f);
     return hb_fma(hb_fma(-255.0f, quotient, x), 1.0f / 255.0f, quotient);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// sin and cos, atan2, asin
+
+// *sine = sin(x), *cosine = cos(x), for |x| < 2^20; beyond, and for infinities and NaN, both are NaN or of no use.
+// x = n pi/2 + r with |r| <= pi/4; pi/2 is split into three parts so that n times each of the first two is exact for n < 2^9.
+// On the interval Taylor's polynomials of degree 9 and 10, with a remainder below 3e-9; n chooses and signs them.
+HB_HD void hb_sincos(float x, float *sine, float *cosine) {
+    const float shifted = hb_fma(x, 0.63661975f, HB_ROUND_MAGIC); // 2 / pi
+    const float n = shifted - HB_ROUND_MAGIC;
+    float r = hb_fma(n, -1.5703125f, x);
+    r = hb_fma(n, -4.8382580280303955e-4f, r);
+    r = hb_fma(n, -9.9209363e-10f, r);
+    const float square = r * r;
+    float s = 1.0f / 362880.0f;
+    s = hb_fma(s, square, -1.0f / 5040.0f);
+    s = hb_fma(s, square, 1.0f / 120.0f);
+    s = hb_fma(s, square, -1.0f / 6.0f);
+    s = hb_fma(s * square, r, r);
+    float c = -1.0f / 3628800.0f;
+    c = hb_fma(c, square, 1.0f / 40320.0f);
+    c = hb_fma(c, square, -1.0f / 720.0f);
+    c = hb_fma(c, square, 1.0f / 24.0f);
+    c = hb_fma(c, square, -0.5f);
+    c = hb_fma(c, square, 1.0f);
+    // A quarter turn swaps the two; the signs follow from n.
+    const uint32_t quarter = hb_bits(shifted) - hb_bits(HB_ROUND_MAGIC);
+    const uint32_t swap = 0u - (quarter & 1u);
+    const uint32_t sb = hb_bits(s), cb = hb_bits(c);
+    *sine = hb_from_bits(((sb & ~swap) | (cb & swap)) ^ ((quarter & 2u) << 30));
+    *cosine = hb_from_bits(((cb & ~swap) | (sb & swap)) ^ (((quarter + 1u) & 2u) << 30));
+}
+
+// The angle of (x, y) from the x axis, in [-pi, pi]; atan2(+-0, x) is +-0 or +-pi as in IEEE 754, for (0, 0), too. NaN gives NaN.
+// Infinities are not treated. |t| <= tan(pi/8) after a turn by pi/4; atan(t) = t + t^3 P(t^2), P our own minimax fit.
+HB_HD float hb_atan2(float y, float x) {
+    const float ax = hb_from_bits(hb_bits(x) & 0x7fffffffu), ay = hb_from_bits(hb_bits(y) & 0x7fffffffu);
+    const int steep = ay > ax;
+    const float large = steep ? ay : ax, small = steep ? ax : ay;
+    const int turned = small > 0.41421356f * large;
+    const float divisor = turned ? small + large : large;
+    const float t = (turned ? small - large : small) / (divisor == 0.0f ? 1.0f : divisor);
+    const float square = t * t;
+    float p = -0.0607776f;
+    p = hb_fma(p, square, 0.1059364f);
+    p = hb_fma(p, square, -0.14243512f);
+    p = hb_fma(p, square, 0.1999847f);
+    p = hb_fma(p, square, -0.33333316f);
+    const float near = hb_fma(p * square, t, t);
+    const float octant = turned ? 0.78539816f + near : near;      // pi/4
+    const float quadrant = steep ? 1.57079633f - octant : octant; // pi/2
+    const float half = hb_bits(x) >> 31 ? 3.14159265f - quadrant : quadrant;
+    const float angle = hb_from_bits(hb_bits(half) | (hb_bits(y) & 0x80000000u));
+    return x == x ? angle : x;
+}
+
+// The angle in [-pi/2, pi/2] whose sine is x; NaN outside [-1, 1]. Up to 1/2 x + x^3 P(x^2), P our own minimax fit; above,
+// pi/2 - 2 asin(sqrt((1 - |x|) / 2)).
+HB_HD float hb_asin(float x) {
+    const uint32_t sign = hb_bits(x) & 0x80000000u;
+    const float magnitude = hb_from_bits(hb_bits(x) & 0x7fffffffu);
+    const int large = magnitude > 0.5f;
+    const float square = large ? hb_fma(-0.5f, magnitude, 0.5f) : magnitude * magnitude;
+    const float root = large ? hb_sqrt(square) : magnitude;
+    float p = 0.03752938f;
+    p = hb_fma(p, square, 0.014429837f);
+    p = hb_fma(p, square, 0.031809912f);
+    p = hb_fma(p, square, 0.044516709f);
+    p = hb_fma(p, square, 0.075005054f);
+    p = hb_fma(p, square, 0.1666666f);
+    const float near = hb_fma(p * square, root, root);
+    const float angle = large ? hb_fma(-2.0f, near, 1.57079633f) : near;
+    return hb_from_bits(hb_bits(angle) | sign);
 }
 
 // ---------------------------------------------------------------------------------------------------

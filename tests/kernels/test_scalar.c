@@ -54,6 +54,74 @@ static void accuracy(void **state) {
     assert_true(log_error < 1.5);
 }
 
+static float sine_function(float x) {
+    float s, c;
+    hb_sincos(x, &s, &c);
+    return s;
+}
+static float cosine_function(float x) {
+    float s, c;
+    hb_sincos(x, &s, &c);
+    return c;
+}
+static float asin_function(float x) {
+    return hb_asin(x);
+}
+
+// Near a zero of the sine its relative error grows with x: there the error is counted in ulps of 1.
+static double worst_of_unit(float (*f)(float), long double (*exact)(long double), float bound) {
+    double largest = 0;
+    for (uint32_t k = 0; k < 4000000; k++) {
+        const float x = hb_uniform_within(hb_uniform(k * 2654435761u), bound);
+        const double error = (double)fabsl((long double)f(x) - exact((long double)x)) / 1.1920929e-07;
+        if (!(error <= largest)) largest = error;
+    }
+    return largest;
+}
+
+static void angles(void **state) {
+    (void)state;
+    const double sine = worst(sine_function, sinl, -3.1f, 3.1f, 3001);
+    const double cosine = worst(cosine_function, cosl, -1.5f, 1.5f, 3001);
+    const double far = fmax(worst_of_unit(sine_function, sinl, 3000), worst_of_unit(cosine_function, cosl, 3000));
+    const double asin_error = worst(asin_function, asinl, -1.0f, 1.0f, 1001);
+    double atan2_error = 0;
+    for (uint32_t k = 0; k < 4000000; k++) {
+        const hb_philox_block block = hb_philox(k, 0, 0, 0, 1, 2);
+        const float scale = hb_exp2_int((int32_t)(block.word[2] % 41) - 20);
+        const float x = hb_uniform_within(hb_uniform(block.word[0]), 1.0f);
+        const float y = scale * hb_uniform_within(hb_uniform(block.word[1]), 1.0f);
+        const double error = ulps(hb_atan2(y, x), atan2l((long double)y, (long double)x));
+        if (!(error <= atan2_error)) atan2_error = error;
+    }
+    print_message("largest errors in ulps: sin %.3f, cos %.3f, both to 3000 %.3f of 1, asin %.3f, atan2 %.3f\n", sine,
+                  cosine, far, asin_error, atan2_error);
+    assert_true(sine < 1.75 && cosine < 1.75 && far < 1.0);
+    assert_true(asin_error < 2.5);
+    assert_true(atan2_error < 2.5);
+}
+
+static void angles_at_the_edges(void **state) {
+    (void)state;
+    const float edge[] = {0.0f, -0.0f, 1.0f, -1.0f, 1e-40f, -1e-40f, 3e38f, -3e38f};
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < 8; j++) {
+            const float got = hb_atan2(edge[i], edge[j]);
+            const double exact = atan2((double)edge[i], (double)edge[j]);
+            assert_true(fabs((double)got - exact) <= 3e-7);
+            assert_int_equal(signbit(got) != 0, signbit(exact) != 0);
+        }
+    assert_true(isnan(hb_atan2(NAN, 1)) && isnan(hb_atan2(1, NAN)) && isnan(hb_asin(NAN)));
+    assert_true(isnan(hb_asin(1.0000001f)) && isnan(hb_asin(-2.0f)));
+    assert_true(hb_asin(1.0f) == 1.57079633f && hb_asin(-1.0f) == -1.57079633f);
+    assert_true(hb_asin(0.0f) == 0 && signbit(hb_asin(-0.0f)));
+    float s, c;
+    hb_sincos(NAN, &s, &c);
+    assert_true(isnan(s) && isnan(c));
+    hb_sincos(-0.0f, &s, &c);
+    assert_true(s == 0 && c == 1.0f);
+}
+
 static void special_values(void **state) {
     (void)state;
     assert_true(isnan(hb_exp(NAN)) && isnan(hb_tanh(NAN)) && isnan(hb_log(NAN)));
@@ -200,6 +268,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves),
         cmocka_unit_test(accuracy),
+        cmocka_unit_test(angles),
+        cmocka_unit_test(angles_at_the_edges),
         cmocka_unit_test(special_values),
         cmocka_unit_test(tanh_shape),
         cmocka_unit_test(philox_known_answers),
