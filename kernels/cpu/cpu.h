@@ -10,6 +10,7 @@
 #define HB_CPU_H
 
 #include "kernels/device.h"
+#include "kernels/rigid.h"
 
 extern const hb_device_table hb_cpu_device;
 
@@ -76,12 +77,16 @@ typedef struct hb_cpu_build {
     extern const hb_cpu_search hb_cpu_search_##build;                                                                \
     extern hb_cpu_expand hb_cpu_expand_##build;                                                                      \
     extern const hb_cpu_mixture hb_cpu_mixture_##build;                                                              \
-    extern const hb_cpu_vision hb_cpu_vision_##build
+    extern const hb_cpu_vision hb_cpu_vision_##build;                                                                \
+    extern const hb_rigid_code hb_rigid_4x2_##build
 
 HB_DECLARE_CPU_BUILD(generic);
 #ifdef __x86_64__
 HB_DECLARE_CPU_BUILD(avx2);
 HB_DECLARE_CPU_BUILD(avx512);
 #endif
+
+// Whether this processor has the instructions of a build.
+bool hb_cpu_can_run(const char *variant);
 
 #endif

@@ -19,21 +19,21 @@ struct hb_device {
 // ---------------------------------------------------------------------------------------------------
 // Choosing a build
 
-typedef struct {
-    const hb_cpu_build *build;
-    int usable;
-} candidate;
+static const hb_cpu_build *const builds[] = {
+#ifdef __x86_64__
+    &hb_cpu_build_avx512, &hb_cpu_build_avx2,
+#endif
+    &hb_cpu_build_generic};
 
-static int candidates(candidate *list) {
-    int n = 0;
+bool hb_cpu_can_run(const char *variant) {
 #ifdef __x86_64__
     __builtin_cpu_init();
-    const int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-    list[n++] = (candidate){&hb_cpu_build_avx512, avx512 && __builtin_cpu_supports("avx512vl")};
-    list[n++] = (candidate){&hb_cpu_build_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")};
+    if (strcmp(variant, "avx512") == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl");
+    if (strcmp(variant, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-    list[n++] = (candidate){&hb_cpu_build_generic, 1};
-    return n;
+    return strcmp(variant, "generic") == 0;
 }
 
 static hb_status cpu_probe(hb_error *error) {
@@ -42,16 +42,15 @@ static hb_status cpu_probe(hb_error *error) {
 }
 
 static hb_status cpu_open(const char *variant, hb_device **device, hb_error *error) {
-    candidate list[3];
-    const int n = candidates(list);
     const int any = strcmp(variant, "auto") == 0;
-    for (int k = 0; k < n; k++) {
-        if (!any && strcmp(list[k].build->variant, variant) != 0) continue;
-        if (!list[k].usable && any) continue;
-        if (!list[k].usable) return hb_fail(error, HB_BAD_INPUT, "this processor cannot run the '%s' build", variant);
+    for (size_t k = 0; k < sizeof builds / sizeof *builds; k++) {
+        if (!any && strcmp(builds[k]->variant, variant) != 0) continue;
+        const bool usable = hb_cpu_can_run(builds[k]->variant);
+        if (!usable && any) continue;
+        if (!usable) return hb_fail(error, HB_BAD_INPUT, "this processor cannot run the '%s' build", variant);
         *device = malloc(sizeof **device);
         if (!*device) return hb_fail(error, HB_FAILED, "out of memory opening the cpu device");
-        **device = (hb_device){&hb_cpu_device, list[k].build};
+        **device = (hb_device){&hb_cpu_device, builds[k]};
         return HB_OK;
     }
     return hb_fail(error, HB_BAD_INPUT, "the cpu device has no '%s' build", variant);

@@ -1,0 +1,252 @@
+// Rigid chains against MuJoCo, on the Ant's seven bodies and three profiles, and against themselves at every width.
+#include "tests/check.h"
+
+#include "envs/ant/model.h"
+#include "envs/mujoco/rigid.h"
+#include "kernels/scalar.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JOINTS 8
+#define DOFS   14
+
+// The profiles of envs/ant/ant.c: light, mjcf, bullet.
+static const hb_ant_physics profiles[] = {
+    {.density = 5, .armature = 1, .damping = 1, .root = 1, .gear_hip = 60, .gear_ankle = 60, .friction = 1.2},
+    {.density = 5, .armature = 1, .damping = 1, .gear_hip = 150, .gear_ankle = 150, .friction = 1.2},
+    {.density = 1000, .gear_hip = 250, .gear_ankle = 177, .friction = 1.2},
+};
+
+typedef struct {
+    double position[15], speed[14], warm[14], control[8];
+} snapshot;
+
+static uint32_t counter;
+
+static double uniform(double low, double high) {
+    const hb_philox_block block = hb_philox(counter++, 7, 0, 0, 1, 1);
+    return low + (high - low) * block.word[0] * (1.0 / 4294967296.0);
+}
+
+static mjModel *model_of(int morphology, int profile, bool newton) {
+    char message[500] = "";
+    hb_ant_physics physics = profiles[profile];
+    physics.pgs_iterations = newton ? 0 : 8;
+    mjModel *model = hb_ant_model(&hb_ant_morphologies[morphology], &physics, message, sizeof message);
+    if (!model) fail_msg("%s", message);
+    if (newton) {
+        model->opt.iterations = 100;
+        model->opt.tolerance = 1e-14;
+    }
+    return model;
+}
+
+static hb_rigid_model rigid_of(const mjModel *model, int sweeps) {
+    char message[500];
+    hb_rigid_model rigid;
+    if (hb_mujoco_rigid(model, 4, 2, &rigid, message, sizeof message) != 0) fail_msg("%s", message);
+    rigid.sweeps = sweeps;
+    return rigid;
+}
+
+static void start(const mjModel *model, mjData *data) {
+    mj_resetData(model, data);
+    data->qpos[2] = 0.75;
+    for (int k = 0; k < 4; k++) {
+        data->qpos[7 + 2 * k] = uniform(-0.1, 0.1);
+        data->qpos[8 + 2 * k] = hb_ant_ankle_sign[k] * (M_PI / 6 + uniform(0, 0.2));
+    }
+}
+
+// What a life's motors do in its env step t: nothing during the burn-in, then noise of some strength, or a gait.
+static void command(int life, int t, double *control) {
+    static const double amplitude[] = {1, 0.3, 0, 0};
+    for (int j = 0; j < JOINTS; j++)
+        control[j] = t < 40           ? 0
+                     : life % 4 == 3 ? sin(0.15 * t + 1.7 * j + life)
+                                     : amplitude[life % 4] * uniform(-1, 1);
+}
+
+static void take(const mjData *data, snapshot *s) {
+    memcpy(s->position, data->qpos, sizeof s->position);
+    memcpy(s->speed, data->qvel, sizeof s->speed);
+    memcpy(s->warm, data->qacc_warmstart, sizeof s->warm);
+    memcpy(s->control, data->ctrl, sizeof s->control);
+}
+
+static void put(const snapshot *s, mjData *data) {
+    memcpy(data->qpos, s->position, sizeof s->position);
+    memcpy(data->qvel, s->speed, sizeof s->speed);
+    memcpy(data->qacc_warmstart, s->warm, sizeof s->warm);
+    memcpy(data->ctrl, s->control, sizeof s->control);
+}
+
+// States of lives under MuJoCo's PGS, one in ten substeps.
+static int collect(const mjModel *model, int lives, int steps, snapshot *out, int most) {
+    mjData *data = mj_makeData(model);
+    int n = 0;
+    for (int life = 0; life < lives; life++) {
+        start(model, data);
+        for (int t = 0; t < steps; t++) {
+            command(life, t, data->ctrl);
+            for (int k = 0; k < 4; k++) {
+                if (uniform(0, 1) < 0.1 && n < most) take(data, &out[n++]);
+                mj_step(model, data);
+            }
+        }
+    }
+    mj_deleteData(data);
+    return n;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Lanes of one width, filled from snapshots and read back
+
+typedef struct {
+    const hb_rigid_code *code;
+    hb_rigid_layout at;
+    void *state, *scratch;
+} lanes;
+
+static lanes open_lanes(const hb_rigid_code *code) {
+    lanes l = {.code = code, .at = hb_rigid_layout_of(code->chains, code->links)};
+    l.state = aligned_alloc(64, ((size_t)(l.at.arrays * code->width * code->bytes) + 63) / 64 * 64);
+    l.scratch = aligned_alloc(64, (code->scratch + 63) / 64 * 64);
+    memset(l.scratch, 0, code->scratch);
+    return l;
+}
+
+static void close_lanes(lanes *l) {
+    free(l->state);
+    free(l->scratch);
+}
+
+static void set(const lanes *l, int array, int lane, double value) {
+    const int k = array * l->code->width + lane;
+    if (l->code->bytes == 8)
+        ((double *)l->state)[k] = value;
+    else
+        ((float *)l->state)[k] = (float)value;
+}
+
+static double get(const lanes *l, int array, int lane) {
+    const int k = array * l->code->width + lane;
+    return l->code->bytes == 8 ? ((double *)l->state)[k] : (double)((float *)l->state)[k];
+}
+
+static void fill(const lanes *l, int lane, const snapshot *s) {
+    for (int k = 0; k < 15; k++) set(l, l->at.position + k, lane, s->position[k]);
+    for (int k = 0; k < 14; k++) set(l, l->at.speed + k, lane, s->speed[k]);
+    for (int k = 0; k < 14; k++) set(l, l->at.warm + k, lane, s->warm[k]);
+    for (int k = 0; k < 8; k++) set(l, l->at.control + k, lane, s->control[k]);
+    for (int k = l->at.touch; k < l->at.arrays; k++) set(l, k, lane, 0);
+}
+
+static void read_back(const lanes *l, int lane, snapshot *s) {
+    for (int k = 0; k < 15; k++) s->position[k] = get(l, l->at.position + k, lane);
+    for (int k = 0; k < 14; k++) s->speed[k] = get(l, l->at.speed + k, lane);
+    for (int k = 0; k < 14; k++) s->warm[k] = get(l, l->at.warm + k, lane);
+}
+
+// One substep of each snapshot.
+static void step_all(const hb_rigid_code *code, const hb_rigid_model *rigid, const snapshot *in, snapshot *out, int n) {
+    lanes l = open_lanes(code);
+    for (int first = 0; first < n; first += code->width) {
+        for (int k = 0; k < code->width; k++) fill(&l, k, &in[first + k < n ? first + k : 0]);
+        code->step(rigid, l.state, l.scratch, 1);
+        for (int k = 0; k < code->width && first + k < n; k++) read_back(&l, k, &out[first + k]);
+    }
+    close_lanes(&l);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Differences
+
+static double norm(const double *a, const double *b, int n) {
+    double sum = 0;
+    for (int k = 0; k < n; k++) sum += (a[k] - (b ? b[k] : 0)) * (a[k] - (b ? b[k] : 0));
+    return sqrt(sum);
+}
+
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+typedef struct {
+    double mean, most99, largest;
+} spread;
+
+static spread spread_of(double *e, int n) {
+    spread s = {0};
+    qsort(e, (size_t)n, sizeof *e, by_size);
+    for (int k = 0; k < n; k++) s.mean += e[k] / n;
+    s.most99 = e[n * 99 / 100];
+    s.largest = e[n - 1];
+    return s;
+}
+
+enum { MOST = 6000 };
+
+static snapshot states[MOST], exact[MOST], theirs[MOST], ours[MOST];
+static double scale[MOST], errors[MOST];
+
+// MuJoCo's own step of each state: what its solver finds, relative to the larger of its accelerations with and without constraints.
+static void step_mujoco(const mjModel *model, const snapshot *in, snapshot *out, double *size, int n) {
+    mjData *data = mj_makeData(model);
+    for (int i = 0; i < n; i++) {
+        mj_resetData(model, data);
+        put(&in[i], data);
+        mj_step(model, data);
+        take(data, &out[i]);
+        if (size) size[i] = fmax(norm(data->qacc, NULL, DOFS), norm(data->qacc_smooth, NULL, DOFS));
+    }
+    mj_deleteData(data);
+}
+
+static spread compare(const snapshot *a, const snapshot *b, int n) {
+    for (int i = 0; i < n; i++) errors[i] = norm(a[i].warm, b[i].warm, DOFS) / scale[i];
+    return spread_of(errors, n);
+}
+
+static void solves_mujocos_problem(void **state) {
+    (void)state;
+    for (int profile = 0; profile < 3; profile++)
+        for (int body = 0; hb_ant_morphologies[body].name; body++) {
+            mjModel *pgs = model_of(body, profile, false), *newton = model_of(body, profile, true);
+            hb_rigid_model rigid = rigid_of(pgs, 100000);
+            rigid.tolerance = 1e-15;
+            const int n = collect(pgs, 28, 540, states, 5200);
+            step_mujoco(newton, states, exact, scale, n);
+            step_mujoco(pgs, states, theirs, NULL, n);
+            step_all(&hb_rigid_4x2_double, &rigid, states, ours, n);
+            const spread proof = compare(ours, exact, n);
+            double next = 0;
+            for (int i = 0; i < n; i++) {
+                next = fmax(next, norm(ours[i].position, exact[i].position, 15));
+                next = fmax(next, norm(ours[i].speed, exact[i].speed, 14) / fmax(1, norm(exact[i].speed, NULL, 14)));
+            }
+            const spread pgs8 = compare(theirs, exact, n);
+            print_message("%d %-20s %d states: float64 mean %.1e 99%% %.1e largest %.1e, next %.1e; PGS-8 %.1e %.1e %.1e;", profile,
+                          hb_ant_morphologies[body].name, n, proof.mean, proof.most99, proof.largest, next, pgs8.mean, pgs8.most99, pgs8.largest);
+            for (int sweeps = 8; sweeps <= 48; sweeps += 4) {
+                rigid.sweeps = sweeps;
+                step_all(hb_rigid_code_4x2(0), &rigid, states, ours, n);
+                const spread s = compare(ours, exact, n);
+                print_message(" %d: %.1e %.1e %.1e;", sweeps, s.mean, s.most99, s.largest);
+                if (body) break;
+            }
+            print_message("\n");
+            mj_deleteModel(pgs);
+            mj_deleteModel(newton);
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(solves_mujocos_problem),
+    };
+    return cmocka_run_group_tests_name("rigid", tests, NULL, NULL);
+}
