@@ -4,6 +4,7 @@
 #define HB_BENCH_H
 
 #include "host/config/config.h"
+#include "kernels/net.h"
 
 // The configuration to measure, as the user gave it.
 typedef struct {
@@ -16,6 +17,9 @@ typedef struct {
 // Opens that configuration with further settings, "section.key=value"; the caller closes it.
 hb_status hb_bench_config(const hb_bench *bench, const char *const *more, int n_more, hb_config **config,
                           hb_error *error);
+
+// Builds the network of a configuration.
+hb_status hb_bench_net(const hb_config *config, hb_net *net, hb_error *error);
 
 // Prints one figure. limit, in the same unit, is what limit_is says; negative: none.
 void hb_bench_print(const hb_bench *bench, const char *name, double value, const char *unit, double limit,

@@ -66,7 +66,7 @@ static hb_status bench_config(const hb_config *config, const hb_bench *bench, hb
     const hb_settings *settings = &config->settings;
     hb_machine machine;
     hb_net net;
-    hb_status status = hb_policy_build(&settings->policy, config->env, &net, error);
+    hb_status status = hb_bench_net(config, &net, error);
     if (status == HB_OK) status = hb_machine_open(&machine, &settings->machine, error);
     if (status != HB_OK) return status;
     es e = {.fitness = NULL};

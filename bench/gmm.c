@@ -95,7 +95,7 @@ static hb_status bench_rules(const hb_bench *bench, int32_t rules, bool dense, h
     hb_status status = hb_bench_config(bench, sets, 4, &config, error);
     if (status != HB_OK) return status;
     const hb_settings *s = &config->settings;
-    status = hb_policy_build(&s->policy, config->env, &net, error);
+    status = hb_bench_net(config, &net, error);
     if (status == HB_OK) status = hb_machine_open(&machine, &s->machine, error);
     if (status == HB_OK) {
         status = hb_search_create(&search, &machine, &s->search, (uint32_t)s->run.seed, &net, error);

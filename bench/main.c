@@ -1,6 +1,8 @@
 // hebbes-bench: measures parts of a run, each figure beside its limit on this machine.
 #include "bench/bench.h"
 #include "host/base/clock.h"
+#include "host/policy/policy.h"
+#include "host/train/world.h"
 
 #include <argp.h>
 #include <stdlib.h>
@@ -30,6 +32,15 @@ hb_status hb_bench_config(const hb_bench *bench, const char *const *more, int n_
     for (int k = 0; k < bench->n_sets; k++) sets[n++] = bench->sets[k];
     for (int k = 0; k < n_more && n < 2 * MOST_SETS; k++) sets[n++] = more[k];
     return hb_config_open(bench->path, sets, n, config, error);
+}
+
+hb_status hb_bench_net(const hb_config *config, hb_net *net, hb_error *error) {
+    hb_world world;
+    hb_status status = hb_world_open(config, NULL, &world, error);
+    if (status != HB_OK) return status;
+    status = hb_policy_build(&config->settings.policy, &world.shape, net, error);
+    hb_world_close(&world);
+    return status;
 }
 
 void hb_bench_print(const hb_bench *bench, const char *name, double value, const char *unit, double limit,

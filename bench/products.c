@@ -159,12 +159,12 @@ hb_status hb_bench_products(const hb_bench *bench, hb_error *error) {
     products p = {.machine = &machine, .error = error};
     hb_status status = hb_bench_config(bench, NULL, 0, &config, error);
     if (status != HB_OK) return status;
-    status = hb_policy_build(&config->settings.policy, config->env, &genome, error);
+    status = hb_bench_net(config, &genome, error);
     hb_config_close(config);
     if (status == HB_OK) status = hb_bench_config(bench, no_rules, 2, &plain, error);
     if (status != HB_OK) return status;
     p.n = (int32_t)genome.genome_size;
-    status = hb_policy_build(&plain->settings.policy, plain->env, &p.net, error);
+    status = hb_bench_net(plain, &p.net, error);
     if (status == HB_OK) status = hb_machine_open(&machine, &plain->settings.machine, error);
     if (status == HB_OK) {
         status = bench_config(plain, &p, bench, error);

@@ -1,8 +1,9 @@
 // The contract between the trainer and an environment. An environment knows nothing of networks, evolution, files or random
 // generators: it is a table of functions; the caller supplies the actions.
 //
-// A world is shared and constant once created (the models of all variations). A body is the state of one life: several bodies of
-// a world may be stepped at the same time from different threads. An environment has no global state.
+// A world is shared and constant once created (the models of all variations). A body is the state of one life, or of several that
+// are stepped together: several bodies of a world may be stepped at the same time from different threads. An environment has no
+// global state.
 //
 // To load an environment from outside the repository, build a shared object that exports
 //     const hb_env_table *hb_env_export(void);
@@ -18,7 +19,7 @@
 extern "C" {
 #endif
 
-#define HB_ENV_ABI    2
+#define HB_ENV_ABI    3
 #define HB_ENV_EXPORT "hb_env_export"
 
 #define HB_ENV_MOST_NUMBERS 4096 // of an action, and of an observation that is no picture: a network layer's limit
@@ -67,11 +68,12 @@ typedef enum {
     HB_ACTION_UNIT    // [0, 1]
 } hb_action_range;
 
-// How a step ended. After anything but RUNNING the body must be reset before its next step.
+// How a step ended. After DONE and DIVERGED the body, or the lane, must be reset before its next step.
 typedef enum {
     HB_ENV_RUNNING = 0,
-    HB_ENV_DONE,    // the episode is over
-    HB_ENV_DIVERGED // the simulation or the action was not finite; the fitness of this step is 0
+    HB_ENV_DONE,     // the episode is over
+    HB_ENV_DIVERGED, // the simulation or the action was not finite; the fitness of this step is 0
+    HB_ENV_STARTING  // of a lane: there is no observation yet, and no action is asked for
 } hb_env_outcome;
 
 typedef struct {
@@ -87,30 +89,37 @@ typedef struct {
     int32_t length;
 } hb_env_field;
 
+// The sizes of a world. An observation is observation_size floats; or, if picture (channels, height, width) is not 0, that many
+// bytes in this order, row-major.
+typedef struct {
+    int32_t observation_size, picture[3];
+    int32_t action_size;
+    const hb_action_range *action_range; // (action_size), as long as the world. Nullable: any values
+    int32_t max_steps;   // policy steps of an episode: the host ends it then, whatever the environment says
+    double step_seconds; // s, simulated in a policy step; 0 where time has no meaning
+    int32_t width;       // lives that a body steps best at a time; 1 where reset_lane and step_lanes are NULL
+} hb_env_shape;
+
 typedef struct hb_env_table {
     uint32_t abi; // HB_ENV_ABI
     const char *name;
     const char *summary;
     const char *library; // the physics library. Nullable
     const char *(*library_version)(void);
-    // An observation is observation_size floats; or, if picture_shape (channels, height, width) is not 0, that many bytes in
-    // this order, row-major.
-    int32_t observation_size, picture_shape[3];
-    int32_t action_size;
-    const hb_action_range *action_range; // (action_size). Nullable: any values
-    int32_t max_steps;                   // policy steps, at most, of an episode
-    double step_seconds;                 // s, simulated in a policy step; 0 where time has no meaning
-    const char *const *variations;       // NULL-terminated; the first is the default
-    const hb_env_option *options;        // ends with a NULL name. Nullable
-    const hb_env_field *fields;          // of a snapshot, ends with a NULL name. Nullable
+    const char *const *variations; // NULL-terminated; the first is the default
+    const hb_env_option *options;  // ends with a NULL name. Nullable
+    const hb_env_field *fields;    // of a snapshot, ends with a NULL name. Nullable
 
     // Builds the world. Returns 0, or -1 with one line in message (size bytes). The caller destroys *world.
     int (*world_create)(const hb_env_settings *settings, void **world, char *message, size_t size);
     void (*world_destroy)(void *world);
-    // A body in that world, which must outlive it. Returns as world_create; the caller destroys *body.
-    int (*body_create)(const void *world, void **body, char *message, size_t size);
+    // What follows from the world's settings.
+    void (*shape)(const void *world, hb_env_shape *shape);
+    // A body in that world, which must outlive it: of one life (width 1), or of so many. Returns as world_create; the caller
+    // destroys *body. An environment may refuse widths other than 1 and its shape's.
+    int (*body_create)(const void *world, int32_t width, void **body, char *message, size_t size);
     void (*body_destroy)(void *body);
-    // Starts an episode of variation k (index into `variations`) and writes its first observation. *out receives only the
+    // The next functions are for bodies of one life. Starts an episode of variation k (index into `variations`) and writes its first observation. *out receives only the
     // seconds and substeps spent. Returns RUNNING, or DIVERGED if the episode could not start.
     hb_env_outcome (*reset)(void *body, int32_t variation, hb_env_random *random, void *observation,
                             hb_env_step *out);
@@ -125,11 +134,20 @@ typedef struct hb_env_table {
     // draws by itself. Always called from the same thread. Returns as world_create. Nullable.
     int (*picture)(void *body, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
                    size_t size);
+
+    // Bodies of `width` lives, in lanes 0 to width - 1. Nullable, both.
+    // Starts an episode in a lane. All lanes that are not idle live the same variation; a lane is idle at first and after DONE or
+    // DIVERGED. The lane is STARTING: step_lanes moves it on, without action, until it reports RUNNING with the first observation,
+    // or DIVERGED if the episode could not start.
+    void (*reset_lane)(void *body, int32_t lane, int32_t variation, hb_env_random *random);
+    // A step of all lanes that are not idle: action (width, action_size) to observation (width, observation_size); out and outcome
+    // (width). Rows of idle lanes are neither read nor written. A lane's results are those of a body of one life, bit for bit.
+    void (*step_lanes)(void *body, const float *action, void *observation, hb_env_step *out, hb_env_outcome *outcome);
 } hb_env_table;
 
 // Bytes of an observation.
-static inline size_t hb_env_observation_bytes(const hb_env_table *env) {
-    return (size_t)env->observation_size * (env->picture_shape[0] > 0 ? 1 : sizeof(float));
+static inline size_t hb_env_observation_bytes(const hb_env_shape *shape) {
+    return (size_t)shape->observation_size * (shape->picture[0] > 0 ? 1 : sizeof(float));
 }
 
 // The environments of this build, ending with NULL.

@@ -24,19 +24,6 @@ static bool is_name(const char *name) {
     return n > 0 && n < 64 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == n;
 }
 
-static const char *fault_of_sizes(const hb_env_table *env) {
-    const int32_t *picture = env->picture_shape;
-    for (int k = 0; k < 3; k++)
-        if (picture[k] < 0 || picture[k] > 256) return "its pictures are out of range";
-    const int32_t largest = picture[0] > 0 ? 1 << 24 : HB_ENV_MOST_NUMBERS;
-    if (env->observation_size < 1 || env->observation_size > largest || env->action_size < 1 ||
-        env->action_size > HB_ENV_MOST_NUMBERS || env->max_steps < 1)
-        return "its sizes are out of range";
-    if (picture[0] > 0 && picture[0] * picture[1] * picture[2] != env->observation_size)
-        return "its observation is not of its pictures' size";
-    return NULL;
-}
-
 static const char *fault_of_names(const hb_env_table *env) {
     if (!env->variations || !env->variations[0]) return "it has no variations";
     for (int k = 0; env->variations[k]; k++)
@@ -52,13 +39,29 @@ static const char *fault_of_names(const hb_env_table *env) {
 
 // What is wrong with a table, or NULL.
 static const char *fault_of(const hb_env_table *env) {
-    if (!env || env->abi != HB_ENV_ABI) return "it is for another version of the contract";
+    if (!env || env->abi != HB_ENV_ABI)
+        return "it is built for another version of the contract (envs/env.h); compile it against this one";
     if (!is_name(env->name) || !env->summary) return "it has no proper name or summary";
     if (!env->world_create || !env->world_destroy || !env->body_create || !env->body_destroy || !env->reset ||
-        !env->step || (env->fields && !env->snapshot) || (env->library && !env->library_version))
+        !env->shape || !env->step || (env->fields && !env->snapshot) || !env->reset_lane != !env->step_lanes ||
+        (env->library && !env->library_version))
         return "functions are missing";
-    const char *fault = fault_of_sizes(env);
-    return fault ? fault : fault_of_names(env);
+    return fault_of_names(env);
+}
+
+const char *hb_env_fault_of_shape(const hb_env_table *env, const hb_env_shape *shape) {
+    const int32_t *picture = shape->picture;
+    for (int k = 0; k < 3; k++)
+        if (picture[k] < 0 || picture[k] > 256) return "its pictures are out of range";
+    const int32_t largest = picture[0] > 0 ? 1 << 24 : HB_ENV_MOST_NUMBERS;
+    if (shape->observation_size < 1 || shape->observation_size > largest || shape->action_size < 1 ||
+        shape->action_size > HB_ENV_MOST_NUMBERS || shape->max_steps < 1)
+        return "its sizes are out of range";
+    if (picture[0] > 0 && picture[0] * picture[1] * picture[2] != shape->observation_size)
+        return "its observation is not of its pictures' size";
+    if (shape->width < 1 || shape->width > 64 || (shape->width > 1 && !env->step_lanes))
+        return "its width is out of range";
+    return NULL;
 }
 
 // ---------------------------------------------------------------------------------------------------

@@ -18,4 +18,7 @@ bool hb_env_is_library(const char *name);
 hb_status hb_env_load(const char *name, const hb_env_table **env, void **library, hb_error *error);
 void hb_env_unload(void *library); // accepts NULL
 
+// What is wrong with the shape of a world, or NULL.
+const char *hb_env_fault_of_shape(const hb_env_table *env, const hb_env_shape *shape);
+
 #endif

@@ -84,7 +84,8 @@ static void car_body_destroy(void *handle) {
     free(body);
 }
 
-static int car_body_create(const void *world, void **out, char *message, size_t size) {
+static int car_body_create(const void *world, int32_t width, void **out, char *message, size_t size) {
+    (void)width; // 1, as the shape says
     const size_t side = (size_t)frame * (size_t)later_samples;
     car_body *body = calloc(1, sizeof *body);
     if (!body) return snprintf(message, size, "out of memory"), -1;
@@ -253,22 +254,28 @@ static const hb_action_range ranges[] = {HB_ACTION_SIGNED, HB_ACTION_UNIT, HB_AC
 static const char *const variations[] = {"default",     "half_friction", "double_friction",
                                          "pushed_left", "pushed_right",  NULL};
 
+static void car_shape(const void *world, hb_env_shape *shape) {
+    (void)world;
+    *shape = (hb_env_shape){.observation_size = 3 * 84 * 84,
+                            .picture = {3, 84, 84},
+                            .action_size = 3,
+                            .action_range = ranges,
+                            .max_steps = 1000,
+                            .step_seconds = 0.02,
+                            .width = 1};
+}
+
 const hb_env_table hb_env_car = {.abi = HB_ENV_ABI,
                                  .name = "car",
                                  .summary = "CarRacing from 84 x 84 pixels, Box2D",
                                  .library = "Box2D",
                                  .library_version = box2d_version,
-                                 .observation_size = 3 * 84 * 84,
-                                 .picture_shape = {3, 84, 84},
-                                 .action_size = 3,
-                                 .action_range = ranges,
-                                 .max_steps = 1000,
-                                 .step_seconds = 0.02,
                                  .variations = variations,
                                  .options = options,
                                  .fields = fields,
                                  .world_create = car_world_create,
                                  .world_destroy = free,
+                                 .shape = car_shape,
                                  .body_create = car_body_create,
                                  .body_destroy = car_body_destroy,
                                  .reset = car_reset,

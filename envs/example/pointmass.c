@@ -36,7 +36,17 @@ static int world_create(const hb_env_settings *settings, void **out, char *messa
     return 0;
 }
 
-static int body_create(const void *w, void **out, char *message, size_t size) {
+static void shape(const void *w, hb_env_shape *out) {
+    (void)w; // the same in every world
+    *out = (hb_env_shape){.observation_size = 2,
+                          .action_size = 1,
+                          .max_steps = episode_steps,
+                          .step_seconds = control_step,
+                          .width = 1};
+}
+
+static int body_create(const void *w, int32_t width, void **out, char *message, size_t size) {
+    (void)width; // 1, as the shape says
     body *b = calloc(1, sizeof *b);
     if (!b) return snprintf(message, size, "out of memory"), -1;
     b->world = w;
@@ -84,15 +94,12 @@ static const hb_env_field fields[] = {{"state", 2}, {NULL, 0}};
 static const hb_env_table table = {.abi = HB_ENV_ABI,
                                    .name = "pointmass",
                                    .summary = "a point on a line, pushed towards 0",
-                                   .observation_size = 2,
-                                   .action_size = 1,
-                                   .max_steps = 100,
-                                   .step_seconds = 0.05,
                                    .variations = variations,
                                    .options = options,
                                    .fields = fields,
                                    .world_create = world_create,
                                    .world_destroy = free,
+                                   .shape = shape,
                                    .body_create = body_create,
                                    .body_destroy = free,
                                    .reset = reset,

@@ -39,14 +39,13 @@ static void draw(hb_life *life, int64_t number) {
 }
 
 static hb_status make_room(hb_life *life, hb_error *error) {
-    const hb_env_table *env = life->config->env;
     const hb_machine *machine = &life->trainer.machine;
-    char message[512];
-    if (env->body_create(life->trainer.world, &life->body, message, sizeof message) != 0)
-        return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
+    const size_t actions = (size_t)life->trainer.world.shape.action_size;
+    const hb_status status = hb_world_body(&life->trainer.world, 1, &life->body, error);
+    if (status != HB_OK) return status;
     life->observation = calloc(hb_net_observation_words(&life->trainer.net), sizeof(float));
-    life->output = calloc((size_t)env->action_size, sizeof(float));
-    life->action = calloc((size_t)env->action_size, sizeof(float));
+    life->output = calloc(actions, sizeof(float));
+    life->action = calloc(actions, sizeof(float));
     if (!life->observation || !life->output || !life->action)
         return hb_fail(error, HB_FAILED, "out of memory opening a life");
     return hb_group_create(machine->device, &life->trainer.net, 1, &life->group, error);
@@ -93,7 +92,8 @@ hb_status hb_life_begin(hb_life *life, int64_t number, hb_error *error) {
     hb_random_start(&random, life->reset);
     const hb_env_table *env = life->config->env;
     life->outcome = env->reset(life->body, life->variation, &random.base, life->observation, &life->step);
-    life->outcome = hb_reset_outcome(env, life->outcome, life->observation);
+    life->steps = 0;
+    life->outcome = hb_reset_outcome(&life->trainer.world.shape, life->outcome, life->observation);
     if (status != HB_OK || life->outcome == HB_ENV_RUNNING) return status;
     status = hb_group_wait(life->group, error);
     life->sum_of_squares = 0; // the reset failed: no step, no penalty
@@ -107,11 +107,11 @@ hb_status hb_life_think(hb_life *life, hb_error *error) {
 }
 
 void hb_life_act(hb_life *life) {
-    const hb_env_table *env = life->config->env;
-    memcpy(life->action, life->output, (size_t)env->action_size * sizeof *life->action);
-    hb_policy_bound(env, life->action);
-    life->outcome = env->step(life->body, life->action, life->observation, &life->step);
-    life->outcome = hb_step_outcome(env, life->outcome, life->observation, &life->step);
+    const hb_env_shape *shape = &life->trainer.world.shape;
+    memcpy(life->action, life->output, (size_t)shape->action_size * sizeof *life->action);
+    hb_policy_bound(shape, life->action);
+    life->outcome = life->config->env->step(life->body, life->action, life->observation, &life->step);
+    life->outcome = hb_step_outcome(shape, life->outcome, life->observation, ++life->steps, &life->step);
 }
 
 hb_status hb_life_step(hb_life *life, hb_error *error) {

@@ -22,6 +22,7 @@ typedef struct {
     hb_group *group;
     void *body;
     hb_env_step step;       // the last one's
+    int32_t steps;          // policy steps since hb_life_begin
     hb_env_outcome outcome; // DIVERGED, too, where fitness or observation are not finite, as in training
     double sum_of_squares;  // of the penalised genome, after the first step
     float *observation;     // what comes next: hb_net_observation_words

@@ -298,7 +298,7 @@ static hb_status too_short(const char *what, int64_t at, hb_error *error) {
 
 static hb_status hold_outputs(hb_probe_run *p, disturbance *d, int64_t step, hb_error *error) {
     if (step < d->at || step >= d->at + SPAN) return HB_OK;
-    for (int32_t k = 0; k < p->life->config->env->action_size; k++) p->life->output[k] = 1.0f;
+    for (int32_t k = 0; k < p->life->trainer.world.shape.action_size; k++) p->life->output[k] = 1.0f;
     if (!d->felt) return HB_OK;
     return hb_group_put_output(p->life->group, 0, p->life->output, error);
 }

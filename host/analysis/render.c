@@ -53,7 +53,7 @@ static hb_status write_strip(const render *r, hb_error *error) {
 
 static hb_status open_film(render *r, hb_error *error) {
     char size[32], rate[32], out[HB_PATH + 8];
-    const double seconds = r->life->config->env->step_seconds;
+    const double seconds = r->life->trainer.world.shape.step_seconds;
     if (r->def->width % 2 || r->def->height % 2)
         return hb_fail(error, HB_BAD_INPUT, "--size: a film's width and height are even, found %d x %d",
                        r->def->width, r->def->height);

@@ -35,8 +35,8 @@ static size_t layer_size(const hb_layer *layer) {
 }
 
 // A larger picture stands beside what is seen, where pictures are seen.
-static bool draws(const hb_env_table *env) {
-    return env->picture && env->picture_shape[0] > 0;
+static bool draws(const hb_world *world) {
+    return world->env->picture && world->shape.picture[0] > 0;
 }
 
 enum { PICTURE = 96, PICTURE_BYTES = PICTURE * PICTURE * 3 };
@@ -45,11 +45,13 @@ static hb_status allocate(trace *t, hb_error *error) {
     const hb_env_table *env = t->life->config->env;
     const hb_net *net = &t->life->trainer.net;
     const size_t steps = (size_t)t->def->steps;
+    const hb_world *world = &t->life->trainer.world;
+    const size_t actions = (size_t)world->shape.action_size;
     t->n_state = state_length(env);
     t->observation = calloc(steps, hb_net_observation_words(net) * sizeof(float));
-    t->output = calloc(steps, (size_t)env->action_size * sizeof(float));
-    t->action = calloc(steps, (size_t)env->action_size * sizeof(float));
-    t->picture = calloc(draws(env) ? steps : 1, PICTURE_BYTES);
+    t->output = calloc(steps, actions * sizeof(float));
+    t->action = calloc(steps, actions * sizeof(float));
+    t->picture = calloc(draws(world) ? steps : 1, PICTURE_BYTES);
     t->reward = calloc(steps, sizeof(double));
     t->state = calloc(steps, (size_t)(t->n_state + 1) * sizeof(double));
     bool ok = t->observation && t->output && t->action && t->picture && t->reward && t->state;
@@ -73,11 +75,11 @@ static hb_status record_step(trace *t, hb_error *error) {
     hb_life *life = t->life;
     const hb_env_table *env = life->config->env;
     const size_t k = (size_t)t->steps, words = hb_net_observation_words(&life->trainer.net);
-    const size_t actions = (size_t)env->action_size;
+    const size_t actions = (size_t)life->trainer.world.shape.action_size;
     memcpy(t->observation + k * words, life->observation, words * sizeof *t->observation);
     if (env->snapshot) env->snapshot(life->body, t->state + k * (size_t)t->n_state);
     char message[512];
-    if (draws(env) &&
+    if (draws(&life->trainer.world) &&
         env->picture(life->body, PICTURE, PICTURE, 1, t->picture + k * PICTURE_BYTES, message, sizeof message) != 0)
         return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
     const hb_status status = hb_life_step(life, error);
@@ -181,14 +183,14 @@ static bool put_fields(const trace *t) {
 
 // Observations: numbers as `obs`, pictures as `frame` (T, H, W, C), and the larger picture beside them.
 static bool put_observations(const trace *t) {
-    const hb_env_table *env = t->life->config->env;
-    const hsize_t steps = (hsize_t)t->steps, numbers[] = {steps, (hsize_t)env->observation_size};
-    const int32_t *shape = env->picture_shape;
+    const hb_world *world = &t->life->trainer.world;
+    const hsize_t steps = (hsize_t)t->steps, numbers[] = {steps, (hsize_t)world->shape.observation_size};
+    const int32_t *shape = world->shape.picture;
     const hsize_t large[] = {steps, PICTURE, PICTURE, 3};
-    if (draws(env) && !hb_hdf_put_array(t->file, "frame96", H5T_NATIVE_UINT8, 4, large, t->picture)) return false;
+    if (draws(world) && !hb_hdf_put_array(t->file, "frame96", H5T_NATIVE_UINT8, 4, large, t->picture)) return false;
     if (shape[0] == 0) return hb_hdf_put_array(t->file, "obs", H5T_NATIVE_FLOAT, 2, numbers, t->observation);
     const size_t words = hb_net_observation_words(&t->life->trainer.net), size = (size_t)shape[1] * (size_t)shape[2];
-    uint8_t *frame = malloc((size_t)steps * (size_t)env->observation_size + 1), *out = frame;
+    uint8_t *frame = malloc((size_t)steps * (size_t)world->shape.observation_size + 1), *out = frame;
     if (!frame) return false;
     for (int64_t k = 0; k < t->steps; k++) {
         const uint8_t *planes = (const uint8_t *)(t->observation + (size_t)k * words);
@@ -225,7 +227,7 @@ static hb_status fill_file(trace *t, hb_error *error) {
                             : hb_fail(error, HB_FAILED, "out of memory writing a trace");
     if (status == HB_OK) {
         const hsize_t steps = (hsize_t)t->steps;
-        const hsize_t action[] = {steps, (hsize_t)env->action_size};
+        const hsize_t action[] = {steps, (hsize_t)trainer->world.shape.action_size};
         bool ok = put_observations(t) && put_constants(t) && put_vision(t, host) &&
                   hb_hdf_put_array(t->file, "action", H5T_NATIVE_FLOAT, 2, action, t->action) &&
                   hb_hdf_put_array(t->file, "output", H5T_NATIVE_FLOAT, 2, action, t->output) &&

@@ -24,9 +24,9 @@ static void print_envs(FILE *file) {
     fprintf(file, "environments\n");
     for (int k = 0; hb_envs[k]; k++) {
         const hb_env_table *env = hb_envs[k];
-        fprintf(file, "  %-8s %s; ", env->name, env->summary);
-        if (env->library) fprintf(file, "%s %s; ", env->library, env->library_version());
-        fprintf(file, "%d observed, %d actions\n           variations:", env->observation_size, env->action_size);
+        fprintf(file, "  %-8s %s", env->name, env->summary);
+        if (env->library) fprintf(file, "; %s %s", env->library, env->library_version());
+        fprintf(file, "\n           variations:");
         for (int v = 0; env->variations[v]; v++) fprintf(file, "%s %s", v ? "," : "", env->variations[v]);
         fputc('\n', file);
     }

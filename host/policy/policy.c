@@ -52,10 +52,10 @@ bool hb_policy_evolves_weights(const hb_policy_settings *settings) {
     return hb_policies[settings->kind].plastic && hb_initialisers[settings->init].draw == HB_DRAW_GENOME;
 }
 
-hb_status hb_policy_build(const hb_policy_settings *s, const hb_env_table *env, hb_net *net, hb_error *error) {
+hb_status hb_policy_build(const hb_policy_settings *s, const hb_env_shape *shape, hb_net *net, hb_error *error) {
     const hb_policy *policy = &hb_policies[s->kind];
-    hb_net_def def = {.inputs = env->observation_size,
-                      .outputs = env->action_size,
+    hb_net_def def = {.inputs = shape->observation_size,
+                      .outputs = shape->action_size,
                       .n_hidden = s->hidden.n,
                       .last = s->last,
                       .rule = policy->plastic ? hb_rules[s->rule].name : NULL,
@@ -64,14 +64,14 @@ hb_status hb_policy_build(const hb_policy_settings *s, const hb_env_table *env, 
                       .init = hb_initialisers[s->init].name,
                       .lstm = policy->lstm,
                       .fixed_vision = s->vision == HB_VISION_FIXED};
-    for (int k = 0; k < 3; k++) def.picture[k] = env->picture_shape[k];
+    for (int k = 0; k < 3; k++) def.picture[k] = shape->picture[k];
     for (int32_t l = 0; l < s->hidden.n; l++) def.hidden[l] = (int32_t)s->hidden.item[l];
     return hb_net_init(net, &def, error);
 }
 
-void hb_policy_bound(const hb_env_table *env, float *action) {
-    for (int32_t k = 0; env->action_range && k < env->action_size; k++) {
-        if (env->action_range[k] == HB_ACTION_SIGNED) action[k] = hb_tanh(action[k]);
-        if (env->action_range[k] == HB_ACTION_UNIT) action[k] = hb_logistic(action[k]);
+void hb_policy_bound(const hb_env_shape *shape, float *action) {
+    for (int32_t k = 0; shape->action_range && k < shape->action_size; k++) {
+        if (shape->action_range[k] == HB_ACTION_SIGNED) action[k] = hb_tanh(action[k]);
+        if (shape->action_range[k] == HB_ACTION_UNIT) action[k] = hb_logistic(action[k]);
     }
 }

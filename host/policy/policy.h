@@ -36,13 +36,14 @@ extern const hb_policy hb_policies[];
 
 // Builds the network of the configured policy for the sizes of that environment. Fails with HB_BAD_INPUT where no such
 // network exists (hb_net_init).
-hb_status hb_policy_build(const hb_policy_settings *settings, const hb_env_table *env, hb_net *net, hb_error *error);
+hb_status hb_policy_build(const hb_policy_settings *settings, const hb_env_shape *shape, hb_net *net,
+                          hb_error *error);
 
 // True if the evolved numbers include initial weights (init coevolve of a plastic policy).
 bool hb_policy_evolves_weights(const hb_policy_settings *settings);
 
 // Maps a network's output to the environment's action range, in place: action (action_size) <- tanh or logistic of it where
 // the environment bounds its actions, otherwise unchanged (docs/equations.md, "Network").
-void hb_policy_bound(const hb_env_table *env, float *action);
+void hb_policy_bound(const hb_env_shape *shape, float *action);
 
 #endif

@@ -108,7 +108,7 @@ static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
     t->policy = times.policy / (t->per_step * steps);
     status = time_search(trainer, asked, &t->search, error);
     t->shortest = t->search + t->per_step * steps / t->lives * (double)all / t->threads;
-    t->longest = t->search + t->per_step * trainer->config->env->max_steps * (double)all / t->threads;
+    t->longest = t->search + t->per_step * trainer->world.shape.max_steps * (double)all / t->threads;
     return status;
 }
 

@@ -30,11 +30,11 @@ float *hb_batch_observation(const hb_rollout *rollout, const hb_batch *b, int32_
 }
 
 float *hb_batch_action(const hb_rollout *rollout, const hb_batch *b, int32_t row) {
-    return b->action + (size_t)row * (size_t)rollout->def.env->action_size;
+    return b->action + (size_t)row * (size_t)rollout->def.world->shape.action_size;
 }
 
 bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times) {
-    const hb_env_table *env = call->rollout->def.env;
+    const hb_world *world = call->rollout->def.world;
     hb_living *living = &b->living[b->lane[row]];
     float *observation = hb_batch_observation(call->rollout, b, row);
     for (;;) {
@@ -47,10 +47,11 @@ bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollou
         hb_random random;
         hb_random_start(&random, episode.reset);
         hb_env_step spent;
-        const hb_env_outcome outcome = env->reset(living->body, episode.variation, &random.base, observation, &spent);
+        const hb_env_outcome outcome =
+            world->env->reset(living->body, episode.variation, &random.base, observation, &spent);
         times->physics += spent.physics;
         times->env += hb_now() - begun - spent.physics;
-        if (hb_reset_outcome(env, outcome, observation) == HB_ENV_RUNNING) return true;
+        if (hb_reset_outcome(&world->shape, outcome, observation) == HB_ENV_RUNNING) return true;
         // The reset failed: count the episode as diverged and start the next one.
         living->result.diverged = true;
         call->results[number] = living->result;
@@ -58,18 +59,18 @@ bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollou
 }
 
 bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times) {
-    const hb_env_table *env = call->rollout->def.env;
+    const hb_world *world = call->rollout->def.world;
     hb_living *living = &b->living[b->lane[row]];
     float *observation = hb_batch_observation(call->rollout, b, row),
           *action = hb_batch_action(call->rollout, b, row);
     const double begun = hb_now();
     hb_env_step step;
-    hb_policy_bound(env, action);
-    hb_env_outcome outcome = env->step(living->body, action, observation, &step);
+    hb_policy_bound(&world->shape, action);
+    hb_env_outcome outcome = world->env->step(living->body, action, observation, &step);
     times->env += hb_now() - begun - step.physics;
     times->physics += step.physics;
-    outcome = hb_step_outcome(env, outcome, observation, &step);
     living->result.steps++;
+    outcome = hb_step_outcome(&world->shape, outcome, observation, living->result.steps, &step);
     living->result.fitness += step.fitness;
     living->result.reward += step.reward;
     living->result.backward_steps += step.fitness < 0;

@@ -19,7 +19,7 @@ void hb_random_start(hb_random *random, hb_noise noise) {
 static void close_batch(hb_rollout *rollout, hb_batch *b) {
     hb_device *device = rollout->def.machine->device;
     for (int32_t k = 0; b->living && k < b->n_lanes; k++)
-        if (b->living[k].body) rollout->def.env->body_destroy(b->living[k].body);
+        if (b->living[k].body) rollout->def.world->env->body_destroy(b->living[k].body);
     hb_group_destroy(b->group);
     hb_device_host_free(device, b->observation);
     hb_device_host_free(device, b->action);
@@ -41,13 +41,10 @@ void hb_rollout_close(hb_rollout *rollout) {
 }
 
 static hb_status open_bodies(hb_rollout *rollout, hb_batch *b, hb_error *error) {
-    const hb_env_table *env = rollout->def.env;
-    for (int32_t k = 0; k < b->n_lanes; k++) {
-        char message[512] = "";
-        if (env->body_create(rollout->def.world, &b->living[k].body, message, sizeof message) != 0)
-            return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
-    }
-    return HB_OK;
+    hb_status status = HB_OK;
+    for (int32_t k = 0; k < b->n_lanes && status == HB_OK; k++)
+        status = hb_world_body(rollout->def.world, 1, &b->living[k].body, error);
+    return status;
 }
 
 static hb_status open_batch(hb_rollout *rollout, hb_batch *b, int32_t n_lanes, hb_error *error) {
@@ -64,7 +61,8 @@ static hb_status open_batch(hb_rollout *rollout, hb_batch *b, int32_t n_lanes, h
     if (!b->living || !b->lane || !b->ended || !b->fresh || !b->fresh_birth || !b->fresh_squares)
         return hb_fail(error, HB_FAILED, "out of memory for %zu lanes", n);
     hb_status status = hb_device_host_alloc(device, n * hb_net_observation_words(def->net), &b->observation, error);
-    if (status == HB_OK) status = hb_device_host_alloc(device, n * (size_t)def->env->action_size, &b->action, error);
+    if (status == HB_OK)
+        status = hb_device_host_alloc(device, n * (size_t)def->world->shape.action_size, &b->action, error);
     if (status == HB_OK) status = hb_group_create(device, def->net, n_lanes, &b->group, error);
     return status == HB_OK ? open_bodies(rollout, b, error) : status;
 }

@@ -8,6 +8,7 @@
 
 #include "envs/env.h"
 #include "host/base/machine.h"
+#include "host/train/world.h"
 
 #include <stdatomic.h>
 
@@ -36,8 +37,7 @@ typedef struct {
 typedef struct {
     const hb_machine *machine;
     const hb_net *net;
-    const hb_env_table *env;
-    const void *world;
+    const hb_world *world;
     bool batched;
     int32_t group; // batched: lanes, in both batches together
 } hb_rollout_def;

@@ -23,11 +23,8 @@ static bool wants_batches(const hb_trainer *trainer) {
 
 static hb_status open_world(hb_trainer *trainer, hb_error *error) {
     const hb_env_table *env = trainer->config->env;
-    const hb_env_settings settings = hb_config_env_settings(trainer->config);
-    char message[512];
-    message[0] = '\0';
-    if (env->world_create(&settings, &trainer->world, message, sizeof message) != 0)
-        return hb_fail(error, HB_BAD_INPUT, "environment '%s': %s", env->name, message);
+    const hb_status status = hb_world_open(trainer->config, NULL, &trainer->world, error);
+    if (status != HB_OK) return status;
     trainer->n_variations = trainer->settings->env.variations.n;
     for (int32_t v = 0; v < trainer->n_variations; v++)
         trainer->variation[v] = hb_variation_index(env, trainer->settings->env.variations.item[v]);
@@ -59,8 +56,7 @@ hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
         return hb_fail(error, HB_FAILED, "out of memory for %zu individuals", population);
     const hb_rollout_def def = {.machine = &trainer->machine,
                                 .net = &trainer->net,
-                                .env = trainer->config->env,
-                                .world = trainer->world,
+                                .world = &trainer->world,
                                 .batched = wants_batches(trainer),
                                 .group = group_lanes(trainer)};
     return hb_rollout_open(&def, &trainer->rollout, error);
@@ -70,7 +66,8 @@ hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error
     *trainer = (hb_trainer){.config = config, .settings = &config->settings, .best_mean = -HUGE_VAL};
     hb_status status = hb_machine_open(&trainer->machine, &trainer->settings->machine, error);
     if (status == HB_OK) status = open_world(trainer, error);
-    if (status == HB_OK) status = hb_policy_build(&trainer->settings->policy, config->env, &trainer->net, error);
+    if (status == HB_OK)
+        status = hb_policy_build(&trainer->settings->policy, &trainer->world.shape, &trainer->net, error);
     if (status == HB_OK)
         status = hb_search_create(&trainer->search, &trainer->machine, &trainer->settings->search,
                                   (uint32_t)trainer->settings->run.seed, &trainer->net, error);
@@ -82,7 +79,7 @@ hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error
 void hb_trainer_close(hb_trainer *trainer) {
     hb_rollout_close(trainer->rollout);
     if (trainer->search.machine) hb_search_destroy(&trainer->search);
-    if (trainer->world) trainer->config->env->world_destroy(trainer->world);
+    hb_world_close(&trainer->world);
     hb_machine_close(&trainer->machine);
     free(trainer->results);
     free(trainer->fitness);

@@ -12,7 +12,7 @@ typedef struct {
     const hb_config *config;
     const hb_settings *settings; // the config's
     hb_machine machine;
-    void *world;
+    hb_world world;
     hb_net net;
     hb_search search;
     hb_rollout *rollout; // NULL until it is ready

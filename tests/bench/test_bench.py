@@ -19,7 +19,7 @@ class Benchmarks(unittest.TestCase):
         for what, names in (
             ("step", [f"step.ant.{kind}" for kind in steps]),
             ("es", ["es.ant.4x61440.update", "es.ant.4x61440.ask", "es.normal"]),
-            ("env", ["env.ant.step", "env.ant.substep"]),
+            ("env", ["env.ant.mujoco", "env.ant.mujoco.substep", "env.ant.lanes", "env.ant.lanes.substep"]),
             ("generation", ["generation.ant.seconds", *shares, "generation.ant.env_steps"]),
             ("gmm", [name for m in rules for name in (f"gmm.ant.{m}", f"gmm.ant.{m.split('.')[0]}.choose")]),
         ):
@@ -36,9 +36,10 @@ class Benchmarks(unittest.TestCase):
                     self.assertGreater(row[name]["value"], row[name]["limit"] / 4)
                 self.assertLess(row["step.ant.static"]["value"], row["step.ant.abcd_lr"]["value"])
             if what == "env":
-                limit = row["env.ant.step"]["limit"]
-                self.assertAlmostEqual(4 * row["env.ant.substep"]["value"], limit, delta=1e-4 * limit)
-                self.assertGreater(row["env.ant.step"]["value"], limit)
+                for engine in ("mujoco", "lanes"):
+                    limit = row[f"env.ant.{engine}"]["limit"]
+                    self.assertAlmostEqual(4 * row[f"env.ant.{engine}.substep"]["value"], limit, delta=1e-4 * limit)
+                    self.assertGreater(row[f"env.ant.{engine}"]["value"], limit)
             if what == "generation":
                 self.assertAlmostEqual(sum(row[name]["value"] for name in shares), 100, places=1)
                 self.assertGreater(row["generation.ant.seconds"]["value"], row["generation.ant.seconds"]["limit"])

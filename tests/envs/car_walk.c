@@ -103,7 +103,7 @@ static void obey(void *body, const char *word, uint8_t *observation) {
         if (hb_env_car.picture(body, width, height, samples, rgb, NULL, 0) != 0) exit(1);
         fwrite(rgb, 3, (size_t)(width * height), stdout);
     } else if (strcmp(word, "look") == 0) {
-        fwrite(observation, 1, (size_t)hb_env_car.observation_size, stdout);
+        fwrite(observation, 1, (size_t)3 * 84 * 84, stdout);
     } else {
         fprintf(stderr, "car_walk: what is '%s'?\n", word);
         exit(2);
@@ -121,7 +121,7 @@ int main(int argc, char **argv) {
     given = argv + 1;
     const hb_env_settings settings = {option, NULL};
     if (!read_track(&track) || hb_env_car.world_create(&settings, &world, message, sizeof message) != 0 ||
-        hb_env_car.body_create(world, &body, message, sizeof message) != 0)
+        hb_env_car.body_create(world, 1, &body, message, sizeof message) != 0)
         return 2;
     hb_car_reset_on(body, atoi(option(NULL, "variation")), &track, observation, &out);
     print_state(body);

@@ -30,7 +30,7 @@ static const ant_world *open_world(choice *choices) {
 static ant_body *open_body(const ant_world *world) {
     char message[512] = "";
     void *body = NULL;
-    assert_int_equal(hb_env_ant.body_create(world, &body, message, sizeof message), 0);
+    assert_int_equal(hb_env_ant.body_create(world, 1, &body, message, sizeof message), 0);
     return body;
 }
 
@@ -106,7 +106,7 @@ static void heights_after_burn_in(void **state) {
     const ant_world *world = open_world(NULL);
     ant_body *body = open_body(world);
     lcg random = {{lcg_next}, 1};
-    float observation[N_OBSERVED];
+    float observation[HB_ANT_OBSERVED];
     hb_env_step step;
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         double sum = 0;
@@ -115,8 +115,8 @@ static void heights_after_burn_in(void **state) {
                 hb_env_ant.reset(body, variation_of(known[k].variation), &random.base, observation, &step),
                 HB_ENV_RUNNING);
             const double z = body->data[body->variation]->qpos[2];
-            assert_true(z > alive_height);
-            check_close(observation[0], z - start_height, 1e-6);
+            assert_true(z > hb_ant_alive_height);
+            check_close(observation[0], z - hb_ant_start_height, 1e-6);
             sum += z / 50;
         }
         print_message("%-22s z after burn-in %.3f m\n", known[k].variation, sum);
@@ -135,14 +135,14 @@ static void translation_in_units(void **state) {
         const ant_world *world = open_world((choice[]){{"position", torso ? "torso" : "parts"}, {NULL, NULL}});
         ant_body *body = open_body(world);
         lcg random = {{lcg_next}, 1};
-        float observation[N_OBSERVED];
+        float observation[HB_ANT_OBSERVED];
         hb_env_step step;
         hb_env_ant.reset(body, 0, &random.base, observation, &step);
         const double before = distance_to_target(body);
         body->data[0]->qpos[0] += 1.0;
         mj_kinematics(world->model[0], body->data[0]);
         mj_comPos(world->model[0], body->data[0]);
-        const double progress = (before - distance_to_target(body)) / control_step;
+        const double progress = (before - distance_to_target(body)) / hb_ant_control_step;
         check_close(progress, (torso ? 1.0 : 21.0 / 22.0) / 0.0165, 1e-6);
         if (!torso) check_close(progress, 57.85, 0.005);
         close_all(world, body);
@@ -159,7 +159,7 @@ static void random_actions_go_nowhere(void **state) {
     double sum = 0, largest = 0;
     int within = 0;
     for (int life = 0; life < LIVES; life++) {
-        float observation[N_OBSERVED], action[N_JOINTS];
+        float observation[HB_ANT_OBSERVED], action[N_JOINTS];
         hb_env_step step;
         hb_env_outcome outcome = hb_env_ant.reset(body, 0, &random.base, observation, &step);
         double total = 0;
@@ -168,7 +168,7 @@ static void random_actions_go_nowhere(void **state) {
         while (outcome == HB_ENV_RUNNING) {
             for (int j = 0; j < N_JOINTS; j++) action[j] = lcg_next(&random.base) >> 31 ? 1.0f : -1.0f;
             outcome = hb_env_ant.step(body, action, observation, &step);
-            for (int k = 0; k < N_OBSERVED; k++) assert_true(observation[k] >= -5.0f && observation[k] <= 5.0f);
+            for (int k = 0; k < HB_ANT_OBSERVED; k++) assert_true(observation[k] >= -5.0f && observation[k] <= 5.0f);
             total += step.fitness;
             steps++;
         }
@@ -213,7 +213,7 @@ static void mirrored_motion(void **state) {
     const ant_world *world = open_world((choice[]){{"solver", "newton"}, {NULL, NULL}});
     ant_body *a = open_body(world), *b = open_body(world);
     lcg random = {{lcg_next}, 3};
-    float observation[N_OBSERVED];
+    float observation[HB_ANT_OBSERVED];
     hb_env_step step;
     hb_env_ant.reset(a, 0, &random.base, observation, &step);
     hb_env_ant.reset(b, 0, &random.base, observation, &step);
@@ -252,7 +252,7 @@ static void observation_by_matrix(void **state) {
     const ant_world *world = open_world((choice[]){{"early_stop", "false"}, {NULL, NULL}});
     ant_body *body = open_body(world);
     lcg random = {{lcg_next}, 5};
-    float observation[N_OBSERVED], action[N_JOINTS];
+    float observation[HB_ANT_OBSERVED], action[N_JOINTS];
     hb_env_step step;
     hb_env_ant.reset(body, 0, &random.base, observation, &step);
     float last_contact[4] = {0};
@@ -290,7 +290,7 @@ static void contacts_of_feet(void **state) {
     const ant_world *world = open_world(NULL);
     ant_body *body = open_body(world);
     lcg random = {{lcg_next}, 1};
-    float observation[N_OBSERVED];
+    float observation[HB_ANT_OBSERVED];
     const float rest[N_JOINTS] = {0};
     hb_env_step step;
     hb_env_ant.reset(body, 0, &random.base, observation, &step);
@@ -326,7 +326,7 @@ static void control_is_mj_step(void **state) {
     for (int t = 0; t < 200; t++) {
         for (int j = 0; j < N_JOINTS; j++) a->ctrl[j] = b->ctrl[j] = 2 * hb_env_uniform(&random.base) - 1;
         control(model, a);
-        for (int k = 0; k < substeps; k++) mj_step(model, b);
+        for (int k = 0; k < HB_ANT_SUBSTEPS; k++) mj_step(model, b);
         assert_memory_equal(a->qpos, b->qpos, 15 * sizeof(mjtNum));
         assert_memory_equal(a->qvel, b->qvel, 14 * sizeof(mjtNum));
     }
@@ -342,7 +342,7 @@ static void default_solver_is_converged_enough(void **state) {
     ant_body *body = open_body(fast);
     mjData *reference = mj_makeData(exact->model[0]);
     lcg random = {{lcg_next}, 13};
-    float observation[N_OBSERVED], action[N_JOINTS];
+    float observation[HB_ANT_OBSERVED], action[N_JOINTS];
     hb_env_step step;
     double sum = 0;
     int n = 0;
@@ -379,7 +379,7 @@ static void bad_actions_and_divergence(void **state) {
     const ant_world *world = open_world(NULL);
     ant_body *body = open_body(world);
     lcg random = {{lcg_next}, 1};
-    float observation[N_OBSERVED];
+    float observation[HB_ANT_OBSERVED];
     const float bad[3] = {NAN, INFINITY, -INFINITY};
     hb_env_step step;
     for (int k = 0; k < 3; k++) {
@@ -408,7 +408,7 @@ static void early_stop(void **state) {
     const ant_world *world = open_world(NULL);
     ant_body *body = open_body(world);
     lcg random = {{lcg_next}, 1};
-    float observation[N_OBSERVED];
+    float observation[HB_ANT_OBSERVED];
     const float rest[N_JOINTS] = {0};
     hb_env_step step;
     for (int dead = 0; dead < 2; dead++) {

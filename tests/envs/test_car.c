@@ -54,7 +54,7 @@ static car *open_car(choice *choices) {
     const hb_env_settings settings = {option, choices};
     assert_non_null(c);
     assert_int_equal(hb_env_car.world_create(&settings, &c->world, message, sizeof message), 0);
-    assert_int_equal(hb_env_car.body_create(c->world, &c->body, message, sizeof message), 0);
+    assert_int_equal(hb_env_car.body_create(c->world, 1, &c->body, message, sizeof message), 0);
     return c;
 }
 

@@ -16,8 +16,13 @@ static int world_create(const hb_env_settings *settings, void **world, char *mes
     return *world ? 0 : -1;
 }
 
-static int body_create(const void *world, void **out, char *message, size_t size) {
-    (void)world, (void)message, (void)size;
+static void shape(const void *world, hb_env_shape *out) {
+    (void)world;
+    *out = (hb_env_shape){.observation_size = 1, .action_size = 1, .max_steps = 9, .width = 1};
+}
+
+static int body_create(const void *world, int32_t width, void **out, char *message, size_t size) {
+    (void)world, (void)width, (void)message, (void)size;
     *out = calloc(1, sizeof(body));
     return *out ? 0 : -1;
 }
@@ -47,12 +52,10 @@ static const char *const variations[] = {"plus", "minus", "broken", "stillborn",
 static const hb_env_table table = {.abi = HB_ENV_ABI,
                                    .name = "known",
                                    .summary = "known returns",
-                                   .observation_size = 1,
-                                   .action_size = 1,
-                                   .max_steps = 9,
                                    .variations = variations,
                                    .world_create = world_create,
                                    .world_destroy = free,
+                                   .shape = shape,
                                    .body_create = body_create,
                                    .body_destroy = free,
                                    .reset = reset,

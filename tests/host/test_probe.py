@@ -28,8 +28,8 @@ def sets(*more):
 
 def build_environment(folder):
     source = Path("envs/example/pointmass.c").read_text()
-    assert source.count("episode_steps = 100;") == source.count(".max_steps = 100,") == 1
-    source = source.replace("episode_steps = 100;", f"episode_steps = {STEPS};").replace(".max_steps = 100,", f".max_steps = {STEPS},")
+    assert source.count("episode_steps = 100;") == 1
+    source = source.replace("episode_steps = 100;", f"episode_steps = {STEPS};")
     (folder / "point.c").write_text(source)
     subprocess.run(["cc", "-shared", "-fPIC", "-I.", folder / "point.c", "-o", folder / "point.so"], check=True)
     return folder / "point.so"

@@ -35,7 +35,7 @@ TABLES = {
     "envs/example/pointmass.c": set(),
 }
 # Environments know no devices: of kernels they may use the exact math and rigid robots.
-ONLY = {"envs": {"kernels/scalar.h", "kernels/error.h", "kernels/rigid.h"}}
+ONLY = {"envs": {"kernels/scalar.h", "kernels/error.h", "kernels/rigid.h", "kernels/real.h"}}
 
 # Only a device's own code looks into its memory (kernels/memory.h).
 INSIDE_MEMORY = re.compile(r"\b(hb_floats|hb_integers)\(")

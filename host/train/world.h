@@ -1,0 +1,25 @@
+// A configuration's environment, opened: its world, and the sizes that follow from it.
+#ifndef HB_WORLD_H
+#define HB_WORLD_H
+
+#include "envs/env.h"
+#include "host/config/config.h"
+
+typedef struct {
+    const hb_env_table *env;
+    void *handle; // NULL until it is open
+    hb_env_shape shape;
+} hb_world;
+
+// Builds the world of config, which must outlive it. engine: the word that replaces the environment's option `engine`, where it has
+// one; NULL: as configured. Fails with HB_BAD_INPUT; the caller closes it on success.
+hb_status hb_world_open(const hb_config *config, const char *engine, hb_world *world, hb_error *error);
+void hb_world_close(hb_world *world); // accepts one that is not open
+
+// The words of the environment's option `engine`, NULL-terminated; NULL where it has no such option.
+const char *const *hb_world_engines(const hb_env_table *env);
+
+// A body of `width` lives. The caller destroys it with the environment's body_destroy.
+hb_status hb_world_body(const hb_world *world, int32_t width, void **body, hb_error *error);
+
+#endif
