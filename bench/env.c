@@ -41,8 +41,11 @@ static void begin(group *g, uint32_t number) {
 
 // A fresh action for every life, each command -1 or +1.
 static void step(group *g) {
-    for (int32_t k = 0; k < g->width * g->world->shape.action_size; k++)
-        g->action[k] = g->actions.base.next(&g->actions.base) >> 31 ? 1.0f : -1.0f;
+    uint32_t bits = 0;
+    for (int32_t k = 0; k < g->width * g->world->shape.action_size; k++) {
+        bits = k % 32 == 0 ? g->actions.base.next(&g->actions.base) : bits >> 1;
+        g->action[k] = bits & 1u ? 1.0f : -1.0f;
+    }
     if (g->width > 1)
         g->world->env->step_lanes(g->body, g->action, g->observation, g->step, g->outcome);
     else

@@ -19,7 +19,7 @@ typedef enum { HB_CHECKPOINT_BEST, HB_CHECKPOINT_LAST } hb_which_checkpoint;
 
 // Section `run`, beside the machine's keys.
 typedef struct {
-    int64_t seed, generations, checkpoint_every, keep_checkpoints, group;
+    int64_t seed, generations, checkpoint_every, keep_checkpoints, group, width;
     hb_rollout_mode rollout;
     hb_text out;
 } hb_run_settings;

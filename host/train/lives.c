@@ -58,6 +58,17 @@ bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollou
     }
 }
 
+hb_env_outcome hb_life_count(const hb_env_shape *shape, hb_living *living, hb_env_outcome outcome,
+                             const void *observation, hb_env_step *step) {
+    hb_episode_result *result = &living->result;
+    result->steps++;
+    outcome = hb_step_outcome(shape, outcome, observation, result->steps, step);
+    result->fitness += step->fitness;
+    result->reward += step->reward;
+    result->backward_steps += step->fitness < 0;
+    return outcome;
+}
+
 bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times) {
     const hb_world *world = call->rollout->def.world;
     hb_living *living = &b->living[b->lane[row]];
@@ -69,11 +80,7 @@ bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout
     hb_env_outcome outcome = world->env->step(living->body, action, observation, &step);
     times->env += hb_now() - begun - step.physics;
     times->physics += step.physics;
-    living->result.steps++;
-    outcome = hb_step_outcome(&world->shape, outcome, observation, living->result.steps, &step);
-    living->result.fitness += step.fitness;
-    living->result.reward += step.reward;
-    living->result.backward_steps += step.fitness < 0;
+    outcome = hb_life_count(&world->shape, living, outcome, observation, &step);
     if (outcome == HB_ENV_RUNNING) return true;
     living->result.diverged = outcome == HB_ENV_DIVERGED;
     call->results[living->number] = living->result;

@@ -1,4 +1,4 @@
-// Lives under way, for the two kinds of rollout: lives.c begins, steps and ends them; resident.c and batched.c schedule.
+// Lives under way, for all kinds of rollout: lives.c begins, steps and ends them; resident.c, lanes.c and batched.c schedule.
 #ifndef HB_LIVES_H
 #define HB_LIVES_H
 
@@ -9,8 +9,9 @@
 // The life in a lane, and the body that it moves.
 typedef struct {
     void *body;
-    int64_t number; // of its episode
+    int64_t number; // of its episode; lanes.c: -1 for none
     bool fresh;     // the device has not expanded it yet
+    bool starting;  // lanes.c: there is no first observation yet
     hb_birth birth;
     hb_episode_result result;
 } hb_living;
@@ -25,7 +26,11 @@ typedef struct {
     int32_t *lane;               // (n_lanes), by row
     float *observation, *action; // (n_lanes, size), by row, the device's host memory
     bool *ended;                 // (n_lanes), by row: there was no further episode for this row
-    bool served;                 // the device has been given a step of these rows, in this call
+    // Lanes of one body (lanes.c): the body, and what its steps return, by lane, which is the row. Otherwise NULL.
+    void *body;
+    hb_env_step *step;
+    hb_env_outcome *outcome;
+    bool served; // the device has been given a step of these rows, in this call
     // Arguments of hb_group_expand. A caller that serves rows [first, end) uses elements from `first` on, so that threads with
     // different rows use different elements.
     int32_t *fresh;        // (n_lanes): lanes
@@ -34,9 +39,21 @@ typedef struct {
     int32_t n_fresh;       // how many, where one thread serves all rows and takes the results later
 } hb_batch;
 
-// Resident: one batch of one lane per thread. Batched: two batches that take turns.
+// The episodes of a call, variation by variation (lanes.c).
+typedef struct {
+    int64_t *number; // all, sorted
+    struct {
+        atomic_llong next; // into number
+        int64_t end;
+    } * part; // (n_parts), by variation
+    int32_t n_parts;
+} hb_queue;
+
+// Resident: one batch per thread, of one lane, or of the lanes of a body. Batched: two batches that take turns.
 struct hb_rollout {
     hb_rollout_def def;
+    int32_t width; // lives of a body; more than 1: lanes.c
+    hb_queue queue;
     int32_t n_threads, n_batches;
     hb_batch *batches;
     hb_rollout_times *times; // (n_threads)
@@ -74,6 +91,10 @@ bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollou
 // One environment step of the row. False if its life has ended; its result is recorded, and the caller begins the next one.
 bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times);
 
+// Counts a policy step in the life's result and says how the life goes on (hb_step_outcome).
+hb_env_outcome hb_life_count(const hb_env_shape *shape, hb_living *living, hb_env_outcome outcome,
+                             const void *observation, hb_env_step *step);
+
 // Rows [first, end) of a batch, on the device. False: the call has failed; hb_rollout_run waits for all groups before it returns.
 // Queues the expansion of the fresh lives among the rows; *n_fresh receives their number.
 bool hb_batch_queue_expansion(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, int32_t *n_fresh);
@@ -88,5 +109,11 @@ bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t e
 // What worker w of a call does. context is the hb_rollout_call.
 void hb_resident_worker(void *context, int32_t w);
 void hb_batched_worker(void *context, int32_t w);
+void hb_lanes_worker(void *context, int32_t w);
+
+// Sorts n episodes by variation; the caller closes the queue.
+hb_status hb_queue_open(hb_queue *queue, int64_t n, void (*episode)(const void *context, int64_t k, hb_episode *out),
+                        const void *context, hb_error *error);
+void hb_queue_close(hb_queue *queue); // accepts one that is not open
 
 #endif

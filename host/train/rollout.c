@@ -20,9 +20,12 @@ static void close_batch(hb_rollout *rollout, hb_batch *b) {
     hb_device *device = rollout->def.machine->device;
     for (int32_t k = 0; b->living && k < b->n_lanes; k++)
         if (b->living[k].body) rollout->def.world->env->body_destroy(b->living[k].body);
+    if (b->body) rollout->def.world->env->body_destroy(b->body);
     hb_group_destroy(b->group);
     hb_device_host_free(device, b->observation);
     hb_device_host_free(device, b->action);
+    free(b->step);
+    free(b->outcome);
     free(b->living);
     free(b->lane);
     free(b->ended);
@@ -42,6 +45,12 @@ void hb_rollout_close(hb_rollout *rollout) {
 
 static hb_status open_bodies(hb_rollout *rollout, hb_batch *b, hb_error *error) {
     hb_status status = HB_OK;
+    if (rollout->width > 1) {
+        b->step = calloc((size_t)b->n_lanes, sizeof *b->step);
+        b->outcome = calloc((size_t)b->n_lanes, sizeof *b->outcome);
+        if (!b->step || !b->outcome) return hb_fail(error, HB_FAILED, "out of memory for %d lanes", b->n_lanes);
+        return hb_world_body(rollout->def.world, rollout->width, &b->body, error);
+    }
     for (int32_t k = 0; k < b->n_lanes && status == HB_OK; k++)
         status = hb_world_body(rollout->def.world, 1, &b->living[k].body, error);
     return status;
@@ -76,7 +85,7 @@ static hb_status open_batches(hb_rollout *rollout, hb_error *error) {
     if (!rollout->batches || !rollout->times) return hb_fail(error, HB_FAILED, "out of memory opening the rollout");
     hb_status status = HB_OK;
     for (int32_t k = 0; k < rollout->n_batches && status == HB_OK; k++)
-        status = open_batch(rollout, &rollout->batches[k], batched ? (lanes + 1 - k) / 2 : 1, error);
+        status = open_batch(rollout, &rollout->batches[k], batched ? (lanes + 1 - k) / 2 : rollout->width, error);
     return status;
 }
 
@@ -84,6 +93,7 @@ hb_status hb_rollout_open(const hb_rollout_def *def, hb_rollout **out, hb_error 
     hb_rollout *rollout = calloc(1, sizeof *rollout);
     if (!rollout) return hb_fail(error, HB_FAILED, "out of memory opening the rollout");
     rollout->def = *def;
+    rollout->width = def->batched ? 1 : def->width > 0 ? def->width : def->world->shape.width;
     rollout->n_threads = hb_pool_threads(def->machine->pool);
     pthread_barrier_init(&rollout->barrier, NULL, (unsigned)rollout->n_threads);
     const hb_status status = open_batches(rollout, error);
@@ -136,9 +146,20 @@ hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
                             .stop = stop,
                             .mutex = PTHREAD_MUTEX_INITIALIZER,
                             .error = error};
+    const bool in_lanes = rollout->width > 1;
+    const hb_status status = in_lanes ? hb_queue_open(&rollout->queue, n, episode, context, error) : HB_OK;
+    if (status != HB_OK) {
+        hb_queue_close(&rollout->queue);
+        return status;
+    }
     begin(rollout);
-    hb_pool_run(rollout->def.machine->pool, rollout->def.batched ? hb_batched_worker : hb_resident_worker, &call);
+    hb_pool_run(rollout->def.machine->pool,
+                rollout->def.batched ? hb_batched_worker
+                : in_lanes           ? hb_lanes_worker
+                                     : hb_resident_worker,
+                &call);
     end(rollout, times);
+    hb_queue_close(&rollout->queue);
     pthread_mutex_destroy(&call.mutex);
     if (atomic_load(&call.failed) != HB_OK) return (hb_status)atomic_load(&call.failed);
     return stop && atomic_load(stop) ? hb_fail(error, HB_INTERRUPTED, "stopped on request") : HB_OK;

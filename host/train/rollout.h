@@ -1,7 +1,7 @@
 // Rollouts: many individuals live through episodes of an environment.
 //
-// There are two ways, with the same results bit for bit. Resident, on devices with host_parallel: a thread keeps one life to its end;
-// the weights stay in its cache and memory is O(threads). Batched: two groups of lanes on the device take turns; while the device serves one, all threads
+// There are two ways, with the same results bit for bit. Resident, on devices with host_parallel: a thread keeps one life to its end,
+// or as many as a body of the environment steps together; the weights stay in its cache and memory is O(threads). Batched: two groups of lanes on the device take turns; while the device serves one, all threads
 // step the environments of the other. When a life ends, its lane takes the next one.
 #ifndef HB_ROLLOUT_H
 #define HB_ROLLOUT_H
@@ -40,6 +40,7 @@ typedef struct {
     const hb_world *world;
     bool batched;
     int32_t group; // batched: lanes, in both batches together
+    int32_t width; // resident: lives of a body; 0: the shape's
 } hb_rollout_def;
 
 // Allocates bodies, lanes and buffers for `def`, whose pointers must outlive the rollout. The caller closes it.

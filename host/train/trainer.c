@@ -58,7 +58,8 @@ hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
                                 .net = &trainer->net,
                                 .world = &trainer->world,
                                 .batched = wants_batches(trainer),
-                                .group = group_lanes(trainer)};
+                                .group = group_lanes(trainer),
+                                .width = (int32_t)trainer->settings->run.width};
     return hb_rollout_open(&def, &trainer->rollout, error);
 }
 

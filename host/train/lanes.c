@@ -1,0 +1,172 @@
+// Resident rollouts of environments whose bodies step several lives: a thread keeps a body of lives, all of one variation, and
+// serves their networks one after the other, upwards and downwards in turn, so that the last ones are still in its cache. When a
+// life ends, its lane takes the next one of the variation; a thread without lives takes those of the variation with most of
+// them left.
+#include "host/base/clock.h"
+#include "host/policy/policy.h"
+#include "host/train/lives.h"
+#include "host/train/outcome.h"
+
+#include <stdlib.h>
+
+// ---------------------------------------------------------------------------------------------------
+// Episodes by variation
+
+hb_status hb_queue_open(hb_queue *queue, int64_t n, void (*episode)(const void *context, int64_t k, hb_episode *out),
+                        const void *context, hb_error *error) {
+    int32_t *variation = calloc((size_t)n + 1, sizeof *variation);
+    *queue = (hb_queue){.number = calloc((size_t)n + 1, sizeof *queue->number)};
+    for (int64_t k = 0; variation && queue->number && k < n; k++) {
+        hb_episode one;
+        episode(context, k, &one);
+        variation[k] = one.variation;
+        if (one.variation >= queue->n_parts) queue->n_parts = one.variation + 1;
+    }
+    if (variation && queue->number) queue->part = calloc((size_t)queue->n_parts + 1, sizeof *queue->part);
+    int64_t at = 0;
+    for (int32_t v = 0; queue->part && v < queue->n_parts; v++) {
+        queue->part[v].next = at;
+        for (int64_t k = 0; k < n; k++)
+            if (variation[k] == v) queue->number[at++] = k;
+        queue->part[v].end = at;
+    }
+    free(variation);
+    return queue->part ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for %lld lives", (long long)n);
+}
+
+void hb_queue_close(hb_queue *queue) {
+    free(queue->number);
+    free(queue->part);
+    *queue = (hb_queue){.number = NULL};
+}
+
+// The next episode of a variation, or -1.
+static int64_t take(hb_queue *queue, int32_t variation) {
+    const int64_t at = atomic_fetch_add(&queue->part[variation].next, 1);
+    return at < queue->part[variation].end ? queue->number[at] : -1;
+}
+
+// The variation with most episodes left, or -1.
+static int32_t choose(hb_queue *queue) {
+    int32_t best = -1;
+    int64_t most = 0;
+    for (int32_t v = 0; v < queue->n_parts; v++) {
+        const int64_t left = queue->part[v].end - atomic_load(&queue->part[v].next);
+        if (left > most) {
+            most = left;
+            best = v;
+        }
+    }
+    return best;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// A body of lives
+
+typedef struct {
+    hb_rollout_call *call;
+    hb_batch *b;
+    hb_rollout_times *times;
+    int32_t variation, n_lives;
+    bool up;
+} group;
+
+static bool is_busy(const hb_living *living) {
+    return living->number >= 0;
+}
+
+// The lane takes the variation's next episode, or stays without.
+static void begin(group *g, int32_t lane) {
+    hb_rollout_call *call = g->call;
+    hb_living *living = &g->b->living[lane];
+    const bool was_busy = is_busy(living);
+    const int64_t number = hb_call_halted(call) ? -1 : take(&call->rollout->queue, g->variation);
+    *living = (hb_living){.number = number, .fresh = true, .starting = true};
+    g->n_lives += (number >= 0) - was_busy;
+    if (number < 0) return;
+    hb_episode episode;
+    hb_random random;
+    call->episode(call->context, number, &episode);
+    living->birth = episode.birth;
+    hb_random_start(&random, episode.reset);
+    call->rollout->def.world->env->reset_lane(g->b->body, lane, episode.variation, &random.base);
+}
+
+static void end(group *g, int32_t lane, bool diverged) {
+    hb_living *living = &g->b->living[lane];
+    living->result.diverged = diverged;
+    g->call->results[living->number] = living->result;
+    begin(g, lane);
+}
+
+// What a step brought to a lane.
+static void settle(group *g, int32_t lane) {
+    const hb_env_shape *shape = &g->call->rollout->def.world->shape;
+    hb_living *living = &g->b->living[lane];
+    const float *observation = hb_batch_observation(g->call->rollout, g->b, lane);
+    hb_env_step *step = &g->b->step[lane];
+    if (living->starting) {
+        if (g->b->outcome[lane] == HB_ENV_STARTING) return;
+        living->starting = false;
+        if (hb_reset_outcome(shape, g->b->outcome[lane], observation) != HB_ENV_RUNNING) end(g, lane, true);
+        return;
+    }
+    const hb_env_outcome outcome = hb_life_count(shape, living, g->b->outcome[lane], observation, step);
+    if (outcome != HB_ENV_RUNNING) end(g, lane, outcome == HB_ENV_DIVERGED);
+}
+
+static void step_body(group *g) {
+    hb_batch *b = g->b;
+    const hb_world *world = g->call->rollout->def.world;
+    const double begun = hb_now();
+    for (int32_t k = 0; k < b->n_lanes; k++)
+        if (is_busy(&b->living[k]) && !b->living[k].starting)
+            hb_policy_bound(&world->shape, hb_batch_action(g->call->rollout, b, k));
+    world->env->step_lanes(b->body, b->action, b->observation, b->step, b->outcome);
+    double physics = 0;
+    for (int32_t k = 0; k < b->n_lanes; k++) {
+        if (!is_busy(&b->living[k])) continue;
+        physics += b->step[k].physics;
+        settle(g, k);
+    }
+    g->times->physics += physics;
+    g->times->env += hb_now() - begun - physics;
+}
+
+static bool serve(group *g) {
+    hb_batch *b = g->b;
+    const double begun = hb_now();
+    for (int32_t k = 0; k < b->n_lanes; k++) {
+        int32_t n_fresh;
+        if (!is_busy(&b->living[k]) || b->living[k].starting || !b->living[k].fresh) continue;
+        if (!hb_batch_queue_expansion(g->call, b, k, k + 1, &n_fresh)) return false;
+        hb_batch_take_expansion(b, k, n_fresh);
+    }
+    const double expanded = hb_now();
+    for (int32_t i = 0; i < b->n_lanes; i++) {
+        const int32_t k = g->up ? i : b->n_lanes - 1 - i;
+        if (is_busy(&b->living[k]) && !b->living[k].starting && !hb_batch_queue_step(g->call, b, k, k + 1))
+            return false;
+    }
+    g->up = !g->up;
+    g->times->expand += expanded - begun;
+    g->times->policy += hb_now() - expanded;
+    return true;
+}
+
+void hb_lanes_worker(void *context, int32_t w) {
+    hb_rollout_call *call = context;
+    group g = {.call = call, .b = &call->rollout->batches[w], .times = &call->rollout->times[w]};
+    for (int32_t k = 0; k < g.b->n_lanes; k++) {
+        g.b->lane[k] = k;
+        g.b->living[k].number = -1;
+    }
+    while ((g.variation = choose(&call->rollout->queue)) >= 0) {
+        for (int32_t k = 0; k < g.b->n_lanes; k++) begin(&g, k);
+        while (g.n_lives > 0) {
+            if (hb_call_halted(call)) return;
+            step_body(&g);
+            if (!serve(&g)) return;
+        }
+    }
+}
