@@ -36,6 +36,7 @@ typedef struct {
     hb_protocol protocol;
     hb_which_checkpoint checkpoint;
     int32_t init; // 0: as in training; k: hb_initialisers[k - 1]
+    hb_text engine;
 } hb_eval_settings;
 
 // All values that the program reads.

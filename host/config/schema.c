@@ -47,6 +47,8 @@ static const hb_key eval_keys[] = {
     HB_KEY_OF(hb_eval_settings, checkpoint, checkpoints, "best", "best: the best population mean; last",
               .same_bits = true),
     HB_KEY_NAMED(hb_eval_settings, init, eval_init_word, "same", "initial weights at test time", .same_bits = true),
+    HB_KEY(hb_eval_settings, engine, TEXT, "mujoco", 0, 0,
+           "who judges, where the environment has engines: one of them, or same: as in training", .same_bits = true),
     {.name = NULL}};
 
 // ---------------------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ hb_status hb_evaluate_as(const hb_config *config, const char *folder,
             hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint of generation %lld is torn or damaged; resume the run",
                     folder, (long long)newest);
     if (status == HB_OK) status = hb_trainer_use_eval_init(&trainer, error);
+    if (status == HB_OK) status = hb_trainer_use_eval_engine(&trainer, error);
     if (status == HB_OK) status = evaluate_all(&trainer, &(receiver){row, context, stop}, error);
     hb_trainer_close(&trainer);
     return status;

@@ -3,6 +3,7 @@
 #include "host/policy/policy.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,21 @@ hb_status hb_trainer_use_eval_init(hb_trainer *trainer, hb_error *error) {
     hb_rollout_close(trainer->rollout); // its groups hold a copy of the old network
     trainer->rollout = NULL;
     return HB_OK;
+}
+
+hb_status hb_trainer_use_eval_engine(hb_trainer *trainer, hb_error *error) {
+    const char *engine = trainer->settings->eval.engine;
+    const char *const *engines = hb_world_engines(trainer->config->env);
+    if (!engines || strcmp(engine, "same") == 0) return HB_OK;
+    char words[128] = "";
+    for (; *engines && strcmp(*engines, engine) != 0; engines++)
+        snprintf(words + strlen(words), sizeof words - strlen(words), "%s, ", *engines);
+    if (!*engines)
+        return hb_config_complain(trainer->config, "eval.engine", error, "expected %sor same, found '%s'", words, engine);
+    hb_rollout_close(trainer->rollout); // its bodies live in the old world
+    trainer->rollout = NULL;
+    hb_world_close(&trainer->world);
+    return hb_world_open(trainer->config, engine, &trainer->world, error);
 }
 
 // ---------------------------------------------------------------------------------------------------

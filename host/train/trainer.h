@@ -57,6 +57,10 @@ hb_status hb_trainer_update(hb_trainer *trainer, hb_generation *report, hb_error
 // where that would change the genome's layout ("coevolve" against any other).
 hb_status hb_trainer_use_eval_init(hb_trainer *trainer, hb_error *error);
 
+// Lives are lived by the engine that eval.engine names from now on, where the environment has engines. Fails with HB_BAD_INPUT
+// where it has no such engine.
+hb_status hb_trainer_use_eval_engine(hb_trainer *trainer, hb_error *error);
+
 // The index of the environment's variation of that name, or -1.
 int32_t hb_variation_index(const hb_env_table *env, const char *name);
 
