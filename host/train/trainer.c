@@ -109,7 +109,8 @@ hb_status hb_trainer_use_eval_engine(hb_trainer *trainer, hb_error *error) {
     for (; *engines && strcmp(*engines, engine) != 0; engines++)
         snprintf(words + strlen(words), sizeof words - strlen(words), "%s, ", *engines);
     if (!*engines)
-        return hb_config_complain(trainer->config, "eval.engine", error, "expected %sor same, found '%s'", words, engine);
+        return hb_config_complain(trainer->config, "eval.engine", error, "expected %sor same, found '%s'", words,
+                                  engine);
     hb_rollout_close(trainer->rollout); // its bodies live in the old world
     trainer->rollout = NULL;
     hb_world_close(&trainer->world);

@@ -4,8 +4,8 @@
 // A lane is one block of memory, read and written once per step from its first byte to its last: for each layer, for each
 // input i, for each 16 outputs
 //     w[16], then the rule's planes, each [16]       (the number of outputs rounded up to 16; the excess is 0)
-// So a vector of weights and its planes are neighbouring cache lines. The 256 KB of an Ant stay in the L2 cache for the whole
-// life.
+// So a vector of weights and its planes are neighbouring cache lines. Planes are floats, or halves where the network rounds them to
+// half precision. The 256 KB of an Ant, or 150 KB, stay in the caches for the whole life.
 #ifndef HB_CPU_H
 #define HB_CPU_H
 
@@ -19,9 +19,9 @@ extern const hb_device_table hb_cpu_device;
 // Where things lie in a lane, in floats from its start.
 typedef struct {
     size_t rows[HB_MAX_LAYERS];           // the layer's rows
-    size_t row[HB_MAX_LAYERS];            // length of a row: O' arrays
+    size_t row[HB_MAX_LAYERS];            // length of a row: O' / 16 blocks
     size_t padded[HB_MAX_LAYERS];         // O', O rounded up to 16
-    size_t arrays;                        // 1 + planes
+    size_t plane, block;                  // of 16 outputs: one plane, 16 or as halves 8; weights and all planes
     size_t activations[2];                // the lane's input and all layers' outputs, of this and the last step
     size_t activation[HB_MAX_LAYERS + 1]; // offset of input l (l = n_layers: the action) among them
     size_t scale;                         // s of each layer
@@ -29,10 +29,14 @@ typedef struct {
     size_t lane;                          // floats of a lane
 } hb_cpu_layout;
 
-// Where column j of a row stands, in floats from the row's start; plane p follows its weight by 16 floats for
-// each array before it.
-static inline size_t hb_cpu_column(size_t arrays, size_t j) {
-    return j / HB_CPU_PAD * HB_CPU_PAD * arrays + j % HB_CPU_PAD;
+// Where the block of column j begins in a row, in floats from the row's start, and where its weight is; the planes that the rule has
+// follow the block's 16 weights.
+static inline size_t hb_cpu_block(const hb_cpu_layout *layout, size_t j) {
+    return j / HB_CPU_PAD * layout->block;
+}
+
+static inline size_t hb_cpu_column(const hb_cpu_layout *layout, size_t j) {
+    return hb_cpu_block(layout, j) + j % HB_CPU_PAD;
 }
 
 struct hb_group {

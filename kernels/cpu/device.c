@@ -31,7 +31,8 @@ bool hb_cpu_can_run(const char *variant) {
     if (strcmp(variant, "avx512") == 0)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vl");
-    if (strcmp(variant, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(variant, "avx2") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 #endif
     return strcmp(variant, "generic") == 0;
 }
@@ -283,10 +284,12 @@ static hb_status cpu_mixture_end(hb_mixture_work *work, float *g, hb_mixture_cou
 // Groups of lanes
 
 static hb_cpu_layout layout_of(const hb_net *net) {
-    hb_cpu_layout layout = {.arrays = 1 + (size_t)__builtin_popcount(net->planes)};
+    hb_cpu_layout layout = {.plane = net->half_planes ? HB_CPU_PAD / 2 : HB_CPU_PAD};
+    const size_t block = HB_CPU_PAD + layout.plane * (size_t)__builtin_popcount(net->planes);
+    layout.block = (block + HB_CPU_PAD - 1) / HB_CPU_PAD * HB_CPU_PAD; // whole cache lines
     for (int32_t l = 0; l < net->n_layers; l++) {
         layout.padded[l] = padded(net->layer[l].outputs);
-        layout.row[l] = layout.padded[l] * layout.arrays;
+        layout.row[l] = layout.padded[l] / HB_CPU_PAD * layout.block;
         layout.rows[l] = layout.lane;
         layout.lane += layout.row[l] * (size_t)net->layer[l].inputs;
     }
@@ -399,7 +402,7 @@ static hb_status cpu_group_put_weights(hb_group *group, int32_t lane, const floa
         memory[layout->scale + (size_t)l] = 1.0f;
         for (size_t i = 0; i < (size_t)layer->inputs; i++) {
             float *row = memory + layout->rows[l] + i * layout->row[l];
-            for (size_t j = 0; j < (size_t)layer->outputs; j++) row[hb_cpu_column(layout->arrays, j)] = *w++;
+            for (size_t j = 0; j < (size_t)layer->outputs; j++) row[hb_cpu_column(layout, j)] = *w++;
         }
     }
     if (group->net.planes) group->steps[lane] = 0; // nothing to make up for

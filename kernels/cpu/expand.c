@@ -65,21 +65,41 @@ static void scale_row(const hb_initialiser *init, const hb_layer *layer, hb_nois
     }
 }
 
-// Folds row i of a layer into the lane. h: the genome's part for this row, w: its initial weights.
-static void expand_row(const hb_group *group, int32_t l, const float *h, const float *w, float *row) {
-    const hb_net *net = &group->net;
-    const int32_t outputs = net->layer[l].outputs;
-    const size_t arrays = group->layout.arrays;
-    memset(row, 0, group->layout.row[l] * sizeof *row);
-    for (int32_t j = 0; j < outputs; j++) {
-        float *at = row + hb_cpu_column(arrays, (size_t)j);
-        *at = w[j];
-        if (!net->rule) continue;
+// The planes of up to 16 synapses, h (n, C); the rest are 0.
+static void fold_block(const hb_net *net, const float *h, size_t n, float planes[HB_N_PLANES][HB_CPU_PAD]) {
+    const size_t coefficients = (size_t)net->rule->n_coefficients;
+    memset(planes, 0, sizeof(float[HB_N_PLANES][HB_CPU_PAD]));
+    for (size_t k = 0; k < n; k++) {
         float folded[HB_N_PLANES];
-        hb_rule_fold(net->rule, h + (size_t)j * (size_t)net->rule->n_coefficients, folded);
-        for (int p = 0; p < HB_N_PLANES; p++)
-            if (net->planes >> p & 1u)
-                *(at += HB_CPU_PAD) = net->half_planes ? hb_half_value(hb_half_bits(folded[p])) : folded[p];
+        hb_rule_fold(net->rule, h + k * coefficients, folded);
+        for (int p = 0; p < HB_N_PLANES; p++) planes[p][k] = folded[p];
+    }
+}
+
+// Writes a block of 16 outputs into the lane: n weights, and the planes of the rule. h: the genome's part of these synapses.
+static void expand_block(const hb_group *group, const float *h, const float *w, size_t n, float *block) {
+    const hb_net *net = &group->net;
+    float planes[HB_N_PLANES][HB_CPU_PAD], *at = block + HB_CPU_PAD;
+    for (size_t k = 0; k < HB_CPU_PAD; k++) block[k] = k < n ? w[k] : 0.0f;
+    if (!net->rule) return;
+    fold_block(net, h, n, planes);
+    for (int p = 0; p < HB_N_PLANES; p++) {
+        if (!(net->planes >> p & 1u)) continue;
+        if (net->half_planes)
+            for (size_t k = 0; k < HB_CPU_PAD; k++) ((uint16_t *)at)[k] = hb_half_bits(planes[p][k]);
+        else
+            memcpy(at, planes[p], sizeof planes[p]);
+        at += group->layout.plane;
+    }
+}
+
+// Folds a row of a layer into the lane. h: the genome's part for this row, w: its initial weights.
+static void expand_row(const hb_group *group, int32_t l, const float *h, const float *w, float *row) {
+    const size_t outputs = (size_t)group->net.layer[l].outputs;
+    const size_t coefficients = group->net.rule ? (size_t)group->net.rule->n_coefficients : 0;
+    for (size_t j = 0; j < outputs; j += HB_CPU_PAD) {
+        const size_t n = outputs - j < HB_CPU_PAD ? outputs - j : HB_CPU_PAD;
+        expand_block(group, h + j * coefficients, w + j, n, row + hb_cpu_block(&group->layout, j));
     }
 }
 

@@ -1,6 +1,6 @@
 // The few vector operations that the step needs, for the instruction set this file is compiled for.
 // hb_vf holds HB_LANES floats; every operation is the IEEE one in each lane, so the width changes no bit. gather reads
-// base[i] for integers i stored in the bits of floats. at_least returns a mask with a bit for each lane where a >= b. compress
+// base[i] for integers i stored in the bits of floats. load_half reads half precision. at_least returns a mask with a bit for each lane where a >= b. compress
 // writes the lanes of a mask one after the other, to any address; it may write HB_LANES floats in all, of any value behind those.
 #ifndef HB_CPU_VECTOR_H
 #define HB_CPU_VECTOR_H
@@ -19,6 +19,9 @@ HB_HD hb_vf hb_vf_load(const float *p) {
 // From any address.
 HB_HD hb_vf hb_vf_load_any(const float *p) {
     return _mm512_loadu_ps(p);
+}
+HB_HD hb_vf hb_vf_load_half(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)p));
 }
 HB_HD void hb_vf_store(float *p, hb_vf a) {
     _mm512_store_ps(p, a);
@@ -62,6 +65,9 @@ HB_HD hb_vf hb_vf_load(const float *p) {
 }
 HB_HD hb_vf hb_vf_load_any(const float *p) {
     return _mm256_loadu_ps(p);
+}
+HB_HD hb_vf hb_vf_load_half(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_load_si128((const __m128i *)p));
 }
 HB_HD void hb_vf_store(float *p, hb_vf a) {
     _mm256_store_ps(p, a);
@@ -116,6 +122,9 @@ HB_HD hb_vf hb_vf_load(const float *p) {
 }
 HB_HD hb_vf hb_vf_load_any(const float *p) {
     return *p;
+}
+HB_HD hb_vf hb_vf_load_half(const uint16_t *p) {
+    return hb_half_value(*p);
 }
 HB_HD void hb_vf_store(float *p, hb_vf a) {
     *p = a;
