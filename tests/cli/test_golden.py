@@ -13,7 +13,9 @@ import tempfile
 
 GOLDEN = pathlib.Path(__file__).with_name("golden.txt")
 RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out"]
-ANT = ["configs/ant/pnr-replicate.yaml", "search.population=4", "run.threads=2"]
+ANT = ["configs/ant/pnr-replicate.yaml", "env.engine=mujoco", "search.population=4", "run.threads=2"]
+LANES = ["configs/ant/pnr-replicate.yaml", "env.engine=lanes", "search.population=12", "run.threads=2", "policy.hidden=7",
+         "run.generations=2"]
 CAR = ["configs/car/pnr-replicate.yaml", "search.population=2", "run.threads=2", "env.time_limit=2", "policy.hidden=3"]
 MERGE = ["search.kind=shared", "search.assignment=merge", "search.merge_every=1", "run.generations=3"]
 
@@ -33,10 +35,15 @@ RUNS = {
                         "search.optimiser=adam", "search.shaping=none", "search.lambda_step=natural"],
     "adam-coevolved": [*ANT, "policy.hidden=7", "run.generations=2", "search.optimiser=adam", "policy.init=coevolve"],
     "sparse": [*ANT, "policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false"],
+    "lanes": LANES,
+    "lanes-varied": [*LANES, "env.variations=default,palm_long_back,najarro_damage_right", "env.profile=bullet",
+                     "env.first_observation=reset", "env.early_stop=false", "policy.planes=float16"],
     "car": [*CAR, "run.generations=2"],
     "car-lstm": [*CAR, "run.generations=1", "policy.kind=lstm"],
 }
-RESUMED = "normalised"  # also lived with a stop after its first generation
+RESUMED = ["normalised", "lanes"]  # also lived with a stop after the first generation
+# Ways to live the same lives, for runs in lanes. A processor without wide vectors has no 8 or 16.
+SCHEDULES = [["run.width=1"], ["run.width=8", "run.threads=1"], ["run.rollout=batched", "run.group=6"], ["run.threads=3"]]
 
 
 def hebbes(program, *arguments):
@@ -84,13 +91,17 @@ def main():
     bad = set(golden) ^ set(RUNS)
     count = 0
     for more in devices(arguments.program, arguments.device):
-        for run in RUNS:
-            for stop in [False, True] if run == RESUMED else [False]:
-                found = digest(arguments.program, run, more, stop)
+        lives = [(run, []) for run in RUNS]
+        if arguments.device == "cpu":
+            wide = "run.variant=generic" not in more
+            lives += [(run, way) for run in RUNS if run.startswith("lanes") for way in SCHEDULES if wide or "run.width=8" not in way]
+        for run, way in lives:
+            for stop in [False, True] if run in RESUMED and not way else [False]:
+                found = digest(arguments.program, run, [*more, *way], stop)
                 count += 1
                 if found != golden.get(run):
                     bad.add(run)
-                    print(f"{run}{' resumed' if stop else ''} {more}: expected {golden.get(run)}, found {found}")
+                    print(f"{run}{' resumed' if stop else ''} {[*more, *way]}: expected {golden.get(run)}, found {found}")
     print(f"{count} digests, {len(bad)} runs differ")
     sys.exit(1 if bad else 0)
 
