@@ -52,6 +52,8 @@ typedef struct {
     double least, most;       // INT, REAL: inclusive bounds
     const char *const *words; // CHOICE: the words, NULL-terminated
     const char *help;         // one line with units and source
+    // What runs had that were begun before the option existed, where that is not the default. Nullable.
+    const char *before;
 } hb_env_option;
 
 // option(context, name): the value of an option as text that fits its description, or the default if the configuration does

@@ -56,25 +56,26 @@ static const char *const solvers[] = {"pgs", "newton", NULL};
 static const char *const engines[] = {"mujoco", "lanes", NULL};
 
 static const hb_env_option options[] = {
-    {"engine", HB_OPTION_CHOICE, "mujoco", 0, 0, engines,
-     "what computes the physics: mujoco, or lanes, the same problem for many robots at once, some 20 times faster"},
+    {"engine", HB_OPTION_CHOICE, "lanes", 0, 0, engines,
+     "what computes the physics: mujoco, or lanes, the same problem for many robots at once, some 20 times faster",
+     "mujoco"},
     {"sweeps", HB_OPTION_INT, "0", 0, 10000, NULL,
-     "lanes: sweeps of the contact solver; 0: 10 for light, 12 for mjcf, 24 for bullet"},
+     "lanes: sweeps of the contact solver; 0: 10 for light, 12 for mjcf, 24 for bullet", NULL},
     {"profile", HB_OPTION_CHOICE, "light", 0, 0, profiles,
-     "masses and motors: light (gear 60), mjcf (the XML's gear 150), bullet (182 kg, 250 N m)"},
+     "masses and motors: light (gear 60), mjcf (the XML's gear 150), bullet (182 kg, 250 N m)", NULL},
     {"position", HB_OPTION_CHOICE, "parts", 0, 0, positions,
-     "what progress follows: parts (mean of 22 parts, as PyBullet), torso"},
+     "what progress follows: parts (mean of 22 parts, as PyBullet), torso", NULL},
     {"first_observation", HB_OPTION_CHOICE, "after_burn_in", 0, 0, first_observations,
-     "what the policy sees first: after_burn_in, or reset as NR's code"},
-    {"burn_in", HB_OPTION_INT, "40", 0, 1000, NULL, "env steps without action before the policy's first"},
+     "what the policy sees first: after_burn_in, or reset as NR's code", NULL},
+    {"burn_in", HB_OPTION_INT, "40", 0, 1000, NULL, "env steps without action before the policy's first", NULL},
     {"early_stop", HB_OPTION_BOOL, "true", 0, 0, NULL,
-     "end a life that falls or makes no progress for 31 steps after the 201st"},
-    {"friction", HB_OPTION_REAL, "1.2", 0, 100, NULL, "sliding friction of floor and robot; the XML's is 1.5"},
+     "end a life that falls or makes no progress for 31 steps after the 201st", NULL},
+    {"friction", HB_OPTION_REAL, "1.2", 0, 100, NULL, "sliding friction of floor and robot; the XML's is 1.5", NULL},
     {"solver", HB_OPTION_CHOICE, "pgs", 0, 0, solvers,
-     "mujoco: contact solver, pgs (8 iterations) or newton (to convergence, a sixth slower)"},
+     "mujoco: contact solver, pgs (8 iterations) or newton (to convergence, a sixth slower)", NULL},
     {"model", HB_OPTION_FILE, "", 0, 0, NULL,
-     "an MJCF file in place of every built-in body, its masses, motors and friction included"},
-    {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL},
+     "an MJCF file in place of every built-in body, its masses, motors and friction included", NULL},
+    {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL, NULL},
 };
 
 // In `light` the free joint takes the XML's default armature and damping (1 kg, 1 kg m^2; 1 N s/m, 1 N m s/rad) like

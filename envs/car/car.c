@@ -40,19 +40,20 @@ static const char *const push_modes[] = {"wheel_slip", "world_force", NULL};
 
 static const hb_env_option options[] = {
     {"render", HB_OPTION_CHOICE, "v0", 0, 0, renders,
-     "frames as Gym 0.17 draws them (v0), or Gymnasium (later: smoothed, the camera turns with the car)"},
+     "frames as Gym 0.17 draws them (v0), or Gymnasium (later: smoothed, the camera turns with the car)", NULL},
     {"push_mode", HB_OPTION_CHOICE, "wheel_slip", 0, 0, push_modes,
-     "what pushes: sideways slip of every wheel (the papers' code), or a force on the hull along x"},
+     "what pushes: sideways slip of every wheel (the papers' code), or a force on the hull along x", NULL},
     {"push", HB_OPTION_REAL, "10", 0, 10000, NULL,
-     "of the pushed variations: units/s (wheel_slip) or force (world_force)"},
+     "of the pushed variations: units/s (wheel_slip) or force (world_force)", NULL},
     {"score", HB_OPTION_BOOL, "false", 0, 0, NULL,
-     "show the reward so far in the frame, in digits of 3 x 5 pixels; Gym's own font is 11 x 6 and not to be had"},
+     "show the reward so far in the frame, in digits of 3 x 5 pixels; Gym's own font is 11 x 6 and not to be had",
+     NULL},
     {"early_stop", HB_OPTION_INT, "20", 0, 1000, NULL,
-     "steps in a row without reward that end an episode: 20 (PNR), 21 (NR's code), 0 never"},
-    {"time_limit", HB_OPTION_INT, "1000", 1, 1000, NULL, "steps of an episode, at most"},
+     "steps in a row without reward that end an episode: 20 (PNR), 21 (NR's code), 0 never", NULL},
+    {"time_limit", HB_OPTION_INT, "1000", 1, 1000, NULL, "steps of an episode, at most", NULL},
     {"lap_complete", HB_OPTION_REAL, "0", 0, 1, NULL,
-     "share of tiles after which the first visit of tile 0 ends an episode (Gymnasium: 0.95); 0 never"},
-    {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL},
+     "share of tiles after which the first visit of tile 0 ends an episode (Gymnasium: 0.95); 0 never", NULL},
+    {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL, NULL},
 };
 
 static const char *option(const hb_env_settings *settings, const char *name) {

@@ -24,8 +24,8 @@ typedef struct {
 } body;
 
 static const hb_env_option options[] = {
-    {"drag", HB_OPTION_REAL, "0.1", 0, 10, NULL, "N s/m, against the speed"},
-    {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL},
+    {"drag", HB_OPTION_REAL, "0.1", 0, 10, NULL, "N s/m, against the speed", NULL},
+    {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL, NULL},
 };
 
 static int world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {

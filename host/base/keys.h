@@ -49,6 +49,7 @@ typedef struct hb_key {
     hb_key_type type;
     bool same_bits;             // the key decides where, how long or how fast a run computes, but none of its numbers
     const char *fallback;       // the default, as text
+    const char *before;         // what runs had that do not list the key, where that is not the default. Nullable
     double least, most;         // INT, REAL, INTS: inclusive
     const char *const *words;   // WORD, WORDS: the words, NULL-terminated; or
     const char *(*word)(int k); // word k, or NULL past the last

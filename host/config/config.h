@@ -98,6 +98,10 @@ int32_t hb_config_find(const hb_config *config, const char *dotted);
 // True if a key has its default value because nothing sets it.
 bool hb_config_is_default(const hb_config *config, const char *dotted);
 
+// hb_config_open for the config.yaml of a run: a key that it does not list has the value that runs had before the key was added.
+hb_status hb_config_open_run(const char *path, const char *const *sets, int n_sets, hb_config **config,
+                             hb_error *error);
+
 // Fails with HB_BAD_INPUT and a line about a key's value: where it was written, the key, and what is wrong.
 hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_error *error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -44,12 +44,13 @@ static const char *line_of_key(const char *text, const char *line) {
     return *text ? text : NULL;
 }
 
-// True if the line gives a key its default value (older runs do not list keys that were added later).
+// True if the line gives a key the value that runs had before the key was added; they do not list it.
 static bool is_standard(const hb_config *config, const char *line) {
     for (int32_t k = 0; k < config->n_entries; k++) {
         char standard[HB_TEXT + 128];
-        snprintf(standard, sizeof standard, "%s.%s=%s\n", config->entry[k].section, config->entry[k].key.name,
-                 config->entry[k].standard);
+        const hb_config_entry *entry = &config->entry[k];
+        snprintf(standard, sizeof standard, "%s.%s=%s\n", entry->section, entry->key.name,
+                 entry->key.before ? entry->key.before : entry->standard);
         if (strncmp(line, standard, strlen(standard)) == 0) return true;
     }
     return false;

@@ -256,11 +256,22 @@ static void find_env_name(const chain *c, const char *const *sets, int n_sets, h
         }
 }
 
-static hb_status open_into(hb_config *config, const chain *c, const char *const *sets, int n_sets, hb_error *error) {
+// Values that runs had before keys were added.
+static hb_status assign_before(hb_config *config, hb_error *error) {
+    hb_status status = HB_OK;
+    for (int32_t k = 0; k < config->n_entries && status == HB_OK; k++)
+        if (config->entry[k].key.before)
+            status = hb_config_assign(config, k, config->entry[k].key.before, "default", error);
+    return status;
+}
+
+static hb_status open_into(hb_config *config, const chain *c, bool of_run, const char *const *sets, int n_sets,
+                           hb_error *error) {
     hb_text env;
     char source[HB_TEXT + 32];
     find_env_name(c, sets, n_sets, env, source);
     hb_status status = hb_config_bind(config, env, source, error);
+    if (status == HB_OK && of_run) status = assign_before(config, error);
     for (int k = c->n - 1; k >= 0 && status == HB_OK; k--) {
         snprintf(config->path, sizeof config->path, "%s", c->file[k].path);
         status = take_document(config, c->file[k].path, &c->file[k].document, error);
@@ -269,12 +280,13 @@ static hb_status open_into(hb_config *config, const chain *c, const char *const 
     return status == HB_OK ? hb_config_resolve(config, error) : status;
 }
 
-hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **out, hb_error *error) {
+static hb_status open_chain(const char *path, bool of_run, const char *const *sets, int n_sets, hb_config **out,
+                            hb_error *error) {
     chain c = {.n = 0};
     hb_status status = read_chain(&c, path, error);
     hb_config *config = status == HB_OK ? calloc(1, sizeof *config) : NULL;
     if (status == HB_OK && !config) status = hb_fail(error, HB_FAILED, "out of memory opening a config");
-    if (status == HB_OK) status = open_into(config, &c, sets, n_sets, error);
+    if (status == HB_OK) status = open_into(config, &c, of_run, sets, n_sets, error);
     close_chain(&c);
     if (status != HB_OK) {
         hb_config_close(config);
@@ -282,6 +294,15 @@ hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, 
     }
     *out = config;
     return HB_OK;
+}
+
+hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **out, hb_error *error) {
+    return open_chain(path, false, sets, n_sets, out, error);
+}
+
+hb_status hb_config_open_run(const char *path, const char *const *sets, int n_sets, hb_config **out,
+                             hb_error *error) {
+    return open_chain(path, true, sets, n_sets, out, error);
 }
 
 void hb_config_close(hb_config *config) {

@@ -76,6 +76,7 @@ static hb_status add_env_options(hb_config *config, hb_error *error) {
         const hb_key key = {.name = o->name,
                             .type = type[o->type],
                             .fallback = o->fallback,
+                            .before = o->before,
                             .least = o->least,
                             .most = o->most,
                             .words = o->words,

@@ -304,8 +304,8 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
     char path[HB_PATH];
     hb_path(path, folder, "config.yaml");
     hb_config *saved = NULL, *config = NULL;
-    hb_status status = hb_config_open(path, NULL, 0, &saved, error);
-    if (status == HB_OK) status = hb_config_open(path, sets, n_sets, &config, error);
+    hb_status status = hb_config_open_run(path, NULL, 0, &saved, error);
+    if (status == HB_OK) status = hb_config_open_run(path, sets, n_sets, &config, error);
     if (status == HB_OK) status = refuse_change(folder, saved, config, error);
     hb_config_close(saved);
     if (status != HB_OK) {
@@ -348,7 +348,7 @@ hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *
     hb_path(path, folder, "config.yaml");
     if (access(path, F_OK) != 0) return train_in(config, folder, hooks, error);
     hb_config *saved = NULL;
-    hb_status status = hb_config_open(path, NULL, 0, &saved, error);
+    hb_status status = hb_config_open_run(path, NULL, 0, &saved, error);
     if (status == HB_OK && hb_config_differs(config, saved->identity, difference))
         status = hb_fail(error, HB_BAD_INPUT, "%s holds a run of another configuration: %s", folder, difference);
     if (status == HB_OK) status = resume_in(config, folder, hooks, error);

@@ -161,7 +161,7 @@ void hb_lanes_worker(void *context, int32_t w) {
         g.b->lane[k] = k;
         g.b->living[k].number = -1;
     }
-    while ((g.variation = choose(&call->rollout->queue)) >= 0) {
+    while (!hb_call_halted(call) && (g.variation = choose(&call->rollout->queue)) >= 0) {
         for (int32_t k = 0; k < g.b->n_lanes; k++) begin(&g, k);
         while (g.n_lives > 0) {
             if (hb_call_halted(call)) return;
