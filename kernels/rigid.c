@@ -7,7 +7,7 @@ _Static_assert(sizeof(hb_rigid_numbers) / sizeof(double) == sizeof(hb_rigid_floa
 
 void hb_rigid_round(hb_rigid_model *model) {
     double numbers[sizeof(hb_rigid_numbers) / sizeof(double)];
-    float floats[sizeof(hb_rigid_floats) / sizeof(float)];
+    float floats[sizeof(hb_rigid_floats) / sizeof(float)] = {0};
     memcpy(numbers, &model->numbers, sizeof numbers);
     for (size_t k = 0; k < sizeof floats / sizeof *floats; k++) floats[k] = (float)numbers[k];
     memcpy(&model->floats, floats, sizeof floats);

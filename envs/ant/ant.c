@@ -60,7 +60,7 @@ static const hb_env_option options[] = {
      "what computes the physics: mujoco, or lanes, the same problem for many robots at once, some 20 times faster",
      "mujoco"},
     {"sweeps", HB_OPTION_INT, "0", 0, 10000, NULL,
-     "lanes: sweeps of the contact solver; 0: 10 for light, 12 for mjcf, 24 for bullet", NULL},
+     "lanes: sweeps of the contact solver; 0: 10 for light, 12 for mjcf, 20 for bullet", NULL},
     {"profile", HB_OPTION_CHOICE, "light", 0, 0, profiles,
      "masses and motors: light (gear 60), mjcf (the XML's gear 150), bullet (182 kg, 250 N m)", NULL},
     {"position", HB_OPTION_CHOICE, "parts", 0, 0, positions,
@@ -89,7 +89,7 @@ static const hb_ant_physics profile_physics[] = {
 
 // Lanes: the fewest sweeps that are nearer to the solution than MuJoCo's PGS with 8, and that give evolved gaits the returns that
 // MuJoCo gives them (docs/ant.md).
-static const int profile_sweeps[] = {10, 12, 24};
+static const int profile_sweeps[] = {10, 12, 20};
 
 static const char *option(const hb_env_settings *settings, const char *name) {
     return settings->option(settings->context, name);

@@ -218,7 +218,7 @@ enum { STATES = 260 };
 #else
 enum { STATES = 5200 };
 #endif
-static const int default_sweeps[] = {10, 12, 24};
+static const int default_sweeps[] = {10, 12, 20};
 
 // In float64 and converged, MuJoCo's Newton solver finds the same accelerations, and the next state is the same. In float32, the
 // default sweeps are nearer to it than MuJoCo's own PGS with 8 iterations.
@@ -306,7 +306,7 @@ static uint64_t hash_of(const snapshot *s) {
 // Widths 16, 8 and 1; robots in another order, beside other neighbours; and on every compiler the same.
 static void gives_the_same_bits(void **state) {
     (void)state;
-    static const uint64_t known[] = {0xabbe18d1a0dcdfdf, 0x9672958c8a6d5a9c, 0xafc32eb1edba7585};
+    static const uint64_t known[] = {0xabbe18d1a0dcdfdf, 0x9672958c8a6d5a9c, 0x25b3fc5ee7da8773};
     for (int profile = 0; profile < 3; profile++) {
         mjModel *model = model_of(0, profile, false);
         const hb_rigid_model rigid = rigid_of(model, default_sweeps[profile]);
