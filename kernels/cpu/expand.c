@@ -86,7 +86,7 @@ static void expand_block(const hb_group *group, const float *h, const float *w, 
     for (int p = 0; p < HB_N_PLANES; p++) {
         if (!(net->planes >> p & 1u)) continue;
         if (net->half_planes)
-            for (size_t k = 0; k < HB_CPU_PAD; k++) ((uint16_t *)at)[k] = hb_half_bits(planes[p][k]);
+            for (size_t k = 0; k < HB_CPU_PAD; k++) ((uint16_t *)(void *)at)[k] = hb_half_bits(planes[p][k]);
         else
             memcpy(at, planes[p], sizeof planes[p]);
         at += group->layout.plane;

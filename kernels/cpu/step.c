@@ -28,7 +28,7 @@ typedef struct {
 static inline __attribute__((always_inline)) hb_vf load_plane(const float *block, size_t in, size_t index,
                                                               const bool half) {
     const float *planes = block + HB_CPU_PAD;
-    return half ? hb_vf_load_half((const uint16_t *)(planes + index * HB_CPU_PAD / 2) + in)
+    return half ? hb_vf_load_half((const uint16_t *)(const void *)(planes + index * HB_CPU_PAD / 2) + in)
                 : hb_vf_load(planes + index * HB_CPU_PAD + in);
 }
 
@@ -185,7 +185,7 @@ static void step_lane(hb_group *group, int32_t lane, const float *observation, f
 
 static float plane_of(const hb_cpu_layout *layout, bool half, const float *block, size_t in, size_t index) {
     const float *plane = block + HB_CPU_PAD + index * layout->plane;
-    return half ? hb_half_value(((const uint16_t *)plane)[in]) : plane[in];
+    return half ? hb_half_value(((const uint16_t *)(const void *)plane)[in]) : plane[in];
 }
 
 static void lane_weights(const hb_group *group, int32_t lane, int32_t l, float *w) {
