@@ -34,6 +34,7 @@ typedef hb_rigid_floats numbers;
 #endif
 
 // Small loops are unrolled: their arrays then live in registers.
+// NOLINTNEXTLINE(bugprone-macro-parentheses): i is a name
 #define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 // A stage of a step: its own function, so that each finds its registers.
 #ifdef __CUDACC__

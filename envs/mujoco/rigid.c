@@ -23,6 +23,12 @@ static bool all_equal(const mjtNum *values, int n, int stride) {
     return true;
 }
 
+static bool same(const mjtNum *a, const mjtNum *b, int n) {
+    for (int k = 0; k < n; k++)
+        if (a[k] != b[k]) return false;
+    return true;
+}
+
 static bool all_zero(const mjtNum *values, int n) {
     for (int k = 0; k < n; k++)
         if (values[k] != 0) return false;
@@ -154,7 +160,7 @@ static void read_limits(const reader *r) {
     for (int j = 1; j < m->njnt; j++) {
         double softness[5];
         read_softness(r, m->jnt_solref + mjNREF * j, m->jnt_solimp + mjNIMP * j, n->step, softness);
-        need(r, j == 1 || memcmp(softness, &n->limit, sizeof softness) == 0, "joint limits of different softness");
+        need(r, j == 1 || same(softness, &n->limit.stiffness, 5), "joint limits of different softness");
         memcpy(&n->limit, softness, sizeof softness);
     }
 }
@@ -188,7 +194,7 @@ static void read_pair(const reader *r, int pair) {
     const int floor = m->geom_type[first] == mjGEOM_PLANE ? first : second, geom = floor == first ? second : first;
     static const mjtNum upright[] = {1, 0, 0, 0};
     need(r, m->geom_type[floor] == mjGEOM_PLANE && m->geom_bodyid[floor] == 0, "contacts but with the floor");
-    need(r, m->geom_pos[3 * floor + 2] == 0 && memcmp(m->geom_quat + 4 * floor, upright, sizeof upright) == 0,
+    need(r, m->geom_pos[3 * floor + 2] == 0 && same(m->geom_quat + 4 * floor, upright, 4),
          "a floor other than z = 0");
     need(r, m->pair_dim[pair] == 3 && m->pair_gap[pair] == 0, "contacts with condim other than 3, or with a gap");
     need(r, all_zero(m->pair_solreffriction + mjNREF * pair, mjNREF), "a solref of friction alone");
@@ -197,7 +203,7 @@ static void read_pair(const reader *r, int pair) {
     const mjtNum *friction = m->pair_friction + 5 * pair;
     need(r, friction[0] == friction[1], "friction that depends on direction");
     need(r,
-         pair == 0 || (memcmp(softness, &n->contact, sizeof softness) == 0 && friction[0] == n->friction &&
+         pair == 0 || (same(softness, &n->contact.stiffness, 5) && friction[0] == n->friction &&
                        m->pair_margin[pair] == n->margin),
          "contacts of different friction, margin or softness");
     memcpy(&n->contact, softness, sizeof softness);

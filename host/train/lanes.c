@@ -12,23 +12,30 @@
 // ---------------------------------------------------------------------------------------------------
 // Episodes by variation
 
-hb_status hb_queue_open(hb_queue *queue, int64_t n, void (*episode)(const void *context, int64_t k, hb_episode *out),
-                        const void *context, hb_error *error) {
-    int32_t *variation = calloc((size_t)n + 1, sizeof *variation);
-    *queue = (hb_queue){.number = calloc((size_t)n + 1, sizeof *queue->number)};
-    for (int64_t k = 0; variation && queue->number && k < n; k++) {
-        hb_episode one;
-        episode(context, k, &one);
-        variation[k] = one.variation;
-        if (one.variation >= queue->n_parts) queue->n_parts = one.variation + 1;
-    }
-    if (variation && queue->number) queue->part = calloc((size_t)queue->n_parts + 1, sizeof *queue->part);
+// Leaves part NULL where memory is out.
+static void sort_by_variation(hb_queue *queue, const int32_t *variation, int64_t n) {
     int64_t at = 0;
+    queue->part = calloc((size_t)queue->n_parts + 1, sizeof *queue->part);
     for (int32_t v = 0; queue->part && v < queue->n_parts; v++) {
         queue->part[v].next = at;
         for (int64_t k = 0; k < n; k++)
             if (variation[k] == v) queue->number[at++] = k;
         queue->part[v].end = at;
+    }
+}
+
+hb_status hb_queue_open(hb_queue *queue, int64_t n, void (*episode)(const void *context, int64_t k, hb_episode *out),
+                        const void *context, hb_error *error) {
+    int32_t *variation = calloc((size_t)n + 1, sizeof *variation);
+    *queue = (hb_queue){.number = calloc((size_t)n + 1, sizeof *queue->number)};
+    if (variation && queue->number) {
+        for (int64_t k = 0; k < n; k++) {
+            hb_episode one;
+            episode(context, k, &one);
+            variation[k] = one.variation;
+            if (one.variation >= queue->n_parts) queue->n_parts = one.variation + 1;
+        }
+        sort_by_variation(queue, variation, n);
     }
     free(variation);
     return queue->part ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for %lld lives", (long long)n);
