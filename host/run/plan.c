@@ -86,7 +86,9 @@ static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
     const hb_settings *s = trainer->settings;
     const int64_t all = s->search.population * trainer->n_variations;
     t->threads = hb_pool_threads(trainer->machine.pool);
-    t->lives = (int32_t)(all < 12 * t->threads ? all : 12 * t->threads);
+    // Bodies of several lives are timed full; the last lives of a generation leave lanes empty.
+    const int32_t width = trainer->world.shape.width, most = t->threads * (width > 1 ? 8 * width : 12);
+    t->lives = (int32_t)(all < most ? all : most);
     const sample lives = {trainer, t->lives};
     hb_episode_result *results = calloc((size_t)t->lives, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory");
