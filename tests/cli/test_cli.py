@@ -327,6 +327,19 @@ class CommandLine(unittest.TestCase):
         Path(path).write_text(text)
         self.hebbes("resume", self.run_folder, "--set", "run.generations=3")
 
+    def test_a_run_from_before_an_option(self):
+        """A run that does not list env.engine was computed by MuJoCo, and goes on with it though lanes are the default."""
+        whole = os.path.join(self.folder.name, "whole")
+        engine = ["--set", "env.engine=mujoco"]
+        self.hebbes("train", CONFIG, "--out", whole, *SMALL, *engine)
+        self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, *engine, "--set", "run.generations=1")
+        config = Path(self.run_folder, "config.yaml")
+        lines = config.read_text().splitlines(keepends=True)
+        config.write_text("".join(l for l in lines if not re.match("  (engine|sweeps): ", l)))
+        self.hebbes("resume", self.run_folder, "--set", "run.generations=2")
+        self.assertEqual(self.hebbes("digest", self.run_folder).stdout, self.hebbes("digest", whole).stdout)
+        self.assertIn("  engine: mujoco\n", config.read_text())
+
     def test_two_processes_do_not_share_a_run(self):
         sets = ["--set", "search.population=200", "--set", "run.generations=50"]
         process = subprocess.Popen([HEBBES, "train", CONFIG, "--out", self.run_folder, *sets], stdout=subprocess.PIPE)
