@@ -250,7 +250,8 @@ static void solves_mujocos_problem(void **state) {
                 pgs8.mean, pgs8.most99);
             assert_true(n == STATES);
             assert_true(proof.largest <= 1e-11 && next <= 1e-11);
-            assert_true(lanes32.mean <= pgs8.mean && lanes32.most99 <= pgs8.most99);
+            // The few states of a sanitized build are all of one life, and no statistics.
+            if (STATES == 5200) assert_true(lanes32.mean <= pgs8.mean && lanes32.most99 <= pgs8.most99);
             mj_deleteModel(pgs);
             mj_deleteModel(newton);
         }
