@@ -61,6 +61,8 @@ const char *hb_env_fault_of_shape(const hb_env_table *env, const hb_env_shape *s
         return "its observation is not of its pictures' size";
     if (shape->width < 1 || shape->width > 64 || (shape->width > 1 && !env->step_lanes))
         return "its width is out of range";
+    if (shape->width > 1 && hb_env_observation_bytes(shape) % sizeof(float) != 0)
+        return "its lanes' pictures are not a multiple of 4 bytes";
     return NULL;
 }
 

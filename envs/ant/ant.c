@@ -177,6 +177,11 @@ static int read_rigid(ant_world *world, int k, int sweeps, char *message, size_t
                        -1;
             memcpy(centre[part][leg], model->geom_pos + 3 * geom, sizeof centre[part][leg]);
         }
+    const mjtNum *torso = model->geom_pos + 3 * p->torso;
+    if (model->geom_bodyid[p->torso] != 1 || torso[0] != 0 || torso[1] != 0 || torso[2] != 0)
+        return snprintf(message, size,
+                        "env.engine: 'lanes' needs the torso at its body's origin; env.engine=mujoco does not"),
+               -1;
     world->rigid[k].sweeps = sweeps;
     hb_ant_mark_parts(&world->rigid[k], centre[0], centre[1], centre[2]);
     return 0;
@@ -414,7 +419,7 @@ static hb_env_outcome ant_reset(void *handle, int32_t variation, hb_env_random *
 
 static hb_env_outcome ant_step(void *handle, const float *action, void *observation, hb_env_step *out) {
     ant_body *body = handle;
-    hb_env_outcome outcome;
+    hb_env_outcome outcome = HB_ENV_DIVERGED; // of a life that has ended
     if (!body->lanes) return mujoco_step(body, action, observation, out);
     hb_ant_lanes_step(body->lanes, action, observation, out, &outcome);
     return outcome;

@@ -85,6 +85,9 @@ static void read_root(const reader *r) {
          "an armature that depends on direction");
     need(r, all_equal(m->dof_damping, 3, 1) && all_equal(m->dof_damping + 3, 3, 1),
          "a damping that depends on direction");
+    static const mjtNum upright[] = {1, 0, 0, 0};
+    need(r, m->qpos0[0] == 0 && m->qpos0[1] == 0 && same(m->qpos0 + 3, upright, 4),
+         "a root that does not start upright over the origin");
     for (int k = 0; k < 2; k++) {
         n->root_armature[k] = m->dof_armature[3 * k];
         n->root_damping[k] = m->dof_damping[3 * k];
@@ -108,6 +111,10 @@ static void read_link(const reader *r, int chain, int link) {
     need(r, m->jnt_limited[joint] && m->jnt_range[2 * joint] < m->jnt_range[2 * joint + 1], "a joint without limits");
     need(r, m->actuator_trntype[number] == mjTRN_JOINT && m->actuator_trnid[2 * number] == joint,
          "motors in another order");
+    const mjtNum *range = m->actuator_ctrlrange + 2 * number;
+    need(r, m->actuator_ctrllimited[number] && range[0] == -1 && range[1] == 1,
+         "motors whose commands are not limited to -1 to 1");
+    need(r, !m->jnt_actfrclimited[joint], "a joint that limits its motor's force");
     need(r,
          m->actuator_gaintype[number] == mjGAIN_FIXED && m->actuator_gainprm[mjNGAIN * number] == 1 &&
              m->actuator_biastype[number] == mjBIAS_NONE && !m->actuator_forcelimited[number],
@@ -209,7 +216,9 @@ static void read_pair(const reader *r, int pair) {
     memcpy(&n->contact, softness, sizeof softness);
     n->friction = friction[0];
     n->margin = m->pair_margin[pair];
+    need(r, m->geom_bodyid[geom] > 0, "contacts of the floor with what does not move");
     const int type = m->geom_type[geom];
+    if (r->message[0]) return;
     need(r, type == mjGEOM_SPHERE || type == mjGEOM_CAPSULE, "contacts of shapes other than spheres and capsules");
     if (type == mjGEOM_SPHERE) add_sphere(r, geom, 0);
     for (int side = 1; type == mjGEOM_CAPSULE && side >= -1; side -= 2)

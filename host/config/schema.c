@@ -22,7 +22,8 @@ static const hb_key run_keys[] = {
     HB_KEY_OF(hb_run_settings, rollout, rollouts, "auto",
               "resident: a thread keeps a life to its end; batched: groups of lives; same bits", .same_bits = true),
     HB_KEY(hb_run_settings, width, INT, "0", 0, 64,
-           "lives that a thread steps together when resident; 0: as the environment does best; same bits",
+           "lives that a thread steps together when resident, at most what the environment does best; 0: as many; "
+           "same bits",
            .same_bits = true),
     HB_KEY(hb_run_settings, group, INT, "0", 0, 1e6, "lanes of a group when batched; 0: what suits the device",
            .same_bits = true),

@@ -168,8 +168,11 @@ void hb_lanes_worker(void *context, int32_t w) {
         g.b->lane[k] = k;
         g.b->living[k].number = -1;
     }
+    // With few lives each thread fills only its share of lanes.
+    const int64_t share = (call->n + call->rollout->n_threads - 1) / call->rollout->n_threads;
+    const int32_t lanes = share < g.b->n_lanes ? (int32_t)share : g.b->n_lanes;
     while (!hb_call_halted(call) && (g.variation = choose(&call->rollout->queue)) >= 0) {
-        for (int32_t k = 0; k < g.b->n_lanes; k++) begin(&g, k);
+        for (int32_t k = 0; k < lanes; k++) begin(&g, k);
         while (g.n_lives > 0) {
             if (hb_call_halted(call)) return;
             step_body(&g);

@@ -40,7 +40,7 @@ typedef struct {
     const hb_world *world;
     bool batched;
     int32_t group; // batched: lanes, in both batches together
-    int32_t width; // resident: lives of a body; 0: the shape's
+    int32_t width; // resident: lives of a body, at most the shape's; 0: as many
 } hb_rollout_def;
 
 // Allocates bodies, lanes and buffers for `def`, whose pointers must outlive the rollout. The caller closes it.
@@ -50,7 +50,8 @@ void hb_rollout_close(hb_rollout *rollout); // accepts NULL
 // How many lives run at the same time.
 int32_t hb_rollout_lanes(const hb_rollout *rollout);
 
-// Runs n episodes: episode(context, k, &out) describes number k; it is called once for each k, from several threads at the same time.
+// Runs n episodes: episode(context, k, &out) describes number k; it may be called more than once for a k, and from several threads
+// at the same time.
 // results[k] receives its result; *times is added to. When *stop becomes true, or something fails, threads abandon their lives
 // before the next step, and HB_INTERRUPTED or the failure is returned; results are then incomplete. In every case the device
 // is idle on return, and the rollout can be run again. stop is nullable.

@@ -108,13 +108,20 @@ hb_status hb_trainer_use_eval_engine(hb_trainer *trainer, hb_error *error) {
     char words[128] = "";
     for (; *engines && strcmp(*engines, engine) != 0; engines++)
         snprintf(words + strlen(words), sizeof words - strlen(words), "%s, ", *engines);
+    if (!*engines && hb_config_is_default(trainer->config, "eval.engine")) return HB_OK; // it has others
     if (!*engines)
         return hb_config_complain(trainer->config, "eval.engine", error, "expected %sor same, found '%s'", words,
                                   engine);
     hb_rollout_close(trainer->rollout); // its bodies live in the old world
     trainer->rollout = NULL;
+    const hb_env_shape before = trainer->world.shape;
     hb_world_close(&trainer->world);
-    return hb_world_open(trainer->config, engine, &trainer->world, error);
+    const hb_status status = hb_world_open(trainer->config, engine, &trainer->world, error);
+    const hb_env_shape *after = &trainer->world.shape;
+    if (status != HB_OK || (hb_env_observation_bytes(&before) == hb_env_observation_bytes(after) &&
+                            before.action_size == after->action_size))
+        return status;
+    return hb_config_complain(trainer->config, "eval.engine", error, "'%s' has other sizes than the run's", engine);
 }
 
 // ---------------------------------------------------------------------------------------------------

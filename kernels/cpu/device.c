@@ -10,6 +10,9 @@
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
 struct hb_device {
     const hb_device_table *table;
@@ -31,8 +34,11 @@ bool hb_cpu_can_run(const char *variant) {
     if (strcmp(variant, "avx512") == 0)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vl");
-    // Every processor with AVX2 and FMA converts halves, too (F16C); compilers cannot all be asked.
-    if (strcmp(variant, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(variant, "avx2") == 0) {
+        unsigned a, b, c = 0, d; // F16C, which not every compiler's builtin knows
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) &&
+               (c & bit_F16C);
+    }
 #endif
     return strcmp(variant, "generic") == 0;
 }

@@ -396,6 +396,10 @@ static void names_what_it_cannot_do(void **state) {
     REFUSE(m->pair_dim[2] = 6, "condim");
     REFUSE(m->geom_pos[2] = 0.1, "z = 0");
     REFUSE(m->geom_type[3] = mjGEOM_BOX, "shapes");
+    REFUSE(m->actuator_ctrlrange[5] = 0.4, "not limited to -1 to 1");
+    REFUSE(m->jnt_actfrclimited[4] = 1, "motor's force");
+    REFUSE(m->geom_bodyid[4] = 0, "does not move");
+    REFUSE(m->qpos0[1] = 0.5, "upright over the origin");
     REFUSE(m->npair = 0, "nothing supports");
 #undef REFUSE
 }
