@@ -94,6 +94,7 @@ def main():
         lives = [(run, []) for run in RUNS]
         if arguments.device == "cpu":
             wide = "run.variant=generic" not in more
+            lives += [("car", ["run.width=8"])]  # the Car steps one life at a time, whatever is asked for
             lives += [(run, way) for run in RUNS if run.startswith("lanes") for way in SCHEDULES if wide or "run.width=8" not in way]
         for run, way in lives:
             for stop in [False, True] if run in RESUMED and not way else [False]:
