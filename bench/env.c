@@ -89,10 +89,10 @@ static void live(group *g, uint32_t number, timing *best) {
     best->substep = physics / (double)(substeps ? substeps : 1);
 }
 
-static hb_status bench_world(const hb_world *world, int32_t width, const char *name, const hb_bench *bench,
+static hb_status bench_world(const hb_world *world, const hb_config *config, const char *name, const hb_bench *bench,
                              hb_error *error) {
     const hb_env_shape *shape = &world->shape;
-    group g = {.world = world, .width = shape->width > 1 && width > 0 ? width : shape->width};
+    group g = {.world = world, .width = hb_world_width(world, config->settings.run.width)};
     const hb_status status = hb_world_body(world, g.width, &g.body, error);
     if (status != HB_OK) return status;
     g.observation = calloc((size_t)g.width, hb_env_observation_bytes(shape));
@@ -116,7 +116,7 @@ static hb_status bench_engine(const hb_config *config, const char *engine, const
     hb_status status = hb_world_open(config, engine, &world, error);
     if (status != HB_OK) return status;
     snprintf(name, sizeof name, "env.%s.%s", config->env->name, engine ? engine : "step");
-    status = bench_world(&world, (int32_t)config->settings.run.width, name, bench, error);
+    status = bench_world(&world, config, name, bench, error);
     hb_world_close(&world);
     return status;
 }

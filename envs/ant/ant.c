@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define N_JOINTS   HB_ANT_JOINTS
 #define N_CAPSULES 12
@@ -331,12 +330,6 @@ static double distance_to_target(const ant_body *body) {
 // ---------------------------------------------------------------------------------------------------
 // Episodes
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 // One control step. The position stage runs at its end, not at the start of the next one, so that kinematics
 // and contacts belong to the state that is observed, at no extra cost.
 static void control(const mjModel *model, mjData *data) {
@@ -348,7 +341,7 @@ static void control(const mjModel *model, mjData *data) {
 
 static hb_env_outcome mujoco_reset(ant_body *body, int variation, hb_env_random *random, void *observation,
                                    hb_env_step *out) {
-    const double start = seconds();
+    const double start = hb_ant_seconds();
     const ant_world *world = body->world;
     const mjModel *model = world->model[variation];
     mjData *data = data_of(body, variation);
@@ -367,7 +360,7 @@ static hb_env_outcome mujoco_reset(ant_body *body, int variation, hb_env_random 
         control(model, data);
     }
     out->substeps = HB_ANT_SUBSTEPS * world->rules.burn_in;
-    out->physics = seconds() - start;
+    out->physics = hb_ant_seconds() - start;
     if (diverged(data)) return HB_ENV_DIVERGED;
     if (!world->rules.reset_observation) observe(body, observation);
     update_contacts(body);
@@ -383,9 +376,9 @@ static hb_env_outcome mujoco_step(ant_body *body, const float *action, void *obs
         if (!isfinite(action[j])) return HB_ENV_DIVERGED;
         data->ctrl[j] = hb_ant_clip((double)action[j], 1.0);
     }
-    const double start = seconds();
+    const double start = hb_ant_seconds();
     control(world->model[body->variation], data);
-    out->physics = seconds() - start;
+    out->physics = hb_ant_seconds() - start;
     if (diverged(data)) return HB_ENV_DIVERGED;
     observe(body, observation);
     update_contacts(body);

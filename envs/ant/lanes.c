@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_LANES = 16, MOST_NUMBERS = 64 };
 
@@ -177,12 +176,6 @@ static uint32_t command(hb_ant_lanes *lanes, const float *action) {
     return wrong;
 }
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static bool is_fresh(const resident *r) {
     return r->mode == BURNING && r->burned == 0;
 }
@@ -216,14 +209,14 @@ static void unmove(hb_ant_lanes *lanes, int lane) {
 static double move(hb_ant_lanes *lanes) {
     const int width = lanes->code->width;
     memset(lanes->state, 0, 2 * (size_t)width * sizeof(float)); // x and y
-    const double start = seconds();
+    const double start = hb_ant_seconds();
     lanes->code->step(lanes->model, lanes->state, lanes->scratch, HB_ANT_SUBSTEPS);
     for (int lane = 0; lane < lanes->width; lane++) {
         lanes->lane[lane].x += get(lanes, lanes->at.position, lane);
         lanes->lane[lane].y += get(lanes, lanes->at.position + 1, lane);
     }
     look(lanes);
-    return seconds() - start;
+    return hb_ant_seconds() - start;
 }
 
 static hb_env_outcome end_burn_in(hb_ant_lanes *lanes, int lane, float *observation) {

@@ -87,7 +87,8 @@ static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
     const int64_t all = s->search.population * trainer->n_variations;
     t->threads = hb_pool_threads(trainer->machine.pool);
     // Bodies of several lives are timed full; the last lives of a generation leave lanes empty.
-    const int32_t width = trainer->world.shape.width, most = t->threads * (width > 1 ? 8 * width : 12);
+    const int32_t width = hb_world_width(&trainer->world, trainer->settings->run.width),
+                  most = t->threads * (width > 1 ? 8 * width : 12);
     t->lives = (int32_t)(all < most ? all : most);
     const sample lives = {trainer, t->lives};
     hb_episode_result *results = calloc((size_t)t->lives, sizeof *results);

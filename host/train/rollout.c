@@ -93,8 +93,7 @@ hb_status hb_rollout_open(const hb_rollout_def *def, hb_rollout **out, hb_error 
     hb_rollout *rollout = calloc(1, sizeof *rollout);
     if (!rollout) return hb_fail(error, HB_FAILED, "out of memory opening the rollout");
     rollout->def = *def;
-    const int32_t widest = def->world->shape.width;
-    rollout->width = def->batched ? 1 : def->width > 0 && def->width < widest ? def->width : widest;
+    rollout->width = def->batched ? 1 : hb_world_width(def->world, def->width);
     rollout->n_threads = hb_pool_threads(def->machine->pool);
     pthread_barrier_init(&rollout->barrier, NULL, (unsigned)rollout->n_threads);
     const hb_status status = open_batches(rollout, error);

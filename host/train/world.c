@@ -41,6 +41,10 @@ void hb_world_close(hb_world *world) {
     world->handle = NULL;
 }
 
+int32_t hb_world_width(const hb_world *world, int64_t wanted) {
+    return wanted > 0 && wanted < world->shape.width ? (int32_t)wanted : world->shape.width;
+}
+
 hb_status hb_world_body(const hb_world *world, int32_t width, void **body, hb_error *error) {
     char message[512] = "";
     if (world->env->body_create(world->handle, width, body, message, sizeof message) == 0) return HB_OK;

@@ -19,6 +19,9 @@ void hb_world_close(hb_world *world); // accepts one that is not open
 // The words of the environment's option `engine`, NULL-terminated; NULL where it has no such option.
 const char *const *hb_world_engines(const hb_env_table *env);
 
+// How many lives a body shall step where `wanted` are asked for: at most the shape's width, which is also what 0 gives.
+int32_t hb_world_width(const hb_world *world, int64_t wanted);
+
 // A body of `width` lives. The caller destroys it with the environment's body_destroy.
 hb_status hb_world_body(const hb_world *world, int32_t width, void **body, hb_error *error);
 
