@@ -1,23 +1,15 @@
 // The Ant: masses, heights, fitness units, symmetry, endings. White-box: ant.c is part of this test.
-#include "tests/check.h"
+#include "tests/envs/options.h"
 
 #include "envs/ant/ant.c"
 
 // ---------------------------------------------------------------------------------------------------
 // A world with some options changed
 
-typedef struct {
-    const char *name, *value;
-} choice;
-
+// The engine is MuJoCo: test_lanes.c has the other.
 static const char *choose(void *context, const char *name) {
-    for (const choice *c = context; c && c->name; c++)
-        if (strcmp(c->name, name) == 0) return c->value;
-    if (strcmp(name, "engine") == 0) return "mujoco"; // test_lanes.c has the other
-    for (const hb_env_option *o = hb_env_ant.options; o->name; o++)
-        if (strcmp(o->name, name) == 0) return o->fallback;
-    fail_msg("no option is called %s", name);
-    return NULL;
+    static const choice by_mujoco[] = {{"engine", "mujoco"}, {NULL, NULL}};
+    return value_of(&hb_env_ant, strcmp(name, "engine") == 0 ? by_mujoco : context, name);
 }
 
 static const ant_world *open_world(choice *choices) {

@@ -1,8 +1,8 @@
 // CarRacing: tracks against what is known of Gym's, the physics against a Box2D world built as Gym builds it, bit for bit,
 // the rasteriser against its definition, rewards and ends of episodes by hand. tests/envs/test_gymnasium.py compares with
 // Gymnasium itself.
-#include "tests/check.h"
 #include "tests/envs/car_oracle.h"
+#include "tests/envs/options.h"
 
 #include "envs/car/car.h"
 #include "envs/car/draw.h"
@@ -30,16 +30,8 @@ static double uniform(lcg *random, double low, double high) {
 // ---------------------------------------------------------------------------------------------------
 // Opening
 
-typedef struct {
-    const char *name, *value;
-} choice;
-
 static const char *option(void *context, const char *name) {
-    for (const choice *c = context; c && c->name; c++)
-        if (strcmp(c->name, name) == 0) return c->value;
-    for (const hb_env_option *o = hb_env_car.options; o->name; o++)
-        if (strcmp(o->name, name) == 0) return o->fallback;
-    return "";
+    return value_of(&hb_env_car, context, name);
 }
 
 typedef struct {

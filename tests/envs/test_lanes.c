@@ -1,5 +1,5 @@
 // The Ant's engine `lanes` beside its engine `mujoco`, and a body of lanes beside bodies of one life.
-#include "tests/check.h"
+#include "tests/envs/options.h"
 
 #include "envs/ant/ant.h"
 #include "envs/ant/episode.h"
@@ -11,17 +11,8 @@
 #define OBSERVED HB_ANT_OBSERVED
 #define JOINTS   HB_ANT_JOINTS
 
-typedef struct {
-    const char *name, *value;
-} choice;
-
 static const char *choose(void *context, const char *name) {
-    for (const choice *c = context; c && c->name; c++)
-        if (strcmp(c->name, name) == 0) return c->value;
-    for (const hb_env_option *o = hb_env_ant.options; o->name; o++)
-        if (strcmp(o->name, name) == 0) return o->fallback;
-    fail_msg("no option is called %s", name);
-    return NULL;
+    return value_of(&hb_env_ant, context, name);
 }
 
 static void *open_world(choice *choices) {
