@@ -33,6 +33,7 @@ hb_status hb_bench_step(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_es(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_gmm(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_products(const hb_bench *bench, hb_error *error);
+hb_status hb_bench_robots(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_env(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_generation(const hb_bench *bench, hb_error *error);
 

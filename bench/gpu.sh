@@ -51,6 +51,7 @@ echo "== timings"
 "$hebbes" bench es --device cuda
 "$hebbes" bench gmm --device cuda
 "$hebbes" bench products --device cuda || true # without cuBLAS it says so
+"$hebbes" bench robots --device cuda
 "$hebbes" bench generation --device cuda
 
 if command -v ncu >/dev/null; then

@@ -17,6 +17,7 @@ static const struct {
     {"es", "the update of the normal search, against its random numbers", hb_bench_es, false},
     {"gmm", "the update of the mixture by the number of rules, against its random numbers", hb_bench_gmm, false},
     {"products", "matrix products of a library, against the fused operations", hb_bench_products, true},
+    {"robots", "the lanes' physics on a device, against its arithmetic alone", hb_bench_robots, false},
     {"env", "an environment's step, against its physics", hb_bench_env, false},
     {"generation", "a whole generation, against its physics", hb_bench_generation, false},
 };
@@ -158,8 +159,8 @@ static hb_status run(const arguments *a, hb_error *error) {
         status = benchmarks[k].run(&a->bench, error);
     }
     if (found) return status;
-    return hb_fail(error, HB_BAD_INPUT, "bench: expected step, es, gmm, products, env, generation or all, found '%s'",
-                   what);
+    return hb_fail(error, HB_BAD_INPUT,
+                   "bench: expected step, es, gmm, products, robots, env, generation or all, found '%s'", what);
 }
 
 int main(int argc, char **argv) {

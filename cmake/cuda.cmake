@@ -3,7 +3,7 @@
 
 set(HB_CUDA_DEVICES "cpu")
 set(HB_CUDA_SOURCES kernels/cuda/device.cu kernels/cuda/expand.cu kernels/cuda/layout.cu kernels/cuda/mixture.cu
-                    kernels/cuda/products.cu kernels/cuda/search.cu kernels/cuda/step.cu kernels/cuda/vision.cu)
+                    kernels/cuda/products.cu kernels/cuda/robots.cu kernels/cuda/search.cu kernels/cuda/step.cu kernels/cuda/vision.cu)
 set(HB_CUDA_FLAGS --fmad=false --prec-div=true --prec-sqrt=true --ftz=false -Werror=all-warnings
                   "SHELL:-Xcompiler -fno-exceptions,-fno-threadsafe-statics,-Wall,-Wextra,-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=")
 set(HB_CUDA_LEAST 12.8) # the first that knows sm_100

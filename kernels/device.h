@@ -18,6 +18,7 @@
 #define HB_DEVICE_H
 
 #include "kernels/ops.h"
+#include "kernels/rigid.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -83,6 +84,8 @@ struct hb_device_table {
     hb_status (*mixture_prepare)(hb_mixture_work *work, int32_t begin, int32_t end, hb_error *error);
     hb_status (*mixture_rows)(hb_mixture_work *work, int64_t begin, int64_t end, hb_error *error);
     hb_status (*mixture_end)(hb_mixture_work *work, float *g, hb_mixture_counts *counts, hb_error *error);
+    hb_status (*robots_step)(hb_device *device, const hb_rigid_model *model, hb_memory state, int32_t n,
+                             int32_t begin, int32_t end, int32_t steps, hb_error *error);
     hb_status (*group_create)(hb_device *device, const hb_net *net, int32_t lanes, hb_group **group, hb_error *error);
     void (*group_destroy)(hb_group *group);
     hb_status (*group_expand)(hb_group *group, int32_t count, const int32_t *lane, const hb_birth *birth,
@@ -230,6 +233,13 @@ static inline hb_status hb_mixture_rows(hb_mixture_work *work, int64_t begin, in
 
 static inline hb_status hb_mixture_end(hb_mixture_work *work, float *g, hb_mixture_counts *counts, hb_error *error) {
     return hb_table_of(hb_mixture_device(work))->mixture_end(work, g, counts, error);
+}
+
+// Moves robots [begin, end) of n by `steps` steps under constant control, then looks (rigid.h): state (arrays, n), the arrays of
+// hb_rigid_layout at width n, in the device's memory. *model is in host memory; HB_BAD_INPUT unless its shape is 4 chains of 2 links.
+static inline hb_status hb_device_robots_step(hb_device *device, const hb_rigid_model *model, hb_memory state,
+                                              int32_t n, int32_t begin, int32_t end, int32_t steps, hb_error *error) {
+    return hb_table_of(device)->robots_step(device, model, state, n, begin, end, steps, error);
 }
 
 // A group of `lanes` lanes of the network; *net is copied. The caller destroys the group before it closes the device.

@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define HB_RIGID_CHAINS  4 // most
 #define HB_RIGID_LINKS   2 // most of a chain
 #define HB_RIGID_SPHERES 32
@@ -79,13 +83,14 @@ typedef struct {
 
 static inline hb_rigid_layout hb_rigid_layout_of(int32_t chains, int32_t links) {
     const int32_t n = chains * links;
-    return (hb_rigid_layout){.position = 0,
-                             .speed = 7 + n,
-                             .warm = 13 + 2 * n,
-                             .control = 19 + 3 * n,
-                             .touch = 19 + 4 * n,
-                             .moment = 20 + 5 * n,
-                             .arrays = 23 + 5 * n};
+    const hb_rigid_layout at = {.position = 0,
+                                .speed = 7 + n,
+                                .warm = 13 + 2 * n,
+                                .control = 19 + 3 * n,
+                                .touch = 19 + 4 * n,
+                                .moment = 20 + 5 * n,
+                                .arrays = 23 + 5 * n};
+    return at;
 }
 
 // The code for robots of one shape (chains, links) at one width.
@@ -103,5 +108,9 @@ typedef struct {
 const hb_rigid_code *hb_rigid_code_4x2(int32_t width);
 // One robot in float64: for proofs.
 extern const hb_rigid_code hb_rigid_4x2_double;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -34,16 +34,20 @@ typedef hb_rigid_floats numbers;
 #endif
 
 // Small loops are unrolled: their arrays then live in registers.
-// NOLINTNEXTLINE(bugprone-macro-parentheses): i is a name
-#define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 // A stage of a step: its own function, so that each finds its registers.
 #ifdef __CUDACC__
-#define STAGE static __device__ __noinline__
-#define BRICK static __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+#define STEP   static __device__ __forceinline__
+#define STAGE  static __device__ __noinline__
+#define BRICK  static __device__ __forceinline__
 #else
-#define STAGE static __attribute__((noinline))
-#define BRICK static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+#define STEP   static
+#define STAGE  static __attribute__((noinline))
+#define BRICK  static inline __attribute__((always_inline))
 #endif
+// NOLINTNEXTLINE(bugprone-macro-parentheses): i is a name
+#define EACH(i, n) UNROLL for (int i = 0; i < (n); i++)
 
 typedef struct {
     real position[7 + JOINTS], speed[DOFS], warm[DOFS], control[JOINTS], touch[BODIES], moment[3];
@@ -167,8 +171,7 @@ BRICK real inverse_of(real a) {
 // One of CHAINS values for each robot: that of its chain, or the first one's.
 BRICK real pick(const mask *on_chain, const real *values, int stride) {
     real value = values[0];
-    _Pragma("GCC unroll 16") for (int k = 1; k < CHAINS; k++) value =
-        real_choose(on_chain[k], values[k * stride], value);
+    UNROLL for (int k = 1; k < CHAINS; k++) value = real_choose(on_chain[k], values[k * stride], value);
     return value;
 }
 
@@ -290,7 +293,7 @@ BRICK void chain_dynamics(const numbers *c, const rigid_state *s, rigid_work *w,
     EACH(i, 9) composite[i] = real_all(0);
     EACH(i, 6) total[i] = real_all(0);
     number mass = 0;
-    _Pragma("GCC unroll 16") for (int l = LINKS - 1; l >= 0; l--) {
+    UNROLL for (int l = LINKS - 1; l >= 0; l--) {
         const body_state *b = &w->body[1 + LINKS * k + l];
         const int j = LINKS * k + l;
         EACH(i, 6) total[i] = total[i] + force[l][i];
@@ -305,7 +308,7 @@ BRICK void chain_dynamics(const numbers *c, const rigid_state *s, rigid_work *w,
             row[i] = p[3 + i];
             row[3 + i] = p[i];
         }
-        _Pragma("GCC unroll 16") for (int a = 0; a < l; a++) row[6 + a] = dot6(p, w->body[1 + LINKS * k + a].joint);
+        UNROLL for (int a = 0; a < l; a++) row[6 + a] = dot6(p, w->body[1 + LINKS * k + a].joint);
         row[6 + l] = dot6(p, b->joint) + real_all(c->link[k][l].armature);
     }
     EACH(i, 9) root_inertia[i] = root_inertia[i] + composite[i];
@@ -379,11 +382,11 @@ BRICK void eliminate_chain(const joint_state *joint, const number *extra, real l
     real row[LINKS][ROW];
     EACH(a, LINKS)
     EACH(i, 7 + a) row[a][i] = joint[a].mass[i];
-    _Pragma("GCC unroll 16") for (int a = LINKS - 1; a >= 0; a--) {
+    UNROLL for (int a = LINKS - 1; a >= 0; a--) {
         d[a] = row[a][6 + a] + real_all(extra[a]);
         inverse_d[a] = inverse_of(d[a]);
         EACH(i, 6 + a) l[a][i] = row[a][i] * inverse_d[a];
-        _Pragma("GCC unroll 16") for (int b = 0; b < a; b++) {
+        UNROLL for (int b = 0; b < a; b++) {
             EACH(i, 7 + b) row[b][i] = real_fnma(row[a][6 + b], l[a][i], row[b][i]);
         }
         EACH(i, 6)
@@ -396,7 +399,7 @@ BRICK void eliminate_chain(const joint_state *joint, const number *extra, real l
 BRICK void solve_root(const rigid_work *w, real *z) {
     EACH(i, 6) {
         real x = z[i];
-        _Pragma("GCC unroll 16") for (int k = 0; k < i; k++) x = real_fnma(w->g[LOWER(i, k)], z[k], x);
+        UNROLL for (int k = 0; k < i; k++) x = real_fnma(w->g[LOWER(i, k)], z[k], x);
         z[i] = x * w->inverse_g[i];
     }
 }
@@ -410,26 +413,24 @@ STAGE void factor(const numbers *c, rigid_work *w) {
         real l[LINKS][ROW], d[LINKS], inverse_d[LINKS], force[LINKS];
         eliminate_chain(w->joint[k], nothing, l, d, inverse_d, m);
         EACH(a, LINKS) force[a] = w->joint_force[LINKS * k + a];
-        _Pragma("GCC unroll 16") for (int a = LINKS - 1; a >= 0; a--) {
+        UNROLL for (int a = LINKS - 1; a >= 0; a--) {
             joint_state *joint = &w->joint[k][a];
             joint->inverse_root_d = real_root(inverse_d[a]);
             joint->root_d = d[a] * joint->inverse_root_d;
             EACH(i, 6 + a) joint->l[i] = l[a][i];
-            _Pragma("GCC unroll 16") for (int b = 0; b < a; b++) force[b] =
-                real_fnma(l[a][6 + b], force[a], force[b]);
+            UNROLL for (int b = 0; b < a; b++) force[b] = real_fnma(l[a][6 + b], force[a], force[b]);
             EACH(i, 6) w->smooth[i] = real_fnma(l[a][i], force[a], w->smooth[i]);
             w->smooth[6 + LINKS * k + a] = force[a] * joint->inverse_root_d;
         }
     }
     EACH(j, 6) {
         real d = m[LOWER(j, j)];
-        _Pragma("GCC unroll 16") for (int k = 0; k < j; k++) d = real_fnma(w->g[LOWER(j, k)], w->g[LOWER(j, k)], d);
+        UNROLL for (int k = 0; k < j; k++) d = real_fnma(w->g[LOWER(j, k)], w->g[LOWER(j, k)], d);
         w->inverse_g[j] = real_root(inverse_of(d));
         w->g[LOWER(j, j)] = d * w->inverse_g[j];
-        _Pragma("GCC unroll 16") for (int i = j + 1; i < 6; i++) {
+        UNROLL for (int i = j + 1; i < 6; i++) {
             real x = m[LOWER(i, j)];
-            _Pragma("GCC unroll 16") for (int k = 0; k < j; k++) x =
-                real_fnma(w->g[LOWER(i, k)], w->g[LOWER(j, k)], x);
+            UNROLL for (int k = 0; k < j; k++) x = real_fnma(w->g[LOWER(i, k)], w->g[LOWER(j, k)], x);
             w->g[LOWER(i, j)] = x * w->inverse_g[j];
         }
     }
@@ -466,7 +467,7 @@ BRICK void pick_chain(const rigid_work *w, const mask *on_chain, chain_factor *f
 
 // Y = D^-1/2 L^-T J', in place
 BRICK void to_row(const rigid_work *w, const chain_factor *f, real *j) {
-    _Pragma("GCC unroll 16") for (int a = LINKS - 1; a >= 0; a--) {
+    UNROLL for (int a = LINKS - 1; a >= 0; a--) {
         EACH(i, 6 + a) j[i] = real_fnma(f->l[a][i], j[6 + a], j[i]);
         j[6 + a] = j[6 + a] * f->inverse_root_d[a];
     }
@@ -605,7 +606,7 @@ BRICK void contact_jacobians(const rigid_state *s, const rigid_work *w, contact_
                               real_less(t->body, real_all((number)(LINKS * (k + 1) + 1))));
     // The link's number in its chain, from 1; 0 for the root
     real depth = t->body;
-    _Pragma("GCC unroll 16") for (int k = 1; k < CHAINS; k++) depth =
+    UNROLL for (int k = 1; k < CHAINS; k++) depth =
         real_choose(t->on_chain[k], t->body - real_all((number)(LINKS * k)), depth);
     EACH(l, LINKS) {
         const mask moved = real_less(real_all((number)l), depth);
@@ -741,13 +742,12 @@ BRICK void warm_u(const rigid_state *s, const rigid_work *w, real *u) {
             const joint_state *joint = &w->joint[k][l];
             real x = s->warm[6 + LINKS * k + l];
             EACH(i, 6) x = real_fma(joint->l[i], a[i], x);
-            _Pragma("GCC unroll 16") for (int b = 0; b < l; b++) x =
-                real_fma(joint->l[6 + b], s->warm[6 + LINKS * k + b], x);
+            UNROLL for (int b = 0; b < l; b++) x = real_fma(joint->l[6 + b], s->warm[6 + LINKS * k + b], x);
             u[6 + LINKS * k + l] = x * joint->root_d;
         }
     EACH(i, 6) {
         real x = real_all(0);
-        _Pragma("GCC unroll 16") for (int k = i; k < 6; k++) x = real_fma(w->g[LOWER(k, i)], a[k], x);
+        UNROLL for (int k = i; k < 6; k++) x = real_fma(w->g[LOWER(k, i)], a[k], x);
         u[i] = x;
     }
 }
@@ -880,17 +880,16 @@ BRICK void solve(const hb_rigid_model *model, rigid_work *w) {
 
 // Accelerations from u: world axes for the root. Also the chains' share of the forces D L qacc.
 BRICK void accelerations(const rigid_work *w, real *a) {
-    _Pragma("GCC unroll 16") for (int i = 5; i >= 0; i--) {
+    UNROLL for (int i = 5; i >= 0; i--) {
         real x = w->u[i];
-        _Pragma("GCC unroll 16") for (int k = i + 1; k < 6; k++) x = real_fnma(w->g[LOWER(k, i)], a[k], x);
+        UNROLL for (int k = i + 1; k < 6; k++) x = real_fnma(w->g[LOWER(k, i)], a[k], x);
         a[i] = x * w->inverse_g[i];
     }
     for (int k = 0; k < CHAINS; k++) EACH(l, LINKS) {
             const joint_state *joint = &w->joint[k][l];
             real x = w->u[6 + LINKS * k + l] * joint->inverse_root_d;
             EACH(i, 6) x = real_fnma(joint->l[i], a[i], x);
-            _Pragma("GCC unroll 16") for (int b = 0; b < l; b++) x =
-                real_fnma(joint->l[6 + b], a[6 + LINKS * k + b], x);
+            UNROLL for (int b = 0; b < l; b++) x = real_fnma(joint->l[6 + b], a[6 + LINKS * k + b], x);
             a[6 + LINKS * k + l] = x;
         }
 }
@@ -900,25 +899,25 @@ BRICK void solve_damped_root(const real *m, const real *f, real *a) {
     real l[21], inverse_d[6], y[6];
     EACH(j, 6) {
         real d = m[LOWER(j, j)], v[6];
-        _Pragma("GCC unroll 16") for (int k = 0; k < j; k++) {
+        UNROLL for (int k = 0; k < j; k++) {
             v[k] = l[LOWER(j, k)] * l[LOWER(k, k)];
             d = real_fnma(l[LOWER(j, k)], v[k], d);
         }
         l[LOWER(j, j)] = d;
         inverse_d[j] = inverse_of(d);
-        _Pragma("GCC unroll 16") for (int i = j + 1; i < 6; i++) {
+        UNROLL for (int i = j + 1; i < 6; i++) {
             real x = m[LOWER(i, j)];
-            _Pragma("GCC unroll 16") for (int k = 0; k < j; k++) x = real_fnma(l[LOWER(i, k)], v[k], x);
+            UNROLL for (int k = 0; k < j; k++) x = real_fnma(l[LOWER(i, k)], v[k], x);
             l[LOWER(i, j)] = x * inverse_d[j];
         }
     }
     EACH(i, 6) {
         y[i] = f[i];
-        _Pragma("GCC unroll 16") for (int k = 0; k < i; k++) y[i] = real_fnma(l[LOWER(i, k)], y[k], y[i]);
+        UNROLL for (int k = 0; k < i; k++) y[i] = real_fnma(l[LOWER(i, k)], y[k], y[i]);
     }
-    _Pragma("GCC unroll 16") for (int i = 5; i >= 0; i--) {
+    UNROLL for (int i = 5; i >= 0; i--) {
         real x = y[i] * inverse_d[i];
-        _Pragma("GCC unroll 16") for (int k = i + 1; k < 6; k++) x = real_fnma(l[LOWER(k, i)], a[k], x);
+        UNROLL for (int k = i + 1; k < 6; k++) x = real_fnma(l[LOWER(k, i)], a[k], x);
         a[i] = x;
     }
 }
@@ -930,7 +929,7 @@ BRICK void damp(const numbers *c, const rigid_work *w, real *a) {
     root_block(c, w, extra, m);
     EACH(i, 6) {
         f[i] = real_all(0);
-        _Pragma("GCC unroll 16") for (int k = 0; k <= i; k++) f[i] = real_fma(w->g[LOWER(i, k)], w->u[k], f[i]);
+        UNROLL for (int k = 0; k <= i; k++) f[i] = real_fma(w->g[LOWER(i, k)], w->u[k], f[i]);
     }
     for (int k = 0; k < CHAINS; k++) {
         number damping[LINKS];
@@ -940,14 +939,12 @@ BRICK void damp(const numbers *c, const rigid_work *w, real *a) {
             const joint_state *joint = &w->joint[k][b];
             force[b] = w->u[6 + LINKS * k + b] * joint->root_d;
             EACH(i, 6) f[i] = real_fma(joint->l[i], force[b], f[i]);
-            _Pragma("GCC unroll 16") for (int p = 0; p < b; p++) force[p] =
-                real_fma(joint->l[6 + p], force[b], force[p]);
+            UNROLL for (int p = 0; p < b; p++) force[p] = real_fma(joint->l[6 + p], force[b], force[p]);
         }
         eliminate_chain(w->joint[k], damping, l[k], d, inverse_d, m);
-        _Pragma("GCC unroll 16") for (int b = LINKS - 1; b >= 0; b--) {
+        UNROLL for (int b = LINKS - 1; b >= 0; b--) {
             EACH(i, 6) f[i] = real_fnma(l[k][b][i], force[b], f[i]);
-            _Pragma("GCC unroll 16") for (int p = 0; p < b; p++) force[p] =
-                real_fnma(l[k][b][6 + p], force[b], force[p]);
+            UNROLL for (int p = 0; p < b; p++) force[p] = real_fnma(l[k][b][6 + p], force[b], force[p]);
             scaled[k][b] = force[b] * inverse_d[b];
         }
     }
@@ -955,8 +952,7 @@ BRICK void damp(const numbers *c, const rigid_work *w, real *a) {
     for (int k = 0; k < CHAINS; k++) EACH(b, LINKS) {
             real x = scaled[k][b];
             EACH(i, 6) x = real_fnma(l[k][b][i], a[i], x);
-            _Pragma("GCC unroll 16") for (int p = 0; p < b; p++) x =
-                real_fnma(l[k][b][6 + p], a[6 + LINKS * k + p], x);
+            UNROLL for (int p = 0; p < b; p++) x = real_fnma(l[k][b][6 + p], a[6 + LINKS * k + p], x);
             a[6 + LINKS * k + b] = x;
         }
 }
@@ -1013,7 +1009,7 @@ STAGE void integrate(const hb_rigid_model *model, rigid_state *s, const rigid_wo
 // ---------------------------------------------------------------------------------------------------
 // The whole
 
-static void rigid_step(const hb_rigid_model *model, rigid_state *s, rigid_work *w, int32_t steps) {
+STEP void rigid_step(const hb_rigid_model *model, rigid_state *s, rigid_work *w, int32_t steps) {
     const numbers *c = NUMBERS_OF(model);
     for (int32_t k = 0; k < steps; k++) {
         kinematics(c, s, w);
@@ -1027,7 +1023,7 @@ static void rigid_step(const hb_rigid_model *model, rigid_state *s, rigid_work *
     }
 }
 
-static void rigid_look(const hb_rigid_model *model, rigid_state *s, rigid_work *w) {
+STEP void rigid_look(const hb_rigid_model *model, rigid_state *s, rigid_work *w) {
     const numbers *c = NUMBERS_OF(model);
     const real zero = real_all(0), one = real_all(1), margin = real_all(c->margin);
     kinematics(c, s, w);

@@ -74,7 +74,12 @@ typedef struct hb_cpu_build {
     void (*weights)(const hb_group *group, int32_t lane, int32_t layer, float *w);
     const hb_cpu_mixture *mixture;
     const hb_cpu_vision *vision;
+    const hb_rigid_code *robots;
 } hb_cpu_build;
+
+// As hb_device_robots_step.
+hb_status hb_cpu_robots_step(const hb_rigid_code *code, const hb_rigid_model *model, float *state, int32_t n,
+                             int32_t begin, int32_t end, int32_t steps, hb_error *error);
 
 #define HB_DECLARE_CPU_BUILD(build)                                                                                  \
     extern const hb_cpu_build hb_cpu_build_##build;                                                                  \

@@ -424,6 +424,11 @@ static hb_status cpu_group_put_output(hb_group *group, int32_t lane, const float
     return HB_OK;
 }
 
+static hb_status cpu_robots_step(hb_device *device, const hb_rigid_model *model, hb_memory state, int32_t n,
+                                 int32_t begin, int32_t end, int32_t steps, hb_error *error) {
+    return hb_cpu_robots_step(device->build->robots, model, hb_floats(state), n, begin, end, steps, error);
+}
+
 const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .summary =
                                            "host threads with AVX-512, AVX2 or plain C; the same bits from each",
@@ -451,6 +456,7 @@ const hb_device_table hb_cpu_device = {.name = "cpu",
                                        .mixture_prepare = cpu_mixture_prepare,
                                        .mixture_rows = cpu_mixture_rows,
                                        .mixture_end = cpu_mixture_end,
+                                       .robots_step = cpu_robots_step,
                                        .group_create = cpu_group_create,
                                        .group_destroy = cpu_group_destroy,
                                        .group_expand = cpu_group_expand,

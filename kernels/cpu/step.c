@@ -227,4 +227,5 @@ const hb_cpu_build HB_OF_BUILD(hb_cpu_build) = {.variant = HB_STRING(HB_CPU_BUIL
                                                 .step = step_lane,
                                                 .weights = lane_weights,
                                                 .mixture = &HB_OF_BUILD(hb_cpu_mixture),
-                                                .vision = &HB_OF_BUILD(hb_cpu_vision)};
+                                                .vision = &HB_OF_BUILD(hb_cpu_vision),
+                                                .robots = &HB_OF_BUILD(hb_rigid_4x2)};

@@ -1,5 +1,5 @@
 // What the files of the CUDA device share. device.cu: table, memory, errors. layout.cu: where numbers lie. search.cu, mixture.cu,
-// expand.cu, step.cu, vision.cu: kernels with their launchers. products.cu: the forms that use cuBLAS.
+// expand.cu, step.cu, vision.cu, robots.cu: kernels with their launchers. products.cu: the forms that use cuBLAS.
 #ifndef HB_CUDA_H
 #define HB_CUDA_H
 
@@ -156,6 +156,8 @@ hb_status hb_cuda_mixture_begin(hb_device *device, const hb_mixture *mixture, co
 hb_status hb_cuda_mixture_prepare(hb_mixture_work *work, int32_t begin, int32_t end, hb_error *error);
 hb_status hb_cuda_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t end, hb_error *error);
 hb_status hb_cuda_mixture_end(hb_mixture_work *work, float *g, hb_mixture_counts *counts, hb_error *error);
+hb_status hb_cuda_robots_step(hb_device *device, const hb_rigid_model *model, hb_memory state, int32_t n,
+                              int32_t begin, int32_t end, int32_t steps, hb_error *error);
 hb_cuda_net hb_cuda_layout(const hb_net *net);
 // At least `bytes` for genomes of the group. What was there before is lost.
 hb_status hb_cuda_genomes_room(hb_group *group, size_t bytes, hb_error *error);

@@ -283,6 +283,7 @@ extern "C" const hb_device_table hb_cuda_device = {
     .mixture_prepare = hb_cuda_mixture_prepare,
     .mixture_rows = hb_cuda_mixture_rows,
     .mixture_end = hb_cuda_mixture_end,
+    .robots_step = hb_cuda_robots_step,
     .group_create = cuda_group_create,
     .group_destroy = cuda_group_destroy,
     .group_expand = cuda_group_expand,

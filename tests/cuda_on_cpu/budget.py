@@ -9,7 +9,7 @@ import sys
 
 NVCC = sys.argv[1]
 HERE = pathlib.Path(__file__).parent
-SOURCES = ["kernels/cuda/expand.cu", "kernels/cuda/mixture.cu", "kernels/cuda/products.cu", "kernels/cuda/search.cu",
+SOURCES = ["kernels/cuda/expand.cu", "kernels/cuda/mixture.cu", "kernels/cuda/products.cu", "kernels/cuda/robots.cu", "kernels/cuda/search.cu",
            "kernels/cuda/step.cu", "kernels/cuda/vision.cu"]
 ARCHITECTURES = ["80", "90", "100"]
 SLACK = 4  # registers that another build of ptxas may take without a word

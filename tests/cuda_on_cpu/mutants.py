@@ -17,9 +17,10 @@ import time
 if sys.argv[1:] != ["--applies"]:
     NVCC, BUILD, FLAGS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3].split()
 MIXTURE, PRODUCTS, VISION = "kernels/cuda/mixture.cu", "kernels/cuda/products.cu", "kernels/cuda/vision.cu"
+ROBOTS, REAL = "kernels/cuda/robots.cu", "kernels/real.h"
 NET, SEARCH, DEVICE, HEADER = "kernels/cuda/step.cu", "kernels/cuda/search.cu", "kernels/cuda/device.cu", "kernels/cuda/cuda.h"
 EXPAND, LAYOUT, UPDATE, SCALAR = "kernels/cuda/expand.cu", "kernels/cuda/layout.cu", "kernels/update.h", "kernels/scalar.h"
-SOURCES = [DEVICE, EXPAND, LAYOUT, MIXTURE, PRODUCTS, SEARCH, NET, VISION]
+SOURCES = [DEVICE, EXPAND, LAYOUT, MIXTURE, PRODUCTS, ROBOTS, SEARCH, NET, VISION]
 
 BARRIER = "        __syncthreads();\n"
 
@@ -136,6 +137,19 @@ MUTANTS = [
     ("products: buffers overlap", PRODUCTS, "float *y = x + lanes * widest;", "float *y = x + widest;", 0),
     ("products: the last layer's input as action", PRODUCTS, "HB_CUDA(cudaMemcpyAsync(action, x,", "HB_CUDA(cudaMemcpyAsync(action, y,", 0),
     ("group too small", DEVICE, "HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)))", "HB_CUDA(cudaMalloc((void **)&group->memory, (n - 1) * lane * sizeof(float)))", 0),
+    ("robots of other calls moved, too", ROBOTS, "    if (robot >= end) return;\n", "", 0),
+    ("robots from the first on", ROBOTS, "const int32_t robot = begin + (int32_t)", "const int32_t robot = (int32_t)", 0),
+    ("arrays of the range's length", ROBOTS, "arrays[k] = state[(int64_t)k * n + robot];", "arrays[k] = state[(int64_t)k * end + robot];", 0),
+    ("robots written one array late", ROBOTS, "state[(int64_t)k * n + robot] = arrays[k];", "state[(int64_t)(k + 1) * n + robot] = arrays[k];", 0),
+    ("the last array not written", ROBOTS, "for (int32_t k = 0; k < ARRAYS; k++) state", "for (int32_t k = 0; k + 1 < ARRAYS; k++) state", 0),
+    ("robots not looked at", ROBOTS, "    rigid_look(model, &s, &w);\n", "", 0),
+    ("robots one step short", ROBOTS, "rigid_step(model, &s, &w, steps);", "rigid_step(model, &s, &w, steps - 1);", 0),
+    ("a block too few", ROBOTS, "hb_cuda_blocks(end - begin)", "hb_cuda_blocks(end - begin - HB_CUDA_THREADS)", 0),
+    ("the model read before it is there", ROBOTS, "cudaMemcpyAsync(on_device, model, sizeof *model, cudaMemcpyHostToDevice, device->stream)", "cudaMemcpyAsync(on_device, model, sizeof *model, cudaMemcpyHostToDevice, 0)", 0),
+    ("half the model", ROBOTS, "cudaMemcpyAsync(on_device, model, sizeof *model,", "cudaMemcpyAsync(on_device, model, sizeof *model / 2,", 0),
+    ("robots not waited for", ROBOTS, "return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;", "return status;", 0),
+    ("robots of any shape", ROBOTS, "if (model->chains != CHAINS || model->links != LINKS)", "if (model->links != LINKS)", 0),
+    ("a difference rounded twice", REAL, "return real_fma(-a, b, c);", "return c - a * b;", 0),
 ]
 
 

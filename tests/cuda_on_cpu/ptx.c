@@ -60,6 +60,7 @@ typedef enum {
     OP_ATOM_ADD,
     OP_BFI,
     OP_BRA,
+    OP_CALL,
     OP_RET,
     OP_BAR
 } op;
@@ -84,21 +85,34 @@ typedef struct {
     bool guard_not;
     int n_vector; // ld, st of .v2, .v4
     operand dst[4], src[4];
-    int target; // of bra
+    int target; // of bra, call
     int line;
 } instruction;
 
 typedef struct {
-    char name[128];
-    uint64_t value; // register number, or offset of a shared, local or parameter symbol
+    char name[256];
+    uint64_t value; // register number; offset of a shared, local or parameter symbol; a label's instruction
     bool is_register;
 } symbol;
 
+// A function that kernels call: it has no result, and its arguments stand in local memory, as nothing calls itself.
+enum { MOST_FUNCTIONS = 32, MOST_ARGUMENTS = 8, DEEPEST = 8 };
+typedef struct {
+    char name[256];
+    int start, n_arguments;
+    uint64_t argument[MOST_ARGUMENTS];
+} function;
+
+// A kernel's code, behind that of the module's functions, which it may call.
 struct ptx_kernel {
     char name[256];
     instruction *code;
-    int n_code, n_registers, n_symbols;
-    symbol *symbols;
+    int n_code, start, n_registers;
+    symbol *symbols; // of the body being read
+    int n_symbols;
+    function functions[MOST_FUNCTIONS];
+    int n_functions;
+    bool in_function; // while reading
     size_t shared_bytes, local_bytes, parameter_bytes;
     int n_parameters;
     size_t parameter_at[32], parameter_size[32];
@@ -195,8 +209,8 @@ static int split(char *text, char parts[8][256]) {
     int n = 0, depth = 0;
     size_t at = 0;
     for (char *c = text;; c++) {
-        if (*c == '{' || *c == '[') depth++;
-        if (*c == '}' || *c == ']') depth--;
+        if (*c == '{' || *c == '[' || *c == '(') depth++;
+        if (*c == '}' || *c == ']' || *c == ')') depth--;
         if (*c == '\0' || (*c == ',' && depth == 0)) {
             parts[n][at] = '\0';
             if (at > 0) n++;
@@ -221,13 +235,13 @@ static int parse_vector(ptx_kernel *k, const char *text, operand *out) {
 static const struct {
     const char *name;
     op op;
-} ops[] = {{"add", OP_ADD},       {"sub", OP_SUB},          {"mul", OP_MUL}, {"mad", OP_MAD},   {"fma", OP_FMA},
-           {"div", OP_DIV},       {"rem", OP_REM},          {"rcp", OP_RCP}, {"sqrt", OP_SQRT}, {"neg", OP_NEG},
-           {"abs", OP_ABS},       {"not", OP_NOT},          {"and", OP_AND}, {"or", OP_OR},     {"xor", OP_XOR},
-           {"shl", OP_SHL},       {"shr", OP_SHR},          {"min", OP_MIN}, {"max", OP_MAX},   {"setp", OP_SETP},
-           {"selp", OP_SELP},     {"mov", OP_MOV},          {"cvt", OP_CVT}, {"cvta", OP_CVTA}, {"ld", OP_LD},
-           {"st", OP_ST},         {"bfi", OP_BFI},          {"bra", OP_BRA}, {"ret", OP_RET},   {"bar", OP_BAR},
-           {"atom", OP_ATOM_MAX}, {"prefetch", OP_PREFETCH}};
+} ops[] = {{"add", OP_ADD},       {"sub", OP_SUB},           {"mul", OP_MUL},  {"mad", OP_MAD},   {"fma", OP_FMA},
+           {"div", OP_DIV},       {"rem", OP_REM},           {"rcp", OP_RCP},  {"sqrt", OP_SQRT}, {"neg", OP_NEG},
+           {"abs", OP_ABS},       {"not", OP_NOT},           {"and", OP_AND},  {"or", OP_OR},     {"xor", OP_XOR},
+           {"shl", OP_SHL},       {"shr", OP_SHR},           {"min", OP_MIN},  {"max", OP_MAX},   {"setp", OP_SETP},
+           {"selp", OP_SELP},     {"mov", OP_MOV},           {"cvt", OP_CVT},  {"cvta", OP_CVTA}, {"ld", OP_LD},
+           {"st", OP_ST},         {"bfi", OP_BFI},           {"bra", OP_BRA},  {"ret", OP_RET},   {"bar", OP_BAR},
+           {"atom", OP_ATOM_MAX}, {"prefetch", OP_PREFETCH}, {"call", OP_CALL}};
 
 // The modifiers behind the opcode's name, checked one by one: what is not known stops.
 static void parse_modifiers(instruction *in, char *text, const char *whole) {
@@ -256,7 +270,7 @@ static void parse_modifiers(instruction *in, char *text, const char *whole) {
         if (strcmp(m, "max") == 0 && in->op == OP_ATOM_MAX) known = true;
         if (strcmp(m, "add") == 0 && in->op == OP_ATOM_MAX) in->op = OP_ATOM_ADD, known = true;
         if (strcmp(m, "to") == 0 && in->op == OP_CVTA) known = true;
-        if (strcmp(m, "uni") == 0 && (in->op == OP_BRA || in->op == OP_RET)) known = true;
+        if (strcmp(m, "uni") == 0 && (in->op == OP_BRA || in->op == OP_RET || in->op == OP_CALL)) known = true;
         if (strcmp(m, "sync") == 0 && in->op == OP_BAR) known = true;
         if (strcmp(m, "nc") == 0 && in->op == OP_LD) known = true;
         if (strcmp(m, "L2") == 0 && in->op == OP_PREFETCH) known = true;
@@ -266,6 +280,34 @@ static void parse_modifiers(instruction *in, char *text, const char *whole) {
     const bool rounds = in->op == OP_FMA || in->op == OP_DIV || in->op == OP_RCP || in->op == OP_SQRT;
     if (is_float && rounds && !rounded) stop("'%s' is not correctly rounded", whole);
     if (!is_float && (in->op == OP_MUL || in->op == OP_MAD) && !lo) stop("'%s': which half?", whole);
+}
+
+static void add_code(ptx_kernel *k, const instruction *in) {
+    if (k->n_code % 256 == 0) k->code = grown(k->code, (size_t)(k->n_code + 256) * sizeof(instruction));
+    k->code[k->n_code++] = *in;
+}
+
+// "call function, (a, b)": copies the arguments from the caller's places to the function's, then the call.
+static void add_call(ptx_kernel *k, const char *name, const char *arguments, int line) {
+    const function *f = k->functions;
+    while (f < k->functions + k->n_functions && strcmp(f->name, name) != 0) f++;
+    if (f == k->functions + k->n_functions) stop("function %s is not known before its call", name);
+    char copy[256];
+    snprintf(copy, sizeof copy, "%s", arguments + 1);
+    copy[strcspn(copy, ")")] = '\0';
+    int n = 0;
+    instruction move = {.type = U64, .space = SPACE_LOCAL, .guard = -1, .n_vector = 1, .line = line};
+    const operand passed = {.kind = REGISTER, .reg = register_number(k, "%argument")};
+    for (char *rest = NULL, *part = strtok_r(copy, ",", &rest); part; part = strtok_r(NULL, ",", &rest), n++) {
+        if (n == f->n_arguments) stop("%s is called with too many arguments", name);
+        move.op = OP_LD, move.dst[0] = passed, move.src[0] = parse_operand(k, part);
+        add_code(k, &move);
+        move.op = OP_ST, move.dst[0] = (operand){.kind = IMMEDIATE, .value = f->argument[n]}, move.src[0] = passed;
+        add_code(k, &move);
+    }
+    if (n != f->n_arguments) stop("%s is called with too few arguments", name);
+    const instruction call = {.op = OP_CALL, .guard = -1, .target = f->start, .line = line};
+    add_code(k, &call);
 }
 
 static void parse_statement(ptx_kernel *k, char *text, int line) {
@@ -292,6 +334,13 @@ static void parse_statement(ptx_kernel *k, char *text, int line) {
     char none[] = "";
     parse_modifiers(&in, dot ? dot : none, whole);
     const int n = split(arguments, parts);
+    // A function's own arguments, and those that a call will pass, stand in local memory.
+    if (in.space == SPACE_PARAM && (k->in_function || in.op == OP_ST)) in.space = SPACE_LOCAL;
+    if (in.op == OP_CALL) {
+        if (in.guard >= 0 || n != 2) stop("'%s' is not known", whole);
+        add_call(k, parts[0], parts[1], line);
+        return;
+    }
     if (in.op == OP_BRA) {
         symbol *label = find_symbol(k, parts[0]);
         if (!label) label = add_symbol(k, parts[0], UINT64_MAX, false);
@@ -312,8 +361,7 @@ static void parse_statement(ptx_kernel *k, char *text, int line) {
         in.dst[0] = parse_operand(k, parts[0]);
         for (int s = 1; s < n; s++) in.src[s - 1] = parse_operand(k, parts[s]);
     }
-    if (k->n_code % 256 == 0) k->code = grown(k->code, (size_t)(k->n_code + 256) * sizeof(instruction));
-    k->code[k->n_code++] = in;
+    add_code(k, &in);
 }
 
 // ".shared .align 4 .b8 name[16]", ".local ...", ".param ...": alignment, size and name.
@@ -344,12 +392,25 @@ static size_t place(size_t *total, size_t align, size_t bytes) {
     return at;
 }
 
+// Room for an argument of a call: 8 bytes, so that it can be copied without a look at its type.
+static uint64_t place_argument(ptx_kernel *k, const char *name, size_t bytes) {
+    if (bytes > 8) stop("argument %s is longer than 8 bytes", name);
+    symbol *known = find_symbol(k, name); // of an earlier call: it has been read
+    return known ? known->value : add_symbol(k, name, place(&k->local_bytes, 8, 8), false)->value;
+}
+
 static void parse_parameters(ptx_kernel *k, char *text) {
     for (char *rest = NULL, *line = strtok_r(text, ",", &rest); line; line = strtok_r(NULL, ",", &rest)) {
         size_t align, bytes;
         char name[256] = "";
         parse_variable(line, &align, &bytes, name);
         if (!*name) continue;
+        if (k->in_function) {
+            function *f = &k->functions[k->n_functions - 1];
+            if (f->n_arguments == MOST_ARGUMENTS) stop("%s has too many arguments", f->name);
+            f->argument[f->n_arguments++] = place_argument(k, name, bytes);
+            continue;
+        }
         const size_t at = place(&k->parameter_bytes, align, bytes);
         k->parameter_at[k->n_parameters] = at;
         k->parameter_size[k->n_parameters++] = bytes;
@@ -383,6 +444,10 @@ static void parse_line(ptx_kernel *k, char *text, int *line) {
         parse_variable(text, &align, &bytes, name);
         if (shared) k->shared_bytes += SHARED_GUARD;
         add_symbol(k, name, place(shared ? &k->shared_bytes : &k->local_bytes, align, bytes), false);
+    } else if (strncmp(text, ".param", 6) == 0) { // of a call
+        text[n - 1] = '\0';
+        parse_variable(text, &align, &bytes, name);
+        place_argument(k, name, bytes);
     } else if (*text == '.') {
         stop("directive '%s' is not known", text);
     } else {
@@ -392,6 +457,67 @@ static void parse_line(ptx_kernel *k, char *text, int *line) {
     }
 }
 
+// A call is written over several lines: they become one.
+static void join_calls(char *text) {
+    for (char *at = text; (at = strstr(at, "call.uni")) != NULL;)
+        for (; *at && *at != ';'; at++)
+            if (*at == '\n') *at = ' ';
+}
+
+// The brace that closes the one at `text`.
+static char *closing_brace(char *text) {
+    int depth = 0;
+    for (; *text; text++) {
+        depth += (*text == '{') - (*text == '}');
+        if (depth == 0) return text;
+    }
+    stop("a body does not end");
+}
+
+// The function or kernel whose name stands at `at`, up to the end of its body, which is returned. Its symbols are its own.
+static char *parse_body(ptx_kernel *k, char *at, const char *dynamic) {
+    char *open = strchr(at, '('), *close = strchr(open, ')'), *body = strchr(close, '{');
+    char *end = closing_brace(body);
+    const int begin = k->n_code;
+    k->n_symbols = 0;
+    *close = *end = '\0';
+    parse_parameters(k, open + 1);
+    if (*dynamic) add_symbol(k, dynamic, SHARED_DYNAMIC, false);
+    int line = 0;
+    for (char *rest = NULL, *row = strtok_r(body + 1, "\n", &rest); row; row = strtok_r(NULL, "\n", &rest))
+        parse_line(k, row, &line);
+    for (int i = begin; i < k->n_code; i++)
+        if (k->code[i].op == OP_BRA) {
+            if (k->symbols[k->code[i].target].value == UINT64_MAX)
+                stop("label %s is missing", k->symbols[k->code[i].target].name);
+            k->code[i].target = (int)k->symbols[k->code[i].target].value;
+        }
+    return end + 1;
+}
+
+static void copy_name(char name[256], const char *at) {
+    snprintf(name, 256, "%.*s", (int)strcspn(at, "(\n "), at);
+}
+
+// The module's functions; a function stands before its callers.
+static void parse_functions(ptx_kernel *k, const char *text, const char *dynamic) {
+    char *copy = strdup(text);
+    if (!copy) stop("out of memory");
+    k->in_function = true;
+    for (char *at = copy; (at = strstr(at, "\n.func ")) != NULL;) {
+        if (k->n_functions == MOST_FUNCTIONS) stop("more than %d functions", MOST_FUNCTIONS);
+        at += strlen("\n.func ");
+        if (*at == '(') stop("functions with a result are not known");
+        function *f = &k->functions[k->n_functions++];
+        *f = (function){.start = k->n_code};
+        copy_name(f->name, at);
+        at = parse_body(k, at, dynamic);
+    }
+    k->in_function = false;
+    k->start = k->n_code;
+    free(copy);
+}
+
 ptx_module *ptx_parse(const char *text) {
     ptx_module *module = calloc(1, sizeof *module);
     char dynamic[256] = "";
@@ -399,28 +525,20 @@ ptx_module *ptx_parse(const char *text) {
     if (!module || !copy) stop("out of memory");
     const char *external = strstr(text, ".extern .shared");
     if (external) sscanf(strstr(external, ".b8 ") + 4, "%255[^[]", dynamic);
+    join_calls(copy);
+    char *joined = strdup(copy);
+    if (!joined) stop("out of memory");
     for (char *at = copy; (at = strstr(at, ".entry ")) != NULL;) {
         module->kernels = grown(module->kernels, (size_t)(module->n_kernels + 1) * sizeof(ptx_kernel));
         ptx_kernel *k = &module->kernels[module->n_kernels++];
         *k = (ptx_kernel){.shared_bytes = SHARED_GUARD};
-        at += 7;
-        snprintf(k->name, sizeof k->name, "%.*s", (int)strcspn(at, "(\n "), at);
-        char *open = strchr(at, '('), *close = strchr(open, ')'), *body = strchr(close, '{');
-        char *end = strstr(body, "\n}");
-        *close = *end = '\0';
-        parse_parameters(k, open + 1);
-        if (*dynamic) add_symbol(k, dynamic, SHARED_DYNAMIC, false);
-        int line = 0;
-        for (char *rest = NULL, *row = strtok_r(body + 1, "\n", &rest); row; row = strtok_r(NULL, "\n", &rest))
-            parse_line(k, row, &line);
-        for (int i = 0; i < k->n_code; i++)
-            if (k->code[i].op == OP_BRA) {
-                if (k->symbols[k->code[i].target].value == UINT64_MAX) stop("a label is missing");
-                k->code[i].target = (int)k->symbols[k->code[i].target].value;
-            }
-        at = end + 1;
+        parse_functions(k, joined, dynamic);
+        at += strlen(".entry ");
+        copy_name(k->name, at);
+        at = parse_body(k, at, dynamic);
     }
     free(copy);
+    free(joined);
     return module;
 }
 
@@ -496,7 +614,7 @@ typedef struct {
     uint64_t *registers;
     uint32_t *visits; // of each instruction, where sectors are counted
     uint8_t *local;
-    int pc;
+    int pc, callers[DEEPEST], depth; // callers: where to go on after a return
     bool waiting, done;
 } thread;
 
@@ -851,7 +969,16 @@ static bool execute(grid *g, uint32_t t) {
     case OP_BRA:
         self->pc = in->target;
         return true;
+    case OP_CALL:
+        if (self->depth == DEEPEST) stop("calls deeper than %d", DEEPEST);
+        self->callers[self->depth++] = self->pc;
+        self->pc = in->target;
+        return true;
     case OP_RET:
+        if (self->depth > 0) {
+            self->pc = self->callers[--self->depth];
+            return true;
+        }
         self->done = true;
         return false;
     case OP_BAR:
@@ -911,7 +1038,8 @@ static void run_block(grid *g, uint32_t *order) {
     for (uint32_t t = 0; t < g->threads; t++) {
         memset(g->thread[t].registers, 0xee, (size_t)k->n_registers * sizeof(uint64_t));
         memset(g->thread[t].local, 0xff, k->local_bytes);
-        g->thread[t].pc = 0;
+        g->thread[t].pc = k->start;
+        g->thread[t].depth = 0;
         g->thread[t].waiting = g->thread[t].done = false;
     }
     g->epoch = 0;
@@ -928,7 +1056,7 @@ static void run_block(grid *g, uint32_t *order) {
             waiting += self->waiting;
         }
         if (waiting > 0 && done > 0)
-            fault(g, &k->code[0], "%u threads wait at a barrier that %u have left", waiting, done);
+            fault(g, &k->code[k->start], "%u threads wait at a barrier that %u have left", waiting, done);
     }
 }
 

@@ -12,6 +12,7 @@ int ops_expand(void);
 int ops_vision(void);
 int ops_lstm(void);
 int ops_products(void);
+int ops_robots(void);
 int ops_traffic(void); // CUDA on the CPU only
 
 static const hb_noise noise_id = {.seed = 5, .stream = HB_STREAM_SEARCH, .generation = 2, .individual = 1};

@@ -14,7 +14,7 @@ int main(int argc, char **argv) {
     (void)argc, (void)argv;
 #endif
     if (!has_builds_to_compare()) return SKIPPED;
-    int failed = ops_search() + ops_step() + ops_expand() + ops_vision() + ops_lstm() + ops_products();
+    int failed = ops_search() + ops_step() + ops_expand() + ops_vision() + ops_lstm() + ops_products() + ops_robots();
 #ifdef HB_CUDA_ON_CPU
     failed += ops_traffic();
 #endif
