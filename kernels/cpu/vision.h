@@ -1,25 +1,28 @@
-// Convolutions on the CPU. A convolution with stride S walks its input in S x S phases: plane (a, b) of a channel has rows
-// r S + a and columns c S + b, so that neighbouring outputs read neighbouring floats. What a lane keeps: the weights, then
-// for each convolution its input's planes, [channels][S][S][rows][columns].
+// Convolutions on the CPU. A convolution with stride S and pooling by 2 walks its input in P x P phases, P = 2 S: plane (a, b) of
+// a channel has rows r P + a and columns c P + b. So each of the four outputs that are pooled reads, for neighbouring pooled outputs,
+// neighbouring floats. What a lane keeps: the weights, then for each convolution its input's planes, [channels][P][P][rows][columns].
 #ifndef HB_CPU_VISION_H
 #define HB_CPU_VISION_H
 
 #include "kernels/cpu/cpu.h"
 
-// Rows and columns of a plane of that convolution's input, and floats from one plane to the next: a vector may be read
+// P; rows and columns of a plane of that convolution's input, and floats from one plane to the next: a vector may be read
 // beyond a plane's end.
+static inline int32_t hb_cpu_phases(const hb_convolution *c) {
+    return 2 * c->stride;
+}
 static inline int32_t hb_cpu_plane_rows(const hb_convolution *c) {
-    return (c->height + c->stride - 1) / c->stride;
+    return (c->height + hb_cpu_phases(c) - 1) / hb_cpu_phases(c);
 }
 static inline int32_t hb_cpu_plane_columns(const hb_convolution *c) {
-    return (c->width + c->stride - 1) / c->stride;
+    return (c->width + hb_cpu_phases(c) - 1) / hb_cpu_phases(c);
 }
 static inline size_t hb_cpu_plane_floats(const hb_convolution *c) {
     const size_t n = (size_t)hb_cpu_plane_rows(c) * (size_t)hb_cpu_plane_columns(c);
     return (n + HB_CPU_PAD - 1) / HB_CPU_PAD * HB_CPU_PAD;
 }
 static inline size_t hb_cpu_planes_floats(const hb_convolution *c) {
-    return (size_t)(c->channels * c->stride * c->stride) * hb_cpu_plane_floats(c);
+    return (size_t)(c->channels * hb_cpu_phases(c) * hb_cpu_phases(c)) * hb_cpu_plane_floats(c);
 }
 
 static inline size_t hb_cpu_vision_weights(const hb_vision *vision) {
