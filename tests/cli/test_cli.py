@@ -67,7 +67,7 @@ class CommandLine(unittest.TestCase):
         self.refuses("fly", says="expected a command")
         self.refuses(says="expected a command")
         self.refuses("bench", "products", "--device", "cpu", says="--device cuda has cuBLAS")
-        self.refuses("bench", "speed", says="expected step, es, gmm, products, env, generation or all")
+        self.refuses("bench", "speed", says="expected step, es, gmm, products, robots, env, generation or all")
         self.refuses("bench", "gmm", "--set", "policy.kind=static", says="search.kind: 'gmm' shares plasticity rules")
         shared = ("train", CONFIG, "--set", "search.kind=shared", "--set")
         self.refuses(*shared, "policy.kind=static", says="search.kind: 'shared' shares plasticity rules; this policy.kind has none")
@@ -315,8 +315,9 @@ class CommandLine(unittest.TestCase):
             f"<contact>{pairs}</contact><actuator>{motors}</actuator></mujoco>")
         Path(path).write_text(text)
         built_in = os.path.join(self.folder.name, "built-in")
-        self.hebbes("train", CONFIG, "--out", built_in, *SMALL)
-        self.hebbes("train", CONFIG, "--out", self.run_folder, "--set", f"env.model={path}", *SMALL)
+        light = ["--set", "env.profile=light", *SMALL]
+        self.hebbes("train", CONFIG, "--out", built_in, *light)
+        self.hebbes("train", CONFIG, "--out", self.run_folder, "--set", f"env.model={path}", *light)
         digest = self.hebbes("digest", self.run_folder).stdout
         self.assertEqual(digest, self.hebbes("digest", built_in).stdout)
         self.hebbes("resume", self.run_folder)  # the file is as it was

@@ -13,8 +13,8 @@ import tempfile
 
 GOLDEN = pathlib.Path(__file__).with_name("golden.txt")
 RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out"]
-ANT = ["configs/ant/pnr-replicate.yaml", "env.engine=mujoco", "search.population=4", "run.threads=2"]
-LANES = ["configs/ant/pnr-replicate.yaml", "env.engine=lanes", "search.population=12", "run.threads=2", "policy.hidden=7",
+ANT = ["configs/ant/pnr-replicate.yaml", "env.profile=light", "env.engine=mujoco", "search.population=4", "run.threads=2"]
+LANES = ["configs/ant/pnr-replicate.yaml", "env.profile=light", "env.engine=lanes", "search.population=12", "run.threads=2", "policy.hidden=7",
          "run.generations=2"]
 CAR = ["configs/car/pnr-replicate.yaml", "search.population=2", "run.threads=2", "env.time_limit=2", "policy.hidden=3"]
 MERGE = ["search.kind=shared", "search.assignment=merge", "search.merge_every=1", "run.generations=3"]

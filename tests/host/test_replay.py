@@ -63,7 +63,7 @@ def trace_life(test, config, individual, *sets):
 
 class Replay(unittest.TestCase):
     def trace(self, *sets):
-        return trace_life(self, "configs/ant/pnr-replicate.yaml", "3", "env.engine=mujoco", "env.early_stop=false", *sets)
+        return trace_life(self, "configs/ant/pnr-replicate.yaml", "3", "env.profile=light", "env.engine=mujoco", "env.early_stop=false", *sets)
 
     def replay(self, *sets):
         global RULE_D_OUT
