@@ -4,8 +4,10 @@
 // exit code that a program should end with; *error (nullable) then holds one line for the user. Handles are opaque, owned by the
 // caller, and closed by the function declared beside the one that made them.
 //
-// Threads: call the library from one thread at a time, because HDF5 is not thread-safe. The library starts threads of its own.
-// hb_study also starts child processes.
+// Threads: several threads may call the library at the same time, each with its own configs, stops and folders; a handle belongs to
+// one thread at a time. Uses of HDF5 wait for each other. The library starts threads of its own, and hb_study child processes.
+// It changes nothing of the process: no signals, no locale. Numbers are read and written with a point whatever the locale is, also by
+// callbacks, which run as the library does.
 #ifndef HB_HEBBES_H
 #define HB_HEBBES_H
 
@@ -65,6 +67,7 @@ typedef struct {
     double seconds;                                   // of this generation
     double physics_share, policy_share, update_share; // of this generation's thread time
     double best_mean;                                 // over the run so far
+    int64_t diverged, lives;                          // of this generation: lives that left the numbers; all
 } hb_progress;
 
 // A request to stop: the current generation is abandoned, the last finished one saved.
@@ -120,7 +123,7 @@ HB_API hb_status hb_evaluate(const char *folder, const char *const *sets, int n_
 HB_API hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error);
 
 // One life, written as HDF5 to `out` (must not exist): /obs (T, I) or /frame (T, H, W, C) and /frame96; /output of the
-// network, /action given for it, /reward (T): the fitness of each step; /layer{1..}/w (T+1, I, O) with its activation,
+// network, /action given for it; of each step /fitness (T), whose sum is the return, and /reward (T), the environment's own; /layer{1..}/w (T+1, I, O) with its activation,
 // /layer{1..}/coefficients (I, O, C), /convolution{1,2} (maps, channels, side, side); the environment's fields (/qpos, /qvel;
 // /hull, /wheel_angle, /wheel_omega, /tiles) and its constants (/track); seed, rule, individual, variation as attributes.
 typedef struct {
@@ -130,7 +133,7 @@ typedef struct {
     const char *out;
 } hb_trace_def;
 
-// Traces a run's last checkpoint (source is a folder) or the start of a configuration (source is a YAML file).
+// Traces a run's checkpoint, eval.checkpoint (source is a folder) or the start of a configuration (source is a YAML file).
 HB_API hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
                           hb_error *error);
 

@@ -1,10 +1,12 @@
 #include "host/analysis/plot.h"
+#include "host/base/locale.h"
 #include "kernels/error.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 hb_status hb_plot(const hb_plot_def *def, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     struct stat about;
     if (access(def->out, F_OK) == 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one", def->out);

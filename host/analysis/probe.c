@@ -1,4 +1,5 @@
 #include "host/analysis/probe.h"
+#include "host/base/locale.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +60,7 @@ static hb_status check(const hb_probe_run *p, int which, hb_error *error) {
 
 hb_status hb_probe(const char *source, const char *const *sets, int n_sets, const hb_probe_def *def,
                    hb_probed *probed, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     int which;
     hb_status status = find(def->what, &which, error);
     if (status != HB_OK) return status;

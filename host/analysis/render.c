@@ -1,6 +1,7 @@
 // Pictures of a life: a film by ffmpeg, numbered pictures, or a strip of a few moments.
 #include "host/analysis/life.h"
 #include "host/base/child.h"
+#include "host/base/locale.h"
 #include "host/base/png.h"
 
 #include <stdlib.h>
@@ -134,6 +135,7 @@ static form form_of(const char *out, hb_rendered *rendered) {
 
 hb_status hb_render(const char *source, const char *const *sets, int n_sets, const hb_render_def *def,
                     hb_rendered *rendered, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     *rendered = (hb_rendered){.steps = 0};
     if (def->width < 16 || def->width > 1920 || def->height < 16 || def->height > 1920 || def->moments < 1 ||
         def->moments > 64)

@@ -2,6 +2,7 @@
 #include "host/analysis/life.h"
 #include "host/base/files.h"
 #include "host/base/hdf5.h"
+#include "host/base/locale.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ typedef struct {
     float *observation;     // (T, words)
     float *output, *action; // the network's, and what the environment was given for it
     uint8_t *picture;       // (T, 96, 96, 3), where the environment draws
-    double *reward, *state;
+    double *fitness, *reward, *state;
     float *weights[HB_MAX_LAYERS];
 } trace;
 
@@ -52,9 +53,10 @@ static hb_status allocate(trace *t, hb_error *error) {
     t->output = calloc(steps, actions * sizeof(float));
     t->action = calloc(steps, actions * sizeof(float));
     t->picture = calloc(draws(world) ? steps : 1, PICTURE_BYTES);
+    t->fitness = calloc(steps, sizeof(double));
     t->reward = calloc(steps, sizeof(double));
     t->state = calloc(steps, (size_t)(t->n_state + 1) * sizeof(double));
-    bool ok = t->observation && t->output && t->action && t->picture && t->reward && t->state;
+    bool ok = t->observation && t->output && t->action && t->picture && t->fitness && t->reward && t->state;
     for (int32_t l = 0; l < net->n_layers; l++) {
         t->weights[l] = calloc(steps + 1, layer_size(&net->layer[l]) * sizeof(float));
         ok = ok && t->weights[l];
@@ -86,7 +88,8 @@ static hb_status record_step(trace *t, hb_error *error) {
     if (status != HB_OK) return status;
     memcpy(t->output + k * actions, life->output, actions * sizeof *t->output);
     memcpy(t->action + k * actions, life->action, actions * sizeof *t->action);
-    t->reward[k] = life->step.fitness;
+    t->fitness[k] = life->step.fitness;
+    t->reward[k] = life->step.reward;
     t->steps++;
     return record_weights(t, t->steps, error);
 }
@@ -231,6 +234,7 @@ static hb_status fill_file(trace *t, hb_error *error) {
         bool ok = put_observations(t) && put_constants(t) && put_vision(t, host) &&
                   hb_hdf_put_array(t->file, "action", H5T_NATIVE_FLOAT, 2, action, t->action) &&
                   hb_hdf_put_array(t->file, "output", H5T_NATIVE_FLOAT, 2, action, t->output) &&
+                  hb_hdf_put_array(t->file, "fitness", H5T_NATIVE_DOUBLE, 1, &steps, t->fitness) &&
                   hb_hdf_put_array(t->file, "reward", H5T_NATIVE_DOUBLE, 1, &steps, t->reward) && put_fields(t);
         for (int32_t l = 0; l < net->n_layers && ok; l++) ok = put_layer(t, l, host);
         ok = ok && put_number(t->file, "seed", trainer->settings->run.seed) &&
@@ -248,14 +252,21 @@ static hb_status fill_file(trace *t, hb_error *error) {
 
 // ---------------------------------------------------------------------------------------------------
 
-static hb_status write_file(trace *t, hb_error *error) {
+static hb_status make_image(trace *t, void **data, size_t *n, hb_error *error) {
+    hb_hdf_lock();
     t->file = hb_hdf_create();
-    if (t->file < 0) return hb_fail(error, HB_FAILED, "%s: HDF5 cannot create it", t->def->out);
+    hb_status status = t->file < 0 ? hb_fail(error, HB_FAILED, "%s: HDF5 cannot create it", t->def->out) : HB_OK;
+    if (status == HB_OK) status = fill_file(t, error);
+    if (status == HB_OK) status = hb_hdf_image(t->file, 0, data, n, error);
+    if (t->file >= 0) H5Fclose(t->file);
+    hb_hdf_unlock();
+    return status;
+}
+
+static hb_status write_file(trace *t, hb_error *error) {
     void *data = NULL;
     size_t n = 0;
-    hb_status status = fill_file(t, error);
-    if (status == HB_OK) status = hb_hdf_image(t->file, 0, &data, &n, error);
-    H5Fclose(t->file);
+    hb_status status = make_image(t, &data, &n, error);
     if (status == HB_OK) status = hb_file_write(t->def->out, data, n, error);
     free(data);
     return status;
@@ -263,6 +274,7 @@ static hb_status write_file(trace *t, hb_error *error) {
 
 hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
                    hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     if (access(def->out, F_OK) == 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one", def->out);
     hb_life life;
@@ -277,6 +289,7 @@ hb_status hb_trace(const char *source, const char *const *sets, int n_sets, cons
     free(t.output);
     free(t.action);
     free(t.picture);
+    free(t.fitness);
     free(t.reward);
     free(t.state);
     hb_life_close(&life);

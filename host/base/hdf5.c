@@ -1,10 +1,26 @@
 #include "host/base/hdf5.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static H5E_auto2_t printer; // of whoever else uses HDF5 in this process
+static void *printer_data;
+
+// Errors are reported by status; HDF5 must not print.
+void hb_hdf_lock(void) {
+    pthread_mutex_lock(&lock);
+    H5Eget_auto2(H5E_DEFAULT, &printer, &printer_data);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+void hb_hdf_unlock(void) {
+    H5Eset_auto2(H5E_DEFAULT, printer, printer_data);
+    pthread_mutex_unlock(&lock);
+}
+
 static hid_t memory_access(void) {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); // errors are reported by status; HDF5 must not print
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_core(access, 1 << 16, 0);
     return access;

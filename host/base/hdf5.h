@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// HDF5 is not thread-safe everywhere (Debian's is not): whoever uses it, from the first call to the last, holds this lock.
+void hb_hdf_lock(void);
+void hb_hdf_unlock(void);
+
 // A new, empty file in memory, or one over n bytes that must outlive it; negative on failure. Close with H5Fclose.
 hid_t hb_hdf_create(void);
 hid_t hb_hdf_open(const void *data, size_t n);

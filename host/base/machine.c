@@ -3,6 +3,8 @@
 
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 // ---------------------------------------------------------------------------------------------------
@@ -16,7 +18,8 @@ const char *const hb_machine_variants[] = {"auto", "avx512", "avx2", "generic", 
 
 #define FIELDS hb_machine_settings
 const hb_key hb_machine_keys[] = {
-    HB_KEY(FIELDS, threads, INT, "auto", 1, 1024, "host threads; default: all cores", .same_bits = true),
+    HB_KEY(FIELDS, threads, INT, "0", 0, 1024, "host threads; 0: as many as there are cores for this process",
+           .same_bits = true),
     HB_KEY_NAMED(FIELDS, device, device_word, "auto", "where the population is computed", .same_bits = true),
     HB_KEY_OF(FIELDS, variant, hb_machine_variants, "auto", "build of the cpu device; all give the same bits",
               .same_bits = true),
@@ -27,9 +30,35 @@ const hb_key hb_machine_keys[] = {
 // ---------------------------------------------------------------------------------------------------
 // Open, close
 
+// The processors' worth of time that a control group allows, rounded up: "QUOTA PERIOD" of cgroup v2, or a file each in v1. 0: no limit.
+static long quota_of(const char *quota_path, const char *period_path) {
+    double quota = 0, period = 0;
+    FILE *file = fopen(quota_path, "re");
+    if (!file) return 0;
+    const int n = fscanf(file, "%lf %lf", &quota, &period); // "max" is no number
+    fclose(file);
+    file = n == 1 && period_path ? fopen(period_path, "re") : NULL;
+    if (file && fscanf(file, "%lf", &period) != 1) period = 0;
+    if (file) fclose(file);
+    return quota > 0 && period > 0 ? (long)((quota + period - 1) / period) : 0;
+}
+
+static long quota(void) {
+    const char *folder = getenv("HB_CGROUP"); // tests
+    char path[2][4096];
+    snprintf(path[0], sizeof path[0], "%s/cpu.max", folder ? folder : "/sys/fs/cgroup");
+    const long n = quota_of(path[0], NULL);
+    if (n > 0) return n;
+    snprintf(path[0], sizeof path[0], "%s/cpu/cpu.cfs_quota_us", folder ? folder : "/sys/fs/cgroup");
+    snprintf(path[1], sizeof path[1], "%s/cpu/cpu.cfs_period_us", folder ? folder : "/sys/fs/cgroup");
+    return quota_of(path[0], path[1]);
+}
+
 long hb_usable_cores(void) {
     cpu_set_t set;
-    const long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+    long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+    const long allowed = quota();
+    if (allowed > 0 && allowed < n) n = allowed;
     return n < 1 ? 1 : n > 1024 ? 1024 : n;
 }
 
@@ -39,7 +68,8 @@ hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settin
     hb_status status = hb_device_find(device_word(settings->device), &table, error);
     if (status == HB_OK)
         status = hb_device_open(table, hb_machine_variants[settings->variant], &machine->device, error);
-    if (status == HB_OK) status = hb_pool_open((int32_t)settings->threads, &machine->pool, error);
+    const long threads = settings->threads > 0 ? (long)settings->threads : hb_usable_cores();
+    if (status == HB_OK) status = hb_pool_open((int32_t)threads, &machine->pool, error);
     if (status != HB_OK) hb_machine_close(machine);
     return status;
 }

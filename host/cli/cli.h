@@ -87,7 +87,7 @@ hb_status hb_bench_start(char **words, hb_error *error);
 // ---------------------------------------------------------------------------------------------------
 // Progress, and stops by signals (progress.c)
 
-// Training's lines: on a terminal one line, rewritten.
+// Training's lines: on a terminal one line, as wide as the terminal, rewritten; one stays now and then.
 typedef struct {
     bool live;
     double generation_seconds; // smoothed
@@ -100,8 +100,8 @@ hb_hooks hb_screen_hooks(hb_screen *screen);
 // Prints what can be done next with a run that is done. Returns status.
 hb_status hb_screen_finish(const hb_screen *screen, const char *program, hb_status status);
 
-// Catches SIGINT, SIGTERM and SIGHUP: the first requests a stop, the third ends the process. Ignores SIGPIPE and SIGXFSZ, which
-// are write errors then. Returns the stop (NULL when out of memory).
+// Catches SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU: the first requests a stop, the third ends the process. Ignores SIGPIPE
+// and SIGXFSZ, which are write errors then. A signal that was ignored before, as nohup does, stays so. Returns the stop (NULL when out of memory).
 const hb_stop *hb_stop_on_signals(void);
 
 // "12m05s" or "3h20m".

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 // ---------------------------------------------------------------------------------------------------
@@ -25,20 +26,39 @@ static void on_started(void *context, const char *folder, int64_t generation) {
     fflush(stdout);
 }
 
+// Terminals are as wide as they say, or 80 columns.
+static int terminal_columns(void) {
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+// On a terminal the line is cut to its width, so that it can be rewritten, and every tenth of the run, at least every 100 generations,
+// one stays.
+static void show_line(const hb_screen *s, const hb_progress *p, const char *line) {
+    const int64_t tenth = p->generations / 10 > 0 ? p->generations / 10 : 1;
+    const bool stays = p->generation == p->generations || p->generation % (tenth < 100 ? tenth : 100) == 0;
+    if (s->live)
+        printf("\r\033[K%.*s%s", terminal_columns() - 1, line, stays ? "\n" : "");
+    else
+        printf("%s\n", line);
+    fflush(stdout);
+}
+
 static void on_progress(void *context, const hb_progress *p) {
     hb_screen *s = context;
     // Lives get longer as individuals improve, so recent generations predict the rest better than the average.
     s->generation_seconds = s->generation_seconds > 0 ? 0.7 * s->generation_seconds + 0.3 * p->seconds : p->seconds;
-    char left[32];
+    char left[32], line[256], lost[48] = "";
     hb_format_time(s->generation_seconds * (double)(p->generations - p->generation), left);
-    printf("%sgeneration %4lld/%lld  mean %8.2f  max %8.2f  best mean %8.2f  %6.0f steps/s  physics %2.0f%% policy "
-           "%2.0f%% "
-           "update %2.0f%%  left %s%s",
-           s->live ? "\r\033[K" : "", (long long)p->generation, (long long)p->generations, p->mean, p->max,
-           p->best_mean, p->steps_per_second, 100 * p->physics_share, 100 * p->policy_share, 100 * p->update_share,
-           left, s->live ? "" : "\n");
-    if (s->live && p->generation == p->generations) putchar('\n');
-    fflush(stdout);
+    if (p->diverged > 0)
+        snprintf(lost, sizeof lost, "  %lld of %lld lives diverged", (long long)p->diverged, (long long)p->lives);
+    // What matters most stands first: a narrow terminal shows that much.
+    snprintf(line, sizeof line,
+             "generation %4lld/%lld  mean %8.2f  best %8.2f  left %s  max %8.2f  %6.0f steps/s%s  physics %2.0f%% "
+             "policy %2.0f%% update %2.0f%%",
+             (long long)p->generation, (long long)p->generations, p->mean, p->best_mean, left, p->max,
+             p->steps_per_second, lost, 100 * p->physics_share, 100 * p->policy_share, 100 * p->update_share);
+    show_line(s, p, line);
 }
 
 static void on_note(void *context, const char *line) {
@@ -74,15 +94,21 @@ static void on_signal(int number) {
     if (++signals >= 3) _exit(128 + number);
 }
 
+// What was ignored when the program began stays ignored: nohup means it.
+static void catch_signal(int number, void (*handler)(int)) {
+    struct sigaction before, action = {.sa_handler = handler};
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler == SIG_IGN) return;
+    sigaction(number, &action, NULL);
+}
+
 const hb_stop *hb_stop_on_signals(void) {
+    // SIGUSR1, SIGUSR2, SIGXCPU: what batch systems send before they end a job.
+    static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU};
     if (stop) return stop;
     stop = hb_stop_create();
     if (!stop) return NULL;
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-    signal(SIGPIPE, SIG_IGN); // a reader that has left must not end the training
-    signal(SIGXFSZ, SIG_IGN); // an exceeded quota is a write error
+    for (size_t k = 0; k < sizeof stops / sizeof *stops; k++) catch_signal(stops[k], on_signal);
+    catch_signal(SIGPIPE, SIG_IGN); // a reader that has left must not end the training
+    catch_signal(SIGXFSZ, SIG_IGN); // an exceeded quota is a write error
     return stop;
 }

@@ -1,3 +1,4 @@
+#include "host/base/locale.h"
 #include "host/hebbes.h"
 #include "host/policy/policy.h"
 #include "host/search/search.h"
@@ -33,6 +34,7 @@ static void print_envs(FILE *file) {
 }
 
 void hb_info(FILE *file) {
+    HB_NUMBERS_WITH_POINTS;
     unsigned major, minor, release;
     H5get_libversion(&major, &minor, &release);
     fprintf(file, "hebbes %s, HDF5 %u.%u.%u, compiler %s\n", HB_VERSION, major, minor, release, __VERSION__);

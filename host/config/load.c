@@ -1,6 +1,7 @@
 // Opening a configuration: files, the files they are based on, --set, and checks over several keys.
 #include "envs/plugin.h"
 #include "host/base/files.h"
+#include "host/base/locale.h"
 #include "host/config/config.h"
 #include "host/config/yaml.h"
 
@@ -297,6 +298,7 @@ static hb_status open_chain(const char *path, bool of_run, const char *const *se
 }
 
 hb_status hb_config_open(const char *path, const char *const *sets, int n_sets, hb_config **out, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     return open_chain(path, false, sets, n_sets, out, error);
 }
 

@@ -125,13 +125,12 @@ static hb_status find_env(hb_config *config, const char *name, const char *sourc
                    name, near);
 }
 
-// Defaults that are known only here: of the environment, and of this machine.
+// Defaults that are known only here: of the environment.
 static void standard_text(const hb_config *config, const hb_config_entry *entry, const char *env, hb_text out) {
     const hb_settings *s = &config->settings;
     snprintf(out, HB_TEXT, "%s", entry->key.fallback);
     if (entry->field == &s->env.variations) snprintf(out, HB_TEXT, "%s", config->env->variations[0]);
     if (entry->field == s->env.name) snprintf(out, HB_TEXT, "%s", env);
-    if (entry->field == &s->machine.threads) snprintf(out, HB_TEXT, "%ld", hb_usable_cores());
 }
 
 hb_status hb_config_bind(hb_config *config, const char *name, const char *source, hb_error *error) {

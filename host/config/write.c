@@ -1,4 +1,5 @@
 // The configuration as text: a YAML file, and the list of keys for people.
+#include "host/base/locale.h"
 #include "host/config/config.h"
 
 #include <string.h>
@@ -8,6 +9,7 @@ static bool is_text(const hb_key *key) {
 }
 
 hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     const char *section = "";
     for (int32_t k = 0; k < config->n_entries; k++) {
         const hb_config_entry *entry = &config->entry[k];
@@ -24,6 +26,7 @@ hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) 
 }
 
 void hb_config_describe(const hb_config *config, FILE *file) {
+    HB_NUMBERS_WITH_POINTS;
     const char *section = "";
     for (int32_t k = 0; k < config->n_entries; k++) {
         const hb_config_entry *entry = &config->entry[k];

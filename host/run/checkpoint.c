@@ -44,7 +44,8 @@ static bool put_state(hid_t file, const hb_trainer *trainer) {
 typedef struct {
     const hb_machine *machine;
     const hb_search_array *array;
-    const char *name; // of the checkpoint
+    const hb_search *search; // where it is saved
+    const char *name;        // of the checkpoint
 } transfer;
 
 static hb_status fetch_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
@@ -52,26 +53,51 @@ static hb_status fetch_part(void *context, size_t begin, size_t count, void *dat
     return hb_device_download(t->machine->device, data, hb_memory_at(t->array->data, begin), count, error);
 }
 
+// The same, but a state that is not finite is never saved: the last good checkpoint stays.
+static hb_status fetch_finite_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
+    const transfer *t = context;
+    const hb_status status = fetch_part(context, begin, count, data, error);
+    if (status != HB_OK || t->array->below > 0) return status;
+    const float *number = data;
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(number[i]))
+            return hb_fail(
+                error, HB_FAILED,
+                "the search's '%s' is not finite after generation %lld (number %zu is %g): its step was too "
+                "large (search.lr, search.sigma%s); the last good checkpoint stays",
+                t->array->name, (long long)t->search->generation, begin + i, (double)number[i],
+                t->search->settings->optimiser == HB_ADAM ? ", search.epsilon" : "");
+    return HB_OK;
+}
+
 static hb_status put_arrays(hid_t file, const hb_search *search, hb_error *error) {
     hb_status status = HB_OK;
     for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
         const hb_search_array *array = &search->array[k];
-        transfer t = {.machine = search->machine, .array = array};
-        status = hb_hdf_put_parts(file, array->name, array->below > 0, array->n, fetch_part, &t, error);
+        transfer t = {.machine = search->machine, .array = array, .search = search};
+        status = hb_hdf_put_parts(file, array->name, array->below > 0, array->n, fetch_finite_part, &t, error);
     }
     return status;
 }
 
-hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_error *error) {
+// The file's bytes with room for the trailer.
+static hb_status make_image(const hb_trainer *trainer, const char *path, void **data, size_t *n, hb_error *error) {
+    hb_hdf_lock();
     const hid_t file = hb_hdf_create();
-    if (file < 0) return hb_fail(error, HB_FAILED, "%s: HDF5 cannot create it", path);
+    hb_status status = file < 0 ? hb_fail(error, HB_FAILED, "%s: HDF5 cannot create it", path) : HB_OK;
+    if (status == HB_OK && !put_state(file, trainer))
+        status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot hold the state", path);
+    if (status == HB_OK) status = put_arrays(file, &trainer->search, error);
+    if (status == HB_OK) status = hb_hdf_image(file, sizeof(trailer), data, n, error);
+    if (file >= 0) H5Fclose(file);
+    hb_hdf_unlock();
+    return status;
+}
+
+hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_error *error) {
     void *data = NULL;
     size_t n = 0;
-    hb_status status = HB_OK;
-    if (!put_state(file, trainer)) status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot hold the state", path);
-    if (status == HB_OK) status = put_arrays(file, &trainer->search, error);
-    if (status == HB_OK) status = hb_hdf_image(file, sizeof(trailer), &data, &n, error);
-    H5Fclose(file);
+    hb_status status = make_image(trainer, path, &data, &n, error);
     if (status == HB_OK) {
         const trailer t = seal(data, n - sizeof t);
         memcpy((char *)data + n - sizeof t, &t, sizeof t);
@@ -149,23 +175,33 @@ static hb_status adopt(hb_trainer *trainer, hid_t file, const state *s, hb_error
     return HB_OK;
 }
 
-hb_status hb_checkpoint_parse(hb_trainer *trainer, const char *name, const void *data, size_t n, hb_error *error) {
+// The length of what the trailer seals.
+static hb_status check_seal(const char *name, const void *data, size_t n, size_t *length, hb_error *error) {
     trailer t;
     if (n < sizeof t) return hb_fail(error, HB_BAD_INPUT, "%s: torn: only %zu bytes", name, n);
-    const size_t length = n - sizeof t;
-    memcpy(&t, (const char *)data + length, sizeof t);
-    const trailer expected = seal(data, length);
+    *length = n - sizeof t;
+    memcpy(&t, (const char *)data + *length, sizeof t);
+    const trailer expected = seal(data, *length);
     if (memcmp(t.magic, magic, sizeof magic) != 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: torn, or no checkpoint: its last bytes are missing", name);
     if (memcmp(&t, &expected, sizeof t) != 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: damaged: its checksum does not fit", name);
+    return HB_OK;
+}
+
+hb_status hb_checkpoint_parse(hb_trainer *trainer, const char *name, const void *data, size_t n, hb_error *error) {
+    size_t length;
+    hb_status status = check_seal(name, data, n, &length, error);
+    if (status != HB_OK) return status;
+    hb_hdf_lock();
     const hid_t file = hb_hdf_open(data, length);
-    if (file < 0) return hb_fail(error, HB_BAD_INPUT, "%s: not an HDF5 file", name);
     state *s = calloc(1, sizeof *s);
-    hb_status status =
-        s ? get_state(file, trainer, name, s, error) : hb_fail(error, HB_FAILED, "out of memory reading %s", name);
+    if (file < 0) status = hb_fail(error, HB_BAD_INPUT, "%s: not an HDF5 file", name);
+    if (status == HB_OK && !s) status = hb_fail(error, HB_FAILED, "out of memory reading %s", name);
+    if (status == HB_OK) status = get_state(file, trainer, name, s, error);
     if (status == HB_OK) status = adopt(trainer, file, s, error);
-    H5Fclose(file);
+    if (file >= 0) H5Fclose(file);
+    hb_hdf_unlock();
     free(s);
     return status;
 }
@@ -176,6 +212,16 @@ hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *er
     hb_status status = hb_file_read(path, MOST_BYTES, &data, &n, error);
     if (status != HB_OK) return status;
     status = hb_checkpoint_parse(trainer, path, data, n, error);
+    free(data);
+    return status;
+}
+
+hb_status hb_checkpoint_check(const char *path, hb_error *error) {
+    void *data;
+    size_t n, length;
+    hb_status status = hb_file_read(path, MOST_BYTES, &data, &n, error);
+    if (status != HB_OK) return status;
+    status = check_seal(path, data, n, &length, error);
     free(data);
     return status;
 }

@@ -12,6 +12,9 @@
 // Saves the trainer's state to `path` (atomically, see files.h).
 hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_error *error);
 
+// HB_OK if the file is whole: its length and checksum are those that it was written with. What it holds is not looked at.
+hb_status hb_checkpoint_check(const char *path, hb_error *error);
+
 // Puts a checkpoint's state into the trainer. HB_BAD_INPUT on a torn file or one of another configuration;
 // the trainer is unchanged then.
 hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *error);

@@ -1,4 +1,5 @@
 // Evaluation of a checkpoint (docs/equations.md, "Evaluation").
+#include "host/base/locale.h"
 #include "host/base/stop.h"
 #include "host/run/folder.h"
 #include "host/run/run.h"
@@ -110,6 +111,7 @@ hb_status hb_evaluate_as(const hb_config *config, const char *folder,
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
                       void (*row)(void *context, const hb_evaluation *evaluation), void *context, const hb_stop *stop,
                       hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status == HB_OK) status = hb_evaluate_as(config, folder, row, context, stop, error);

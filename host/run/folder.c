@@ -31,23 +31,28 @@ hb_status hb_folder_make(const char *path, hb_error *error) {
                    path, path);
 }
 
-void hb_folder_choose(const hb_config *config, char folder[HB_PATH]) {
-    if (*config->settings.run.out) {
-        snprintf(folder, HB_PATH, "%s", config->settings.run.out);
-        for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--) folder[n - 1] = '\0';
-        return;
-    }
+void hb_folder_named(const hb_config *config, char folder[HB_PATH]) {
+    snprintf(folder, HB_PATH, "%s", config->settings.run.out);
+    for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--) folder[n - 1] = '\0';
+}
+
+hb_status hb_folder_claim(const hb_config *config, char folder[HB_PATH], hb_error *error) {
+    enum { MOST = 10000 };
     char copy[HB_TEXT], name[HB_TEXT];
     snprintf(copy, sizeof copy, "%s", *config->path ? config->path : config->env->name);
     snprintf(name, sizeof name, "%s", basename(copy));
     char *dot = strrchr(name, '.');
     if (dot && dot != name) *dot = '\0';
-    for (int k = 1; k < 10000; k++) {
+    mkdir("runs", 0755);
+    for (int k = 1; k <= MOST; k++) {
         char again[16] = "";
         if (k > 1) snprintf(again, sizeof again, "-%d", k);
         snprintf(folder, HB_PATH, "runs/%s-seed%lld%s", name, (long long)config->settings.run.seed, again);
-        if (access(folder, F_OK) != 0) return;
+        if (mkdir(folder, 0755) == 0) return HB_OK;
+        if (errno != EEXIST)
+            return hb_fail(error, HB_BAD_INPUT, "%s: cannot be created: %s", folder, strerror(errno));
     }
+    return hb_fail(error, HB_BAD_INPUT, "%s: the names up to this one exist; choose another with --out", folder);
 }
 
 // ---------------------------------------------------------------------------------------------------

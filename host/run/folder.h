@@ -10,8 +10,12 @@
 // Makes a folder, with its parents. Fails with HB_BAD_INPUT if it exists; for a run the message says how to resume it.
 hb_status hb_folder_make(const char *path, hb_error *error);
 
-// The folder of a new run: run.out, or the first free of runs/NAME-seedS, runs/NAME-seedS-2, ...
-void hb_folder_choose(const hb_config *config, char folder[HB_PATH]);
+// The folder that run.out names.
+void hb_folder_named(const hb_config *config, char folder[HB_PATH]);
+
+// Makes the first of runs/NAME-seedS, runs/NAME-seedS-2, ... that does not exist, in one step, so that two processes never get the
+// same one.
+hb_status hb_folder_claim(const hb_config *config, char folder[HB_PATH], hb_error *error);
 
 // The run's checkpoints, oldest first, as scandir: their number, or -1; the caller frees the entries and the list.
 int hb_folder_checkpoints(const char *folder, struct dirent ***list);

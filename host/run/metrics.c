@@ -19,41 +19,43 @@ struct hb_metrics {
 typedef struct {
     int n;
     char name[MAX_COLUMNS][96];
+    const char *group[MAX_COLUMNS]; // of TensorBoard's tags
     double value[MAX_COLUMNS];
 } row;
 
-static void add(row *r, const char *name, const char *suffix, double value) {
+static void add(row *r, const char *group, const char *name, const char *suffix, double value) {
     snprintf(r->name[r->n], sizeof r->name[0], "%s%s", name, suffix);
+    r->group[r->n] = group;
     r->value[r->n++] = value;
 }
 
 static void fill(row *r, const hb_trainer *trainer, const hb_generation *g, double save) {
     r->n = 0;
-    add(r, "generation", "", (double)g->generation);
-    add(r, "mean", "", g->mean);
-    add(r, "sd", "", g->sd);
-    add(r, "max", "", g->max);
-    add(r, "reward", "", g->reward);
+    add(r, "fitness", "generation", "", (double)g->generation);
+    add(r, "fitness", "mean", "", g->mean);
+    add(r, "fitness", "sd", "", g->sd);
+    add(r, "fitness", "max", "", g->max);
+    add(r, "fitness", "reward", "", g->reward);
     for (int32_t v = 0; v < trainer->n_variations; v++) {
-        add(r, "mean_", trainer->settings->env.variations.item[v], g->variation_mean[v]);
-        add(r, "max_", trainer->settings->env.variations.item[v], g->variation_max[v]);
+        add(r, "fitness", "mean_", trainer->settings->env.variations.item[v], g->variation_mean[v]);
+        add(r, "fitness", "max_", trainer->settings->env.variations.item[v], g->variation_max[v]);
     }
     for (int32_t k = 0; k < trainer->search.n_numbers; k++)
-        add(r, trainer->search.number[k].name, "", trainer->search.number[k].value);
-    add(r, "lr", "", g->lr);
-    add(r, "sigma", "", g->sigma);
-    add(r, "env_steps", "", (double)g->env_steps);
-    add(r, "diverged", "", (double)g->diverged);
-    add(r, "env_steps_per_s", "", g->seconds > 0 ? (double)g->env_steps / g->seconds : 0);
-    add(r, "seconds", "", g->seconds + save);
-    add(r, "physics_s", "", g->physics);
-    add(r, "env_s", "", g->env);
-    add(r, "policy_s", "", g->policy);
-    add(r, "expand_s", "", g->expand);
-    add(r, "ask_s", "", g->ask);
-    add(r, "update_s", "", g->update);
-    add(r, "save_s", "", save);
-    add(r, "other_s", "", g->other);
+        add(r, "search", trainer->search.number[k].name, "", trainer->search.number[k].value);
+    add(r, "search", "lr", "", g->lr);
+    add(r, "search", "sigma", "", g->sigma);
+    add(r, "lives", "env_steps", "", (double)g->env_steps);
+    add(r, "lives", "diverged", "", (double)g->diverged);
+    add(r, "time", "env_steps_per_s", "", g->seconds > 0 ? (double)g->env_steps / g->seconds : 0);
+    add(r, "time", "seconds", "", g->seconds + save);
+    add(r, "time", "physics_s", "", g->physics);
+    add(r, "time", "env_s", "", g->env);
+    add(r, "time", "policy_s", "", g->policy);
+    add(r, "time", "expand_s", "", g->expand);
+    add(r, "time", "ask_s", "", g->ask);
+    add(r, "time", "update_s", "", g->update);
+    add(r, "time", "save_s", "", save);
+    add(r, "time", "other_s", "", g->other);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -120,7 +122,7 @@ hb_status hb_metrics_open(const hb_trainer *trainer, const char *folder, hb_metr
         free(metrics);
         return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", path, strerror(errno));
     }
-    status = hb_events_open(folder, &metrics->events, error);
+    status = hb_events_open(folder, trainer->search.generation, &metrics->events, error);
     if (status != HB_OK) {
         hb_metrics_close(metrics);
         return status;
@@ -147,7 +149,10 @@ hb_status hb_metrics_add(hb_metrics *metrics, const hb_generation *report, doubl
     if (fflush(metrics->csv) != 0 || ferror(metrics->csv))
         return hb_fail(error, HB_FAILED, "metrics.csv: cannot be written: %s", strerror(errno));
     hb_status status = HB_OK;
-    for (int k = 1; k < r.n && status == HB_OK; k++)
-        status = hb_events_add(metrics->events, r.name[k], report->generation, r.value[k], error);
+    for (int k = 1; k < r.n && status == HB_OK; k++) {
+        char tag[128];
+        snprintf(tag, sizeof tag, "%s/%s", r.group[k], r.name[k]);
+        status = hb_events_add(metrics->events, tag, report->generation, r.value[k], error);
+    }
     return status == HB_OK ? hb_events_flush(metrics->events, error) : status;
 }

@@ -1,5 +1,6 @@
 // Estimates a run's memory and time before it starts.
 #include "host/base/clock.h"
+#include "host/base/locale.h"
 #include "host/train/trainer.h"
 
 #include <stdlib.h>
@@ -131,6 +132,7 @@ static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
 }
 
 hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     hb_trainer trainer;
     timing t = {.lives = 0};
     hb_status status = hb_trainer_open(config, &trainer, error);
@@ -149,6 +151,7 @@ hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_
 }
 
 hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     hb_trainer trainer;
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) return status;

@@ -1,12 +1,14 @@
 #include "host/run/run.h"
 #include "host/base/clock.h"
 #include "host/base/files.h"
+#include "host/base/locale.h"
 #include "host/base/stop.h"
 #include "host/run/checkpoint.h"
 #include "host/run/folder.h"
 #include "host/run/metrics.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,9 @@ typedef struct {
     FILE *log;
     hb_trainer trainer;
     hb_metrics *metrics;
-    double save; // seconds since the last row of metrics
+    double save;   // seconds since the last row of metrics
+    int unlocked;  // the errno of a file system that has no locks, or 0
+    bool diverged; // it has been said that all lives of a generation diverged
 } run;
 
 // ---------------------------------------------------------------------------------------------------
@@ -47,19 +51,46 @@ static void note(void *context, const char *line) {
     if (r->hooks && r->hooks->note) r->hooks->note(r->hooks->context, line);
 }
 
+// True if the log that is open is the one in the folder: the folder was neither removed nor made anew by another process.
+static bool is_ours(const run *r) {
+    char path[HB_PATH];
+    struct stat ours, there;
+    hb_path(path, r->folder, "log.txt");
+    return fstat(fileno(r->log), &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+           ours.st_dev == there.st_dev;
+}
+
+static hb_status check_ours(const run *r, hb_error *error) {
+    if (is_ours(r)) return HB_OK;
+    return hb_fail(error, HB_FAILED,
+                   "%s: this run's folder was removed or replaced while it trained; nothing more is written there",
+                   r->folder);
+}
+
+// Locks the log. Some file systems have no locks: then nothing keeps two processes apart, and the log says so.
+static hb_status lock_log(run *r, hb_error *error) {
+    if (flock(fileno(r->log), LOCK_EX | LOCK_NB) == 0) return HB_OK;
+    if (errno == EWOULDBLOCK)
+        return hb_fail(error, HB_BAD_INPUT, "%s: another process is training this run", r->folder);
+    if (errno != ENOSYS && errno != EOPNOTSUPP && errno != ENOLCK && errno != EINVAL)
+        return hb_fail(error, HB_FAILED, "%s/log.txt: cannot be locked: %s", r->folder, strerror(errno));
+    r->unlocked = errno;
+    return HB_OK;
+}
+
 // The log also is the run's lock: one process at a time trains it.
 static hb_status open_log(run *r, hb_error *error) {
     char path[HB_PATH];
     hb_path(path, r->folder, "log.txt");
     r->log = fopen(path, "ae");
     if (!r->log) return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", path, strerror(errno));
-    struct stat ours, there;
-    if (flock(fileno(r->log), LOCK_EX | LOCK_NB) == 0 && fstat(fileno(r->log), &ours) == 0 &&
-        stat(path, &there) == 0 && ours.st_ino == there.st_ino) // and it was not just removed by another process
-        return HB_OK;
+    hb_status status = lock_log(r, error);
+    if (status == HB_OK && !is_ours(r)) // it was just removed by another process
+        status = hb_fail(error, HB_BAD_INPUT, "%s: another process is training this run", r->folder);
+    if (status == HB_OK) return HB_OK;
     fclose(r->log);
     r->log = NULL;
-    return hb_fail(error, HB_BAD_INPUT, "%s: another process is training this run", r->folder);
+    return status;
 }
 
 static hb_status save_config(const run *r, hb_error *error) {
@@ -89,7 +120,9 @@ static hb_status save(run *r, const char *name, hb_error *error) {
     const double begun = hb_now();
     char path[HB_PATH];
     hb_folder_checkpoint_path(r->folder, name, path);
-    const hb_status status = hb_checkpoint_save(&r->trainer, path, error);
+    hb_status status = check_ours(r, error);
+    if (status == HB_OK) status = hb_checkpoint_save(&r->trainer, path, error);
+    if (status != HB_OK) check_ours(r, error); // the better reason
     r->save += hb_now() - begun;
     return status;
 }
@@ -112,28 +145,53 @@ static hb_status try_checkpoint(hb_trainer *trainer, const char *folder, const s
     return hb_fail(why, HB_BAD_INPUT, "%s: holds generation %lld", path, (long long)trainer->search.generation);
 }
 
-hb_status hb_run_load(hb_trainer *trainer, const char *folder, hb_which_checkpoint which,
-                      void (*skipped)(void *context, const char *line), void *context, hb_error *error) {
-    char best[HB_PATH];
-    hb_folder_checkpoint_path(folder, "best.h5", best);
-    if (which == HB_CHECKPOINT_BEST && access(best, F_OK) == 0) return hb_checkpoint_load(trainer, best, error);
+// The newest of the listed checkpoints that is valid, into *why otherwise. *vanished: one was removed before it could be read.
+static hb_status load_newest(hb_trainer *trainer, const char *folder,
+                             void (*skipped)(void *context, const char *line), void *context, bool *vanished,
+                             hb_error *why) {
     struct dirent **list;
     const int n = hb_folder_checkpoints(folder, &list);
-    if (n < 0) return hb_fail(error, HB_BAD_INPUT, "%s: expected a run's folder with checkpoints in it", folder);
-    hb_status status = hb_fail(error, HB_BAD_INPUT, "%s: no checkpoint is there", folder);
+    *vanished = false;
+    if (n < 0) return hb_fail(why, HB_BAD_INPUT, "%s: expected a run's folder with checkpoints in it", folder);
+    hb_status status = hb_fail(why, HB_BAD_INPUT, "%s: no checkpoint is there", folder);
     for (int k = n - 1; k >= 0; k--) {
-        hb_error why;
+        char path[HB_PATH];
+        hb_folder_checkpoint_path(folder, list[k]->d_name, path);
         if (status != HB_OK) {
-            status = try_checkpoint(trainer, folder, list[k], &why);
-            if (status != HB_OK && skipped) skipped(context, why.message);
-            if (status != HB_OK && error) *error = why;
+            status = try_checkpoint(trainer, folder, list[k], why);
+            if (status != HB_OK && access(path, F_OK) != 0)
+                *vanished = true;
+            else if (status != HB_OK && skipped)
+                skipped(context, why->message);
         }
         free(list[k]);
     }
     free(list);
-    if (status == HB_OK && which == HB_CHECKPOINT_BEST && trainer->search.generation > 0)
-        return hb_fail(error, HB_BAD_INPUT, "%s is missing; --set eval.checkpoint=last takes the last one", best);
     return status;
+}
+
+static hb_status load_best(hb_trainer *trainer, const char *path, hb_error *error) {
+    hb_error why = {""};
+    const hb_status status = hb_checkpoint_load(trainer, path, &why);
+    return status == HB_OK ? HB_OK
+                           : hb_fail(error, status, "%s; --set eval.checkpoint=last takes the last one", why.message);
+}
+
+hb_status hb_run_load(hb_trainer *trainer, const char *folder, hb_which_checkpoint which,
+                      void (*skipped)(void *context, const char *line), void *context, hb_error *error) {
+    enum { TRIES = 20 }; // beside a run under way, whose checkpoints come and go
+    char best[HB_PATH];
+    hb_folder_checkpoint_path(folder, "best.h5", best);
+    if (which == HB_CHECKPOINT_BEST && access(best, F_OK) == 0) return load_best(trainer, best, error);
+    hb_error why = {""};
+    bool vanished = true;
+    hb_status status = HB_FAILED;
+    for (int k = 0; k < TRIES && status != HB_OK && vanished; k++)
+        status = load_newest(trainer, folder, skipped, context, &vanished, &why);
+    if (status != HB_OK) return hb_fail(error, status, "%s", why.message);
+    if (which == HB_CHECKPOINT_BEST && trainer->search.generation > 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s is missing; --set eval.checkpoint=last takes the last one", best);
+    return HB_OK;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -152,8 +210,22 @@ static void report_progress(const run *r, const hb_generation *g) {
                                   .physics_share = g->physics / seconds,
                                   .policy_share = g->policy / seconds,
                                   .update_share = g->update / seconds,
-                                  .best_mean = r->trainer.best_mean};
+                                  .best_mean = r->trainer.best_mean,
+                                  .diverged = g->diverged,
+                                  .lives = r->trainer.settings->search.population * r->trainer.n_variations};
     r->hooks->progress(r->hooks->context, &progress);
+}
+
+// Says once that no life of a generation has lasted to its end.
+static void note_divergence(run *r, const hb_generation *g) {
+    char line[160];
+    if (r->diverged || g->diverged < r->trainer.settings->search.population * r->trainer.n_variations) return;
+    r->diverged = true;
+    snprintf(
+        line, sizeof line,
+        "generation %lld: all %lld lives diverged: the environment's numbers became infinite, and nothing is learned",
+        (long long)g->generation, (long long)g->diverged);
+    note(r, line);
 }
 
 // One generation and its records. The best checkpoint holds the search before its update: the distribution that the best
@@ -169,7 +241,9 @@ static hb_status generation(run *r, bool *solved, hb_error *error) {
         status = save(r, "best.h5", error);
         if (status != HB_OK) return status;
     }
+    note_divergence(r, &report);
     status = hb_trainer_update(trainer, &report, error);
+    if (status == HB_OK) status = check_ours(r, error);
     if (status != HB_OK) return status;
     status = hb_metrics_add(r->metrics, &report, r->save, error);
     r->save = 0;
@@ -187,6 +261,7 @@ static hb_status train(run *r, hb_error *error) {
         note(r, "nothing is left to do; train on with --set run.generations=N");
     bool solved =
         trainer->best_mean > trainer->settings->search.stop_mean; // a run that has reached it does not go on
+    if (solved) note(r, "search.stop_mean was reached; train on with a larger one in a new run");
     while (status == HB_OK && !solved && trainer->search.generation < trainer->settings->run.generations)
         status = generation(r, &solved, error);
     if (status != HB_OK && status != HB_INTERRUPTED) return status;
@@ -204,11 +279,16 @@ static hb_status train(run *r, hb_error *error) {
     return HB_OK;
 }
 
-static void close_run(run *r) {
+// Why a run ends early stands in its log, too.
+static hb_status close_run(run *r, hb_status status, const hb_error *why, hb_error *error) {
+    if (status != HB_OK && error) *error = *why;
+    if (status != HB_OK && status != HB_INTERRUPTED && r->log && is_ours(r))
+        write_log(r, "stopped: %s", why->message);
     hb_metrics_close(r->metrics);
     hb_trainer_close(&r->trainer);
     if (r->log) fclose(r->log);
     free(r);
+    return status;
 }
 
 // With device auto: one line for each better device that cannot be used.
@@ -226,6 +306,12 @@ static void note_skipped_devices(run *r) {
 
 static hb_status begin(run *r, hb_error *error) {
     note_skipped_devices(r);
+    if (r->unlocked) {
+        char line[256];
+        snprintf(line, sizeof line, "this file system has no locks (%s): see to it that one process trains this run",
+                 strerror(r->unlocked));
+        note(r, line);
+    }
     hb_status status = hb_metrics_open(&r->trainer, r->folder, &r->metrics, error);
     if (status != HB_OK) return status;
     if (r->hooks && r->hooks->started) r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);
@@ -271,21 +357,34 @@ static hb_status fresh(run *r, hb_error *error) {
 static hb_status train_in(const hb_config *config, const char *folder, const hb_hooks *hooks, hb_error *error) {
     run *r = calloc(1, sizeof *r);
     if (!r) return hb_fail(error, HB_FAILED, "out of memory");
+    hb_error why = {""};
     r->hooks = hooks;
     snprintf(r->folder, sizeof r->folder, "%s", folder);
     hb_status status = HB_OK;
-    if (access(folder, F_OK) == 0) status = take_folder(r, error); // fails early, saying what to do
-    if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
-    if (status == HB_OK) status = hb_trainer_ready(&r->trainer, error); // what cannot run leaves no folder
-    if (status == HB_OK) status = fresh(r, error);
-    close_run(r);
+    if (access(folder, F_OK) == 0) status = take_folder(r, &why); // fails early, saying what to do
+    if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, &why);
+    if (status == HB_OK) status = hb_trainer_ready(&r->trainer, &why); // what cannot run leaves no folder
+    if (status == HB_OK) status = fresh(r, &why);
+    return close_run(r, status, &why, error);
+}
+
+// Trains into the folder that the configuration names, or into a new one, which goes again if nothing can begin.
+static hb_status train_new(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+    char folder[HB_PATH];
+    if (*config->settings.run.out) {
+        hb_folder_named(config, folder);
+        return train_in(config, folder, hooks, error);
+    }
+    hb_status status = hb_folder_claim(config, folder, error);
+    if (status != HB_OK) return status;
+    status = train_in(config, folder, hooks, error);
+    if (status != HB_OK) rmdir(folder); // if it is empty
     return status;
 }
 
 hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
-    char folder[HB_PATH];
-    hb_folder_choose(config, folder);
-    return train_in(config, folder, hooks, error);
+    HB_NUMBERS_WITH_POINTS;
+    return train_new(config, hooks, error);
 }
 
 // Refuses sets that would make it another run.
@@ -317,24 +416,39 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
 }
 
 // Resumes the run in `folder`, whose configuration this is.
+// A best checkpoint that is missing or damaged cannot be had again: the best generation from here on takes its place.
+static void check_best(run *r) {
+    char best[HB_PATH], line[HB_PATH + 512];
+    hb_error why = {""};
+    if (r->trainer.search.generation == 0) return;
+    hb_folder_checkpoint_path(r->folder, "best.h5", best);
+    if (hb_checkpoint_check(best, &why) == HB_OK) return;
+    snprintf(line, sizeof line, "%s; the best generation from here on takes its place", why.message);
+    note(r, line);
+    r->trainer.best_mean = -HUGE_VAL;
+}
+
+// Resumes the run in `folder`, whose configuration this is.
 static hb_status resume_in(const hb_config *config, const char *folder, const hb_hooks *hooks, hb_error *error) {
     run *r = calloc(1, sizeof *r);
     if (!r) return hb_fail(error, HB_FAILED, "out of memory");
+    hb_error why = {""};
     r->hooks = hooks;
     snprintf(r->folder, sizeof r->folder, "%s", folder);
-    hb_status status = open_log(r, error);
-    if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, error);
-    if (status == HB_OK) status = hb_run_load(&r->trainer, folder, HB_CHECKPOINT_LAST, note, r, error);
-    if (status == HB_OK) status = save_config(r, error);
+    hb_status status = open_log(r, &why);
+    if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, &why);
+    if (status == HB_OK) status = hb_run_load(&r->trainer, folder, HB_CHECKPOINT_LAST, note, r, &why);
+    if (status == HB_OK) check_best(r);
+    if (status == HB_OK) status = save_config(r, &why);
     if (status == HB_OK) {
         write_log(r, "hebbes %s resumes after %lld generations", HB_VERSION, (long long)r->trainer.search.generation);
-        status = begin(r, error);
+        status = begin(r, &why);
     }
-    close_run(r);
-    return status;
+    return close_run(r, status, &why, error);
 }
 
 hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status == HB_OK) status = resume_in(config, folder, hooks, error);
@@ -343,8 +457,10 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
 }
 
 hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     char folder[HB_PATH], path[HB_PATH], difference[HB_DIFFERENCE];
-    hb_folder_choose(config, folder);
+    if (!*config->settings.run.out) return train_new(config, hooks, error);
+    hb_folder_named(config, folder);
     hb_path(path, folder, "config.yaml");
     if (access(path, F_OK) != 0) return train_in(config, folder, hooks, error);
     hb_config *saved = NULL;
@@ -357,6 +473,7 @@ hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *
 }
 
 hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status != HB_OK) return status;

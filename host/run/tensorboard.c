@@ -84,7 +84,17 @@ static hb_status write_record(hb_events *events, const message *event, hb_error 
 // ---------------------------------------------------------------------------------------------------
 // Events
 
-hb_status hb_events_open(const char *folder, hb_events **out, hb_error *error) {
+// Event.session_log = 7 { SessionLog.status = 1: START = 1 }: TensorBoard drops what earlier files hold from this step on, which is what
+// a killed process wrote after its last checkpoint.
+static hb_status write_restart(hb_events *events, int64_t step, hb_error *error) {
+    message session = {.n = 0}, event = start_event(step);
+    put_key(&session, 1, 0);
+    put_varint(&session, 1);
+    put_block(&event, 7, session.data, session.n);
+    return write_record(events, &event, error);
+}
+
+hb_status hb_events_open(const char *folder, int64_t generation, hb_events **out, hb_error *error) {
     char name[96], path[HB_PATH];
     snprintf(name, sizeof name, "events.out.tfevents.%lld.%ld", (long long)time(NULL), (long)getpid());
     hb_path(path, folder, name);
@@ -99,7 +109,8 @@ hb_status hb_events_open(const char *folder, hb_events **out, hb_error *error) {
     static const char version[] = "brain.Event:2"; // Event.file_version = 3, what TensorBoard asks of a first event
     message event = start_event(0);
     put_block(&event, 3, version, sizeof version - 1);
-    return write_record(events, &event, error);
+    hb_status status = write_record(events, &event, error);
+    return status == HB_OK && generation > 0 ? write_restart(events, generation + 1, error) : status;
 }
 
 void hb_events_close(hb_events *events) {

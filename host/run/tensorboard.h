@@ -9,8 +9,9 @@
 
 typedef struct hb_events hb_events;
 
-// Creates folder/events.out.tfevents.TIME.PID. The caller closes it.
-hb_status hb_events_open(const char *folder, hb_events **events, hb_error *error);
+// Creates folder/events.out.tfevents.TIME.PID of a run after `generation` generations: steps that earlier files have beyond are void. The
+// caller closes it.
+hb_status hb_events_open(const char *folder, int64_t generation, hb_events **events, hb_error *error);
 void hb_events_close(hb_events *events);
 // One scalar at one step. The tag has at most 127 letters.
 hb_status hb_events_add(hb_events *events, const char *tag, int64_t step, double value, hb_error *error);

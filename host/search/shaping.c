@@ -11,8 +11,7 @@ typedef struct {
 // Fitness is finite: a life with any other fitness ends as diverged (host/train/lives.c).
 static int by_fitness(const void *a, const void *b) {
     const entry *const x = a, *const y = b;
-    if (x->fitness != y->fitness) return x->fitness < y->fitness ? -1 : 1;
-    return x->individual < y->individual ? -1 : x->individual > y->individual;
+    return x->fitness < y->fitness ? -1 : x->fitness > y->fitness;
 }
 
 hb_status hb_shape_fitness(hb_shaping shaping, const double *fitness, int32_t n, float *z, hb_error *error) {
@@ -26,7 +25,11 @@ hb_status hb_shape_fitness(hb_shaping shaping, const double *fitness, int32_t n,
     qsort(order, (size_t)n, sizeof *order, by_fitness);
     const double count = n;
     const double sd = shaping == HB_RANKS ? sqrt((count * count - 1) / 12) : sqrt(count * (count + 1) / 12) + 1e-8;
-    for (int32_t k = 0; k < n; k++) z[order[k].individual] = (float)((k - (count - 1) / 2) / sd);
+    for (int32_t k = 0, end; k < n; k = end) {
+        for (end = k + 1; end < n && order[end].fitness == order[k].fitness;) end++;
+        const double rank = (k + (end - 1)) / 2.0; // of all that are equal
+        for (int32_t i = k; i < end; i++) z[order[i].individual] = (float)((rank - (count - 1) / 2) / sd);
+    }
     free(order);
     return HB_OK;
 }

@@ -5,7 +5,8 @@
 #include "host/search/search.h"
 
 // Writes z[n] for fitness[n] (docs/equations.md, "Search"):
-//     HB_RANKS           z = (k - (n - 1) / 2) / sqrt((n^2 - 1) / 12), k the ascending rank, ties by index (NR)
+//     HB_RANKS           z = (k - (n - 1) / 2) / sqrt((n^2 - 1) / 12), k the ascending rank from 0; equals share
+//                        the mean of their ranks, so that a flat landscape moves nothing (NR ranks equals by their order)
 //     HB_RANKS_UNBIASED  the same over sqrt(n (n + 1) / 12) + 1e-8 (PNR)
 //     HB_UNSHAPED        z = fitness
 hb_status hb_shape_fitness(hb_shaping shaping, const double *fitness, int32_t n, float *z, hb_error *error);

@@ -1,4 +1,5 @@
 #include "host/study/study.h"
+#include "host/base/locale.h"
 #include "host/run/run.h"
 
 #include <errno.h>
@@ -138,6 +139,7 @@ static void progress_out(void *context, int k) {
 }
 
 hb_status hb_study(const hb_study_def *def, const hb_stop *stop, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     hb_study_runs *s = calloc(1, sizeof *s);
     hb_study_run *runs = calloc(HB_STUDY_RUNS, sizeof *runs);
     hb_study_row *rows = calloc(HB_STUDY_RUNS, sizeof *rows);

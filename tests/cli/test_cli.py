@@ -59,7 +59,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(before, sorted((p, p.stat().st_mtime_ns) for p in Path(self.run_folder).rglob("*")))
         self.refuses("train", "nowhere.yaml", says="nowhere.yaml: cannot be read")
         self.refuses("train", CONFIG, "--set", "search.populaton=4", says="did you mean 'search.population'?")
-        self.refuses("train", CONFIG, "--threads", "0", says="run.threads: expected a whole number from 1")
+        self.refuses("train", CONFIG, "--threads", "-1", says="run.threads: expected a whole number from 0")
         self.refuses("train", CONFIG, "--set", "search.population=3", says="expected an even number")
         self.refuses("train", CONFIG, "--set", "env.model=none.xml", says="env.model: cannot read 'none.xml'")
         self.refuses("train", CONFIG, "--device", "gpu", says="run.device: expected one of auto,")

@@ -47,8 +47,8 @@ static void bad_files(void **state) {
             "test_config.yaml:2: search.sigma: expected a number from 1e-12 to 1000000, found 'nan'");
     refuses("search:\n  antithetic: yes\n", NULL,
             "test_config.yaml:2: search.antithetic: expected true or false, found 'yes'");
-    refuses("run:\n  threads: 0\n", NULL,
-            "test_config.yaml:2: run.threads: expected a whole number from 1 to 1024, found '0'");
+    refuses("run:\n  threads: -1\n", NULL,
+            "test_config.yaml:2: run.threads: expected a whole number from 0 to 1024, found '-1'");
     refuses("policy:\n  rule: ABCD_rl\n", NULL,
             "test_config.yaml:2: policy.rule: expected one of A, AD, AD_lr, ABC, ABC_lr, ABCD, ABCD_lr, "
             "ABCD_lr_D_out, ABCD_lr_D_in_and_out, found 'ABCD_rl'; did you mean 'ABCD_lr'?");
@@ -111,7 +111,7 @@ static void bad_sets(void **state) {
     refuses("", "population", "--set population: expected section.key=value");
     refuses("", "search.population=3",
             "--set: search.population: expected an even number with search.antithetic, found 3");
-    refuses("", "run.threads=0", "--set: run.threads: expected a whole number from 1 to 1024, found '0'");
+    refuses("", "run.threads=-1", "--set: run.threads: expected a whole number from 0 to 1024, found '-1'");
     refuses("", "run.rollout=batch",
             "--set: run.rollout: expected one of auto, resident, batched, found 'batch'; did you mean 'batched'?");
     refuses("", "env.name=./none.so",

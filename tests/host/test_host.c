@@ -17,8 +17,10 @@
 
 static void shaping_closed_forms(void **state) {
     (void)state;
-    const double fitness[5] = {3.0, -1.0, 3.0, 10.0, 2.0}; // ranks 2, 0, 3, 4, 1: the tie goes by index
+    const double fitness[5] = {3.0, -1.0, 3.5, 10.0, 2.0}, tied[5] = {3.0, -1.0, 3.0, 10.0, 2.0},
+                 flat[5] = {7, 7, 7, 7, 7};
     const int rank[5] = {2, 0, 3, 4, 1};
+    const double shared[5] = {2.5, 0, 2.5, 4, 1}; // equals share the mean of their ranks
     float z[5];
     assert_int_equal(hb_shape_fitness(HB_RANKS, fitness, 5, z, NULL), HB_OK);
     double sum = 0, squares = 0;
@@ -33,6 +35,13 @@ static void shaping_closed_forms(void **state) {
     squares = 0;
     for (int s = 0; s < 5; s++) squares += (double)z[s] * (double)z[s];
     check_close(squares / 4, 1, 1e-6);
+    for (int shaping = 0; shaping < 2; shaping++) {
+        const hb_shaping how = shaping ? HB_RANKS_UNBIASED : HB_RANKS;
+        assert_int_equal(hb_shape_fitness(how, tied, 5, z, NULL), HB_OK);
+        for (int s = 0; s < 5; s++) check_close(z[s], (shared[s] - 2.0) / sqrt((shaping ? 30.0 : 24.0) / 12), 1e-6);
+        assert_int_equal(hb_shape_fitness(how, flat, 5, z, NULL), HB_OK);
+        for (int s = 0; s < 5; s++) assert_true(z[s] == 0);
+    }
     assert_int_equal(hb_shape_fitness(HB_UNSHAPED, fitness, 5, z, NULL), HB_OK);
     for (int s = 0; s < 5; s++) assert_true(z[s] == (float)fitness[s]);
 }

@@ -5,6 +5,8 @@
 #include "host/hebbes.h"
 
 #include <dirent.h>
+#include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -566,8 +568,118 @@ static void plugin_learns(void **state) {
     remove_tree("test_run_b");
 }
 
+// ---------------------------------------------------------------------------------------------------
+// A program that serves more than one training
+
+typedef struct {
+    const char *folder, *seed;
+    hb_status status;
+    hb_error error;
+    char digest[33];
+} task;
+
+static void ignore_row(void *context, const hb_evaluation *row) {
+    (void)context, (void)row;
+}
+
+static void *train_task(void *context) {
+    task *t = context;
+    const char *const more[] = {t->seed, "search.kind=shared", "search.rules=9", "policy.hidden=7"};
+    t->status = train(t->folder, more, 4, NULL, &t->error);
+    if (t->status == HB_OK) t->status = hb_digest(t->folder, NULL, 0, t->digest, &t->error);
+    if (t->status == HB_OK) {
+        const char *const rollouts[] = {"eval.rollouts=2"};
+        t->status = hb_evaluate(t->folder, rollouts, 1, ignore_row, NULL, NULL, &t->error);
+    }
+    return NULL;
+}
+
+// Two trainings in two threads have the digests of one after the other.
+static void two_at_a_time(void **state) {
+    (void)state;
+    static task one[2] = {{.folder = "test_run_a", .seed = "run.seed=1"},
+                          {.folder = "test_run_b", .seed = "run.seed=2"}},
+                two[2];
+    memcpy(two, one, sizeof two);
+    for (int together = 0; together < 2; together++) {
+        task *tasks = together ? two : one;
+        pthread_t thread[2];
+        for (int k = 0; k < 2; k++) {
+            remove_tree(tasks[k].folder);
+            assert_int_equal(pthread_create(&thread[k], NULL, train_task, &tasks[k]), 0);
+            if (!together) pthread_join(thread[k], NULL);
+        }
+        for (int k = 0; together && k < 2; k++) pthread_join(thread[k], NULL);
+        for (int k = 0; k < 2; k++) check_ok(tasks[k].status, tasks[k].error);
+    }
+    for (int k = 0; k < 2; k++) assert_string_equal(one[k].digest, two[k].digest);
+    assert_string_not_equal(one[0].digest, one[1].digest);
+    for (int k = 0; k < 2; k++) remove_tree(one[k].folder);
+}
+
+// A locale whose numbers have a comma, made here where the machine has none.
+static bool use_comma(void) {
+    if (setlocale(LC_ALL, "de_DE.UTF-8")) return true;
+    if (system("mkdir -p test_locale && localedef -i de_DE -f UTF-8 test_locale/de_DE.UTF-8 >/dev/null 2>&1") != 0)
+        return false;
+    setenv("LOCPATH", "test_locale", 1);
+    return setlocale(LC_ALL, "de_DE.UTF-8");
+}
+
+// A host program under it gets the same digests, and files that anybody can read.
+static void a_locale_with_commas(void **state) {
+    (void)state;
+    static const char *const lr[] = {"search.lr=0.25"};
+    char before[33], after[33], row[4096], text[16];
+    hb_error error;
+    train_digest(lr, 1, before);
+    if (!use_comma()) {
+        print_message("skipped: no locale de_DE here, nor localedef with its sources\n");
+        skip();
+    }
+    snprintf(text, sizeof text, "%.1f", 0.5);
+    assert_string_equal(text, "0,5");
+    train_digest(lr, 1, after);
+    assert_string_equal(before, after);
+    remove_tree("test_run_a");
+    check_ok(train("test_run_a", lr, 1, NULL, &error), error);
+    check_ok(hb_resume("test_run_a", NULL, 0, NULL, &error), error);
+    FILE *file = fopen("test_run_a/metrics.csv", "r");
+    assert_non_null(file);
+    int columns[2] = {0};
+    for (int line = 0; line < 2; line++) {
+        assert_non_null(fgets(row, sizeof row, file));
+        for (const char *c = row; *c; c++) columns[line] += *c == ',';
+    }
+    fclose(file);
+    assert_int_equal(columns[0], columns[1]);
+    snprintf(text, sizeof text, "%.1f", 0.5); // and the program keeps its locale
+    assert_string_equal(text, "0,5");
+    setlocale(LC_ALL, "C");
+    remove_tree("test_run_a");
+}
+
+// What succeeds says nothing, also where a damaged checkpoint was passed over.
+static void success_leaves_the_error_alone(void **state) {
+    (void)state;
+    hb_error error = {"untouched"};
+    char digest[33];
+    remove_tree("test_run_a");
+    check_ok(train("test_run_a", NULL, 0, NULL, NULL), error);
+    assert_int_equal(truncate("test_run_a/checkpoints/gen-000003.h5", 100), 0);
+    check_ok(hb_resume("test_run_a", NULL, 0, NULL, &error), error);
+    assert_string_equal(error.message, "untouched");
+    assert_int_equal(truncate("test_run_a/checkpoints/gen-000003.h5", 100), 0);
+    check_ok(hb_digest("test_run_a", NULL, 0, digest, &error), error);
+    assert_string_equal(error.message, "untouched");
+    remove_tree("test_run_a");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_at_a_time),
+        cmocka_unit_test(a_locale_with_commas),
+        cmocka_unit_test(success_leaves_the_error_alone),
         cmocka_unit_test(threads_rollouts_builds),
         cmocka_unit_test(threads_and_builds_of_the_mixture),
         cmocka_unit_test(search_in_files),

@@ -56,19 +56,13 @@ class Events(unittest.TestCase):
     def test_crc_known_answer(self):
         self.assertEqual(crc32c(b"123456789"), 0xE3069283)  # RFC 3720's check value
 
-    def test_events_are_the_metrics(self):
-        with tempfile.TemporaryDirectory() as folder:
-            run = Path(folder) / "run"
-            subprocess.run(
-                [HEBBES, "train", "configs/ant/quickstart.yaml", "--out", str(run)]
-                + ["--set", "search.population=4", "--set", "run.generations=2"],
-                check=True,
-                capture_output=True,
-            )
-            rows = list(csv.DictReader((run / "metrics.csv").open()))
-            (path,) = run.glob("events.out.tfevents.*")
-            data = path.read_bytes()
-        found, at, first = {}, 0, True
+    def train(self, folder, *words):
+        command = [HEBBES, *words, "--set", "run.checkpoint_every=2"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def events(self, path):
+        """The events of a file, each as {field: value}, checksums checked."""
+        data, at, events = path.read_bytes(), 0, []
         while at < len(data):
             length, length_crc = struct.unpack_from("<QI", data, at)
             self.assertEqual(length_crc, masked(data[at : at + 8]))
@@ -76,18 +70,39 @@ class Events(unittest.TestCase):
             (crc,) = struct.unpack_from("<I", data, at + 12 + length)
             self.assertEqual(crc, masked(event))
             at += 16 + length
-            message = dict(fields(event))
-            if first:
-                self.assertEqual(message[3], b"brain.Event:2")
-                first = False
-                continue
-            value = dict(fields(dict(fields(message[5]))[1]))
-            found[value[1].decode(), message[2]] = struct.unpack("<f", value[2])[0]
-        self.assertEqual(len(rows), 2)
+            events.append(dict(fields(event)))
+        self.assertEqual(events[0][3], b"brain.Event:2")
+        return events[1:]
+
+    def test_events_are_the_metrics(self):
+        """Every column, in a group of its kind; a resumed run voids what the file before holds beyond its checkpoint."""
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "run"
+            self.train(folder, "train", "configs/ant/quickstart.yaml", "--out", str(run), "--set", "search.population=4", "--set", "run.generations=3")
+            (path,) = run.glob("events.out.tfevents.*")
+            (run / "checkpoints/gen-000003.h5").unlink()  # as a kill after the third generation would leave it
+            path = path.rename(run / "events.out.tfevents.0.0")
+            self.train(folder, "resume", str(run), "--set", "run.generations=4")
+            rows = list(csv.DictReader((run / "metrics.csv").open()))
+            first, second = (self.events(path) for path in sorted(run.glob("events.out.tfevents.*")))
+        self.assertEqual(dict(fields(second[0][7])), {1: 1})  # SessionLog START
+        self.assertEqual(second[0][2], 3)
+        self.assertEqual(min(event[2] for event in second), 3)
+        found = {}
+        for event in first + second[1:]:
+            value = dict(fields(dict(fields(event[5]))[1]))
+            if event[2] < 3 or event in second:
+                found[value[1].decode(), event[2]] = struct.unpack("<f", value[2])[0]
+        self.assertEqual(len(rows), 4)
+        groups = {tag.split("/")[1]: tag.split("/")[0] for tag, _ in found}
+        self.assertEqual({groups[n] for n in ("mean", "max", "reward")}, {"fitness"})
+        self.assertEqual({groups[n] for n in ("lr", "sigma")}, {"search"})
+        self.assertEqual({groups[n] for n in ("physics_s", "seconds")}, {"time"})
         for row in rows:
             for name, value in row.items():
                 if name != "generation":
-                    self.assertAlmostEqual(found[name, int(row["generation"])], float(value), delta=1e-5 * abs(float(value)) + 1e-7)
+                    tag = groups[name] + "/" + name
+                    self.assertAlmostEqual(found[tag, int(row["generation"])], float(value), delta=1e-5 * abs(float(value)) + 1e-7)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,240 @@
+"""What people broke: runs whose folder goes away, batch systems' signals, file systems without locks, states that are not numbers. Each
+test asserts what a person would want, and failed on the program before.
+
+usage: test_faults.py HEBBES KNOWN_ENV NOFLOCK"""
+
+import fcntl
+import os
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+import h5py
+import numpy as np
+
+HEBBES, KNOWN, NOFLOCK = (os.path.abspath(sys.argv.pop(1)) for _ in range(3))
+CONFIG = "small.yaml"
+SMALL = ["--threads", "1"]
+DIED = 75  # interrupted, and can be resumed
+
+
+def sets(*pairs):
+    return [word for pair in pairs for word in ("--set", pair)]
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.run_folder = os.path.join(self.folder, "run")
+        with open(os.path.join(self.folder, CONFIG), "w") as file:
+            file.write(f"env:\n  name: {KNOWN}\n  variations: [plus, minus]\npolicy:\n  hidden: [3]\n"
+                       "search:\n  population: 4\n")
+
+    def hebbes(self, *words, code=0, **how):
+        done = subprocess.run([HEBBES, *map(str, words)], capture_output=True, text=True, cwd=self.folder, **how)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def start(self, *words, **how):
+        process = subprocess.Popen([HEBBES, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   cwd=self.folder, **how)
+        self.addCleanup(process.kill)
+        return process
+
+    def start_endless(self, *words, **how):
+        """A training that has finished its first generation and will not end by itself."""
+        out = open(os.path.join(self.folder, "out.txt"), "w+")
+        self.addCleanup(out.close)
+        process = subprocess.Popen([HEBBES, "train", CONFIG, "--out", self.run_folder, *SMALL, "--set", "run.generations=999999", *words],
+                                   stdout=out, stderr=subprocess.PIPE, text=True, cwd=self.folder, **how)
+        self.addCleanup(process.kill)
+        for _ in range(600):
+            with open(out.name) as file:
+                if re.search(r"^generation", file.read(10000), re.M):
+                    return process
+            if process.poll() is not None:
+                self.fail(process.stderr.read())
+            time.sleep(0.05)
+        self.fail("no generation within 30 s")
+
+    def log(self):
+        with open(os.path.join(self.run_folder, "log.txt")) as file:
+            return file.read()
+
+    # -----------------------------------------------------------------------------------------------
+    # Lost or wrong without a word
+
+    def test_folder_replaced(self):
+        """A process whose folder was removed and made again leaves the new run alone."""
+        first = self.start_endless("--set", "run.checkpoint_every=1")
+        os.rename(self.run_folder, os.path.join(self.folder, "gone"))
+        second = self.start("train", CONFIG, "--out", self.run_folder, *SMALL, "--seed", 2, *sets("run.generations=30", "run.checkpoint_every=10"))
+        _, said = first.communicate(timeout=60)
+        self.assertEqual(first.returncode, 1)
+        self.assertIn("folder was removed or replaced", said)
+        _, said = second.communicate(timeout=60)
+        self.assertEqual(second.returncode, 0, said)
+        self.hebbes("train", CONFIG, "--out", "alone", *SMALL, "--seed", 2, "--set", "run.generations=30")
+        self.assertEqual(self.hebbes("digest", self.run_folder).stdout, self.hebbes("digest", "alone").stdout)
+        self.assertEqual(self.hebbes("resume", self.run_folder).returncode, 0)
+
+    def test_state_that_is_not_finite(self):
+        """It is never saved: the last good checkpoint stays, and the message names the cause."""
+        flat = ["env.variations=plus", "search.l2=0", "search.optimiser=adam", "search.epsilon=0", "run.generations=1"]
+        for kind in (["search.kind=gmm", "search.rules=3"], ["search.kind=normal"], ["search.kind=shared", "search.rules=3"]):
+            with self.subTest(kind):
+                shutil.rmtree(self.run_folder, ignore_errors=True)
+                done = self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, *sets(*flat, *kind), code=1)
+                self.assertRegex(done.stderr, r"is not finite after generation 1 .*search\.epsilon.*last good checkpoint stays")
+                self.assertIn("stopped: ", self.log())
+                self.assertEqual(len(self.hebbes("digest", self.run_folder).stdout), 33)
+
+    def test_flat_landscape(self):
+        """Where all are equally good, nothing moves, whatever the search."""
+        flat = ["env.variations=plus", "search.l2=0", "run.generations=3"]
+        for kind in (["search.kind=gmm", "search.rules=3"], ["search.kind=normal"], ["search.kind=shared", "search.rules=3"]):
+            for shaping in ("ranks", "ranks_unbiased"):
+                with self.subTest(kind=kind, shaping=shaping):
+                    shutil.rmtree(self.run_folder, ignore_errors=True)
+                    self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, *sets(*flat, *kind, "search.shaping=" + shaping))
+                    checkpoints = [os.path.join(self.run_folder, "checkpoints", name) for name in ("gen-000000.h5", "gen-000003.h5")]
+                    first, last = (h5py.File(path, "r") for path in checkpoints)
+                    for name in first:
+                        np.testing.assert_array_equal(first[name], last[name])
+
+    def test_all_lives_diverge(self):
+        done = self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, *sets("env.variations=stillborn", "run.generations=2"))
+        self.assertEqual(done.stderr.count("all 4 lives diverged"), 1, done.stderr)
+        self.assertEqual(len(re.findall(r"^generation .*4 of 4 lives diverged", done.stdout, re.M)), 2, done.stdout)
+        self.assertIn("all 4 lives diverged", self.log())
+
+    # -----------------------------------------------------------------------------------------------
+    # Two at one time
+
+    def test_four_starts_at_once(self):
+        started = [self.start("train", CONFIG, *SMALL, "--set", "run.generations=1") for _ in range(4)]
+        said = [process.communicate(timeout=60) for process in started]
+        self.assertEqual([process.returncode for process in started], [0] * 4, said)
+        names = ["small-seed1" + end for end in ("", "-2", "-3", "-4")]
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "runs"))), names)
+
+    def test_nothing_is_left_of_a_start_that_fails(self):
+        self.hebbes("train", CONFIG, *SMALL, "--set", "run.scratch=/no/such/folder", code=2)
+        self.assertEqual(os.listdir(os.path.join(self.folder, "runs")), [])
+
+    def test_evaluation_beside_a_run(self):
+        """Checkpoints come and go; `last` is always one of them."""
+        process = self.start_endless(*sets("run.checkpoint_every=1", "run.keep_checkpoints=1"))
+        for _ in range(25):
+            self.hebbes("digest", self.run_folder)
+        process.terminate()
+        process.communicate(timeout=60)
+
+    # -----------------------------------------------------------------------------------------------
+    # The places where people run things
+
+    def test_nohup(self):
+        """A signal that was ignored at the start stays ignored."""
+        process = self.start_endless(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        self.assertIsNone(process.poll())
+        process.terminate()
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, DIED)
+
+    def test_signals_of_batch_systems(self):
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU):
+            with self.subTest(number):
+                shutil.rmtree(self.run_folder, ignore_errors=True)
+                process = self.start_endless()
+                process.send_signal(number)
+                _, said = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, DIED, said)
+                self.assertEqual(len(self.hebbes("digest", self.run_folder).stdout), 33)
+
+    def test_file_system_without_locks(self):
+        done = self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, "--set", "run.generations=1",
+                           env={**os.environ, "LD_PRELOAD": NOFLOCK})
+        self.assertEqual(done.stderr.count("has no locks"), 1, done.stderr)
+        self.assertIn("has no locks", self.log())
+
+    def test_another_process_holds_the_lock(self):
+        process = self.start_endless()
+        done = self.hebbes("resume", self.run_folder, code=2)
+        self.assertIn("another process is training this run", done.stderr)
+        process.terminate()
+        process.communicate(timeout=60)
+
+    def test_cpu_quota(self):
+        """A container's quota counts as cores do, and is not written down as if the user had said so."""
+        with open(os.path.join(self.folder, "cpu.max"), "w") as file:
+            file.write("100000 100000\n")
+        quota = {**os.environ, "HB_CGROUP": self.folder}
+        self.assertIn("on 1 threads", self.hebbes("plan", CONFIG, env=quota).stdout)
+        self.hebbes("train", CONFIG, "--out", self.run_folder, "--set", "run.generations=1", env=quota)
+        with open(os.path.join(self.run_folder, "config.yaml")) as file:
+            self.assertRegex(file.read(), r"\n  threads: 0\n")
+
+    # -----------------------------------------------------------------------------------------------
+    # What is said
+
+    def test_progress_fits_the_terminal(self):
+        mine, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+        process = subprocess.Popen([HEBBES, "train", CONFIG, "--out", self.run_folder, *SMALL, "--set", "run.generations=30"],
+                                   stdout=theirs, stderr=theirs, cwd=self.folder)
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(mine, 65536):
+                shown += part
+        except OSError:  # the end of a terminal
+            pass
+        self.assertEqual(process.wait(), 0)
+        text = shown.decode()
+        live = [line for line in re.split(r"[\r\n]+", text.split("done:")[0]) if "generation" in line]
+        self.assertEqual(len(live), 30)
+        for line in live:
+            self.assertLess(len(line.replace("\x1b[K", "")), 60, line)
+        stayed = re.findall(r"generation +(\d+)/30[^\r\n]*\r?\n", text)
+        self.assertEqual(stayed, [str(k) for k in range(3, 31, 3)])
+
+    def test_why_it_stopped_is_in_the_log(self):
+        self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, "--set", "run.generations=1")
+        for name in os.listdir(os.path.join(self.run_folder, "checkpoints")):
+            with open(os.path.join(self.run_folder, "checkpoints", name), "r+b") as file:
+                file.write(b"damaged")
+        said = self.hebbes("resume", self.run_folder, code=2).stderr
+        self.assertIn("stopped: " + said.splitlines()[-1].removeprefix("hebbes: "), self.log())
+
+    def test_damaged_best(self):
+        """An evaluation says where to turn; a resumed run notices, and keeps its next best."""
+        self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, "--set", "run.generations=2")
+        best = os.path.join(self.run_folder, "checkpoints", "best.h5")
+        with open(best, "r+b") as file:
+            file.write(b"damaged")
+        said = self.hebbes("eval", self.run_folder, "--set", "eval.rollouts=2", code=2).stderr
+        self.assertIn("best.h5: damaged", said)
+        self.assertIn("--set eval.checkpoint=last", said)
+        said = self.hebbes("resume", self.run_folder, "--set", "run.generations=3").stderr
+        self.assertIn("best.h5: damaged", said)
+        self.hebbes("eval", self.run_folder, "--set", "eval.rollouts=2")
+
+    def test_resume_says_why_nothing_is_done(self):
+        self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, *sets("run.generations=9", "search.stop_mean=-1e9"))
+        self.assertIn("search.stop_mean was reached", self.hebbes("resume", self.run_folder).stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
