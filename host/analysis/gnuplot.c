@@ -10,14 +10,19 @@ const char *hb_gnuplot_colour(int k) {
     return colours[(size_t)k % (sizeof colours / sizeof *colours)];
 }
 
+hb_status hb_gnuplot_check(hb_error *error) {
+    if (hb_child_exists("gnuplot")) return HB_OK;
+    return hb_fail(error, HB_FAILED, "plots need gnuplot, which is not installed (Debian: gnuplot-nox)");
+}
+
 hb_status hb_gnuplot_begin(hb_gnuplot *g, const char *out, int height, hb_error *error) {
     static const char *const words[] = {"gnuplot", NULL};
     const size_t n = strlen(out);
     const bool svg = n > 4 && strcmp(out + n - 4, ".svg") == 0, png = n > 4 && strcmp(out + n - 4, ".png") == 0;
     if (!svg && !png) return hb_fail(error, HB_BAD_INPUT, "--out: expected FILE.png or FILE.svg, found '%s'", out);
     if (strpbrk(out, "'\"`\n")) return hb_fail(error, HB_BAD_INPUT, "--out: a plot's name has no quotes");
-    if (!hb_child_exists("gnuplot"))
-        return hb_fail(error, HB_FAILED, "plots need gnuplot, which is not installed (Debian: gnuplot-nox)");
+    const hb_status there = hb_gnuplot_check(error);
+    if (there != HB_OK) return there;
     g->out = out;
     snprintf(g->part, sizeof g->part, "%s" HB_PARTIAL, out);
     const hb_status status = hb_child_start(&g->child, words, error);
@@ -31,14 +36,9 @@ hb_status hb_gnuplot_begin(hb_gnuplot *g, const char *out, int height, hb_error 
 
 hb_status hb_gnuplot_end(hb_gnuplot *g, hb_error *error) {
     fprintf(g->in, "\nunset output\n");
-    void *data = NULL;
-    size_t n = 0;
-    hb_status status = hb_child_end(&g->child) ? hb_file_read(g->part, (size_t)1 << 28, &data, &n, error)
-                                               : hb_fail(error, HB_FAILED, "%s: gnuplot failed", g->out);
-    if (status == HB_OK) status = hb_file_write(g->out, data, n, error);
-    free(data);
-    unlink(g->part);
-    return status;
+    const hb_status status =
+        hb_child_end(&g->child) ? HB_OK : hb_fail(error, HB_FAILED, "%s: gnuplot failed", g->out);
+    return hb_file_finish(g->part, g->out, status, error);
 }
 
 const char *hb_gnuplot_quote(char *out, const char *text) {

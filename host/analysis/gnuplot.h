@@ -21,6 +21,9 @@ const char *hb_gnuplot_colour(int k);
 // Writes text in single quotes, as gnuplot reads it. The caller gives room for twice its length and 3. Returns out.
 const char *hb_gnuplot_quote(char *out, const char *text);
 
+// HB_FAILED, saying what to install, if there is no gnuplot.
+hb_status hb_gnuplot_check(hb_error *error);
+
 // Starts gnuplot for the file `out` (.png or .svg) of 900 x height pixels. Fails with HB_FAILED if there is no gnuplot, saying what to
 // install.
 hb_status hb_gnuplot_begin(hb_gnuplot *plot, const char *out, int height, hb_error *error);

@@ -13,5 +13,7 @@ hb_status hb_plot(const hb_plot_def *def, hb_error *error) {
     if (stat(def->sources[0], &about) != 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: cannot be read: %m", def->sources[0]);
     if (!S_ISDIR(about.st_mode)) return hb_plot_bars(def, error);
+    if (def->coefficients && def->n_sources > 1)
+        return hb_fail(error, HB_BAD_INPUT, "--coefficients: expected one run, found %d", def->n_sources);
     return def->coefficients ? hb_plot_coefficients(def, error) : hb_plot_curves(def, error);
 }

@@ -1,4 +1,5 @@
 #include "host/analysis/probe.h"
+#include "host/analysis/gnuplot.h"
 #include "host/base/locale.h"
 
 #include <stdio.h>
@@ -10,8 +11,10 @@ static const struct {
     const char *name;
     hb_status (*run)(hb_probe_run *p, hb_error *error);
     int64_t at; // when it disturbs a life; 0: it does not, or not at one step
-} probes[] = {{"images", hb_probe_images, 0},       {"pca", hb_probe_pca, 0},     {"freeze", hb_probe_freeze, 0},
-              {"saturate", hb_probe_saturate, 300}, {"zero", hb_probe_zero, 500}, {"init", hb_probe_init, 0}};
+    bool plots; // by gnuplot
+} probes[] = {{"images", hb_probe_images, 0, false}, {"pca", hb_probe_pca, 0, true},
+              {"freeze", hb_probe_freeze, 0, true},  {"saturate", hb_probe_saturate, 300, true},
+              {"zero", hb_probe_zero, 500, true},    {"init", hb_probe_init, 0, true}};
 
 enum { PROBES = sizeof probes / sizeof *probes };
 
@@ -26,8 +29,7 @@ static hb_status find(const char *name, int *which, hb_error *error) {
 }
 
 void hb_probe_file(const hb_probe_run *p, const char *name, char path[HB_PATH]) {
-    mkdir(p->def->out, 0777); // where that fails, so does the file
-    hb_path(path, p->def->out, name);
+    hb_path(path, p->folder, name);
 }
 
 hb_status hb_probe_long_life(hb_probe_run *p, int64_t steps, int64_t *birth, hb_error *error) {
@@ -48,8 +50,6 @@ hb_status hb_probe_long_life(hb_probe_run *p, int64_t steps, int64_t *birth, hb_
 static hb_status check(const hb_probe_run *p, int which, hb_error *error) {
     const char *out = p->def->out;
     if (strpbrk(out, "'\"`\n")) return hb_fail(error, HB_BAD_INPUT, "--out: a folder of plots has no quotes");
-    if (mkdir(out, 0777) != 0) return hb_fail(error, HB_BAD_INPUT, "--out: cannot make the folder '%s': %m", out);
-    rmdir(out); // it can be made: that is for the first file, so that nothing is left of a probe that was stopped
     if (p->def->at > 0 && probes[which].at == 0)
         return hb_fail(error, HB_BAD_INPUT, "--at: '%s' does not disturb a life at one step", probes[which].name);
     if (probes[which].at > 0 && p->at >= p->most)
@@ -73,7 +73,9 @@ hb_status hb_probe(const char *source, const char *const *sets, int n_sets, cons
         p.at = def->at > 0 ? def->at : probes[which].at;
         status = check(&p, which, error);
     }
-    if (status == HB_OK) status = probes[which].run(&p, error);
+    if (status == HB_OK && probes[which].plots) status = hb_gnuplot_check(error);
+    if (status == HB_OK) status = hb_folder_begin(def->out, p.folder, error);
+    if (status == HB_OK) status = hb_folder_finish(p.folder, def->out, probes[which].run(&p, error), error);
     *probed = (hb_probed){p.lives, p.steps};
     hb_life_close(&life);
     return status;

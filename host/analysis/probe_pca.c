@@ -23,18 +23,26 @@ static void products_of_rows(const float *x, int t, size_t n, const double *mean
         }
 }
 
+// explained.csv: which share of the variance each component has.
+static hb_status write_explained(const hb_probe_run *p, const double *values, int t, hb_error *error) {
+    char path[HB_PATH], text[256];
+    double all = 0;
+    for (int k = 0; k < t; k++) all += fmax(values[k], 0);
+    size_t n = (size_t)snprintf(text, sizeof text, "component,explained_variance\n");
+    for (int c = 0; c < COMPONENTS && c < t; c++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%d,%.4f\n", c + 1,
+                              all > 0 ? fmax(values[t - 1 - c], 0) / all : 0);
+    hb_probe_file(p, "explained.csv", path);
+    return hb_file_write(path, text, n, error);
+}
+
 static hb_status write_components(const hb_probe_run *p, const double *g, const double *values, int t,
                                   hb_error *error) {
     char path[HB_PATH], *text = NULL;
     size_t bytes = 0;
-    double all = 0;
-    for (int k = 0; k < t; k++) all += fmax(values[k], 0);
     FILE *memory = open_memstream(&text, &bytes);
     if (!memory) return hb_fail(error, HB_FAILED, "out of memory writing components");
-    fprintf(memory, "# explained variance:");
-    for (int c = 0; c < COMPONENTS && c < t; c++)
-        fprintf(memory, " %.4f", all > 0 ? fmax(values[t - 1 - c], 0) / all : 0);
-    fprintf(memory, "\nstep,pc1,pc2,pc3\n");
+    fprintf(memory, "step,pc1,pc2,pc3\n");
     for (int k = 0; k < t; k++) {
         fprintf(memory, "%d", k);
         for (int c = 0; c < COMPONENTS; c++) // row t-1-c of g is the eigenvector of the c-th largest value
@@ -53,7 +61,7 @@ static hb_status write_components(const hb_probe_run *p, const double *g, const 
                 "$data << EOD\n%sEOD\nset datafile separator ','\nset xlabel 'PC 1'\nset ylabel 'PC 2'\nset zlabel "
                 "'PC 3'\n"
                 "set palette defined (0 '#440154', 0.5 '#21918c', 1 '#fde725')\nset cblabel 'step'\nset ticslevel 0\n"
-                "splot $data every ::2 using 2:3:4:1 with linespoints pt 7 ps 0.4 lc palette notitle",
+                "splot $data every ::1 using 2:3:4:1 with linespoints pt 7 ps 0.4 lc palette notitle",
                 text);
         status = hb_gnuplot_end(&plot, error);
     }
@@ -76,6 +84,7 @@ static hb_status decompose(const hb_probe_run *p, const float *x, int t, hb_erro
         dsyev_("V", "U", &t, g, &t, values, work, &work_size, &info);
         if (info != 0) status = hb_fail(error, HB_FAILED, "LAPACK found no components (%d)", info);
     }
+    if (status == HB_OK) status = write_explained(p, values, t, error);
     if (status == HB_OK) status = write_components(p, g, values, t, error);
     free(mean);
     free(g);

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SAMPLES = 4 }; // per side of a pixel, against jagged edges
@@ -16,6 +15,7 @@ typedef enum { FILM, NUMBERED, STRIP } form;
 typedef struct {
     const hb_render_def *def;
     const char *out;
+    char part[HB_PATH]; // a film's, or a folder's, name until it is whole
     hb_life *life;
     form form;
     hb_child film;   // ffmpeg
@@ -54,15 +54,17 @@ static hb_status write_strip(const render *r, hb_error *error) {
 
 static hb_status open_film(render *r, hb_error *error) {
     char size[32], rate[32], out[HB_PATH + 8];
+    const char *type = strrchr(r->out, '.') + 1; // mp4, webm, gif
     const double seconds = r->life->trainer.world.shape.step_seconds;
     if (r->def->width % 2 || r->def->height % 2)
         return hb_fail(error, HB_BAD_INPUT, "--size: a film's width and height are even, found %d x %d",
                        r->def->width, r->def->height);
     snprintf(size, sizeof size, "%dx%d", r->def->width, r->def->height);
     snprintf(rate, sizeof rate, "%.4f", seconds > 0 ? 1 / seconds : 50);
-    snprintf(out, sizeof out, "%s%s", r->out[0] == '-' ? "./" : "", r->out); // no option, whatever its name
-    const char *const words[] = {"ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size,
-                                 "-r",     rate,        "-i",    "-",  "-pix_fmt", "yuv420p",  "-y",    out,  NULL};
+    snprintf(out, sizeof out, "file:%s", r->part); // no option and no protocol, whatever its name
+    const char *const words[] = {"ffmpeg",  "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
+                                 "-s",      size,        "-r",    rate, "-i",       "-",        "-pix_fmt",
+                                 "yuv420p", "-f",        type,    "-y", out,        NULL};
     return hb_child_start(&r->film, words, error);
 }
 
@@ -88,7 +90,7 @@ static hb_status show(render *r, int64_t step, hb_error *error) {
                    ? HB_OK
                    : hb_fail(error, HB_FAILED, "%s: ffmpeg ended early", r->out);
     snprintf(name, sizeof name, "%05lld.png", (long long)step);
-    hb_path(path, r->out, name);
+    hb_path(path, r->part, name);
     return hb_png_write(path, rgb, r->def->width, r->def->height, error);
 }
 
@@ -112,14 +114,28 @@ static hb_status run(render *r, int64_t *steps, hb_error *error) {
         status = live_through(r, false, r->def->steps, steps, error);
         r->every = *steps / r->def->moments > 0 ? *steps / r->def->moments : 1;
     }
+    snprintf(r->part, sizeof r->part, "%s" HB_PARTIAL, r->out);
     if (r->form == FILM && status == HB_OK) status = open_film(r, error);
-    if (r->form == NUMBERED && mkdir(r->out, 0777) != 0)
-        status = hb_fail(error, HB_BAD_INPUT, "--out: cannot make the folder '%s': %m", r->out);
+    if (r->form == NUMBERED && status == HB_OK) status = hb_folder_begin(r->out, r->part, error);
+    const bool begun = status == HB_OK;
     if (status == HB_OK) status = live_through(r, true, r->def->steps, steps, error);
     if (r->film.in && !hb_child_end(&r->film) && status == HB_OK)
         status = hb_fail(error, HB_FAILED, "%s: ffmpeg failed", r->out);
     if (status == HB_OK && r->form == STRIP) status = write_strip(r, error);
+    if (begun && r->form == FILM) status = hb_file_finish(r->part, r->out, status, error);
+    if (begun && r->form == NUMBERED) status = hb_folder_finish(r->part, r->out, status, error);
     return status;
+}
+
+// A name with the ending of a kind of file that cannot be written is no folder's name.
+static hb_status check_name(const char *out, hb_error *error) {
+    static const char *const others[] = {".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".svg",
+                                         ".pdf", ".avi",  ".mov", ".mkv", ".apng", ".ppm",  ".h5"};
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        if (ends_with(out, others[k]))
+            return hb_fail(error, HB_BAD_INPUT,
+                           "--out: expected a film (.mp4, .webm, .gif), a strip (.png) or a folder, found '%s'", out);
+    return HB_OK;
 }
 
 // The form that the file's name asks for.
@@ -146,8 +162,9 @@ hb_status hb_render(const char *source, const char *const *sets, int n_sets, con
     render r = {.def = def, .life = &life, .out = rendered->wrote, .form = form_of(def->out, rendered)};
     if (access(r.out, F_OK) == 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected a name that does not exist yet, found one", r.out);
-    hb_status status =
-        hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
+    hb_status status = check_name(def->out, error);
+    if (status != HB_OK) return status;
+    status = hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
     if (status == HB_OK && !life.config->env->picture)
         status = hb_fail(error, HB_BAD_INPUT, "environment '%s' draws no pictures", life.config->env->name);
     if (status == HB_OK) status = run(&r, &rendered->steps, error);

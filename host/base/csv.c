@@ -83,6 +83,7 @@ hb_status hb_csv_read(const char *path, size_t most, hb_csv *csv, hb_error *erro
     if (status != HB_OK) return status;
     csv->data = data;
     char *end, *at = csv->data;
+    if (strncmp(at, "\xef\xbb\xbf", 3) == 0) at += 3; // a byte order mark, as spreadsheets write it
     for (int number = 1; status == HB_OK && (end = strchr(at, '\n')); at = end + 1, number++) {
         *end = '\0';
         if (end > at && end[-1] == '\r') end[-1] = '\0';

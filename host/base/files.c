@@ -1,5 +1,6 @@
 #include "host/base/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -49,6 +50,65 @@ hb_status hb_file_write(const char *path, const void *data, size_t n, hb_error *
     }
     sync_folder_of(path);
     return HB_OK;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Folders, and files of other programs
+
+static int is_entry(const struct dirent *entry) {
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static void remove_folder(const char *folder) {
+    struct dirent **list;
+    const int n = scandir(folder, &list, is_entry, NULL);
+    for (int k = 0; k < n; k++) {
+        char path[HB_PATH];
+        hb_path(path, folder, list[k]->d_name);
+        unlink(path);
+        free(list[k]);
+    }
+    if (n >= 0) free(list);
+    rmdir(folder);
+}
+
+static hb_status check_new(const char *out, char part[HB_PATH], hb_error *error) {
+    if (snprintf(part, HB_PATH, "%s" HB_PARTIAL, out) >= HB_PATH)
+        return hb_fail(error, HB_BAD_INPUT, "%s: the path is too long", out);
+    if (access(out, F_OK) == 0)
+        return hb_fail(error, HB_BAD_INPUT, "%s: expected a name that does not exist yet, found one", out);
+    return HB_OK;
+}
+
+hb_status hb_folder_begin(const char *out, char part[HB_PATH], hb_error *error) {
+    char name[HB_PATH];
+    snprintf(name, sizeof name, "%s", out);
+    for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--) name[n - 1] = '\0';
+    const hb_status status = check_new(name, part, error);
+    if (status != HB_OK) return status;
+    remove_folder(part);
+    if (mkdir(part, 0777) == 0) return HB_OK;
+    return hb_fail(error, HB_BAD_INPUT, "%s: the folder cannot be made: %s", out, strerror(errno));
+}
+
+static hb_status take_name(const char *part, const char *out, hb_error *error) {
+    if (rename(part, out) != 0) return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", out, strerror(errno));
+    sync_folder_of(out);
+    return HB_OK;
+}
+
+hb_status hb_folder_finish(const char *part, const char *out, hb_status status, hb_error *error) {
+    if (status == HB_OK) status = take_name(part, out, error);
+    if (status != HB_OK) remove_folder(part);
+    return status;
+}
+
+hb_status hb_file_finish(const char *part, const char *out, hb_status status, hb_error *error) {
+    if (status == HB_OK && !hb_file_is_whole(part, out))
+        status = hb_fail(error, HB_FAILED, "%s: cannot be written: only a part of it was; is the disk full?", out);
+    if (status == HB_OK) status = take_name(part, out, error);
+    if (status != HB_OK) unlink(part);
+    return status;
 }
 
 hb_status hb_file_read(const char *path, size_t most, void **data, size_t *n, hb_error *error) {

@@ -3,6 +3,7 @@
 #include "kernels/error.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,6 +69,7 @@ static void open_standard_streams(void) {
 
 int main(int argc, char **argv) {
     open_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); // a file that grows too large is a write error
     hb_error error = {""};
     hb_status status = run(argc, argv, &error);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == HB_OK)

@@ -59,7 +59,7 @@ static hb_status read_claim(const hb_study_file *file, int32_t k, claim *c, hb_e
                        text);
     c->more = sign == '>';
     c->bound = strtod(c->b, &end);
-    c->is_bound = end != c->b && !*end && isfinite(c->bound) && strspn(c->b, "+-.0123456789e") == strlen(c->b);
+    c->is_bound = end != c->b && !*end && isfinite(c->bound) && strspn(c->b, "+-.0123456789eE") == strlen(c->b);
     return HB_OK;
 }
 

@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -117,6 +118,86 @@ class Faults(unittest.TestCase):
         self.assertEqual(done.stderr.count("all 4 lives diverged"), 1, done.stderr)
         self.assertEqual(len(re.findall(r"^generation .*4 of 4 lives diverged", done.stdout, re.M)), 2, done.stdout)
         self.assertIn("all 4 lives diverged", self.log())
+
+    # -----------------------------------------------------------------------------------------------
+    # Output: whole or not at all
+
+    def stub(self, name, script):
+        """A program of that name, first on the path."""
+        folder = os.path.join(self.folder, "bin")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, name), "w") as file:
+            file.write("#!/bin/sh\n" + script)
+        os.chmod(os.path.join(folder, name), 0o755)
+        return {**os.environ, "PATH": folder + ":" + os.environ["PATH"]}
+
+    def test_plot_that_does_not_fit(self):
+        """gnuplot says nothing on a full disk; what it left is no picture."""
+        self.hebbes("train", CONFIG, "--out", self.run_folder, *SMALL, "--set", "run.generations=2")
+        for part in ("", "\\211PNG and a little more"):
+            full = self.stub("gnuplot", "out=$(sed -n \"s/^set output '\\(.*\\)'/\\1/p\")\nprintf '" + part + "' > \"$out\"\n")
+            done = self.hebbes("plot", self.run_folder, "--out", "curve.png", code=1, env=full)
+            self.assertIn("curve.png: cannot be written: only a part of it was", done.stderr)
+            self.assertNotIn("wrote", done.stdout)
+            self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("curve")], [])
+        if shutil.which("gnuplot"):
+            self.hebbes("plot", self.run_folder, "--out", "curve.png")
+
+    ANT = [os.path.abspath("configs/ant/quickstart.yaml"), "--set", "policy.hidden=3", "--threads", "1", "--steps", "3"]
+
+    def test_film_that_does_not_fit(self):
+        for part in ("", "only a beginning"):
+            full = self.stub("ffmpeg", "cat >/dev/null\nfor out; do :; done\nprintf '" + part + "' > \"${out#file:}\"\n")
+            done = self.hebbes("render", *self.ANT, "--size", "32x32", "--out", "film.mp4", code=1, env=full)
+            self.assertIn("film.mp4: cannot be written: only a part of it was", done.stderr)
+            self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("film")], [])
+
+    @unittest.skipUnless(shutil.which("ffmpeg"), "no ffmpeg")
+    def test_film_of_any_name(self):
+        for name in ("film.mp4", "a:b.mp4", "-film.webm", "film.gif"):
+            self.hebbes("render", *self.ANT, "--size", "32x32", "--out=" + name)
+            self.assertGreater(os.path.getsize(os.path.join(self.folder, name)), 100)
+
+    def test_folders_that_do_not_fit(self):
+        """A folder of pictures or of an analysis is there when it is whole, so that the command can be repeated."""
+        small_files = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+        for words in (["render", "--size", "32x32"], ["probe", "--what", "images"]):
+            with self.subTest(words[0]):
+                command = [words[0], *self.ANT, *words[1:], "--out", "pictures"]
+                done = self.hebbes(*command, code=1, preexec_fn=small_files)
+                self.assertIn("cannot be written", done.stderr)
+                self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("pictures")], [])
+                self.hebbes(*command)
+                shutil.rmtree(os.path.join(self.folder, "pictures"))
+
+    def test_a_folder_is_not_called_as_a_picture(self):
+        for name in ("x.jpg", "x.svg", "x.avi"):
+            self.assertIn("expected a film", self.hebbes("render", *self.ANT, "--out", name, code=2).stderr)
+            self.assertFalse(os.path.exists(os.path.join(self.folder, name)))
+
+    def script(self, *runs):
+        """What a plot of these runs tells gnuplot."""
+        spy = self.stub("gnuplot", f"cat > {self.folder}/script\n")
+        self.hebbes("plot", *runs, "--out", "spied.png", code=1, env=spy)
+        with open(os.path.join(self.folder, "script")) as file:
+            return file.read()
+
+    def test_seeds_of_different_settings(self):
+        """They are no seeds of one run; and a curve goes as far as all of its seeds do, by their generations."""
+        for seed, generations, more in ((1, 6, []), (2, 3, []), (3, 6, ["search.lr=0.1"])):
+            self.hebbes("train", CONFIG, "--out", f"r-seed{seed}", *SMALL, "--seed", seed, *sets(f"run.generations={generations}", *more))
+        script = self.script("r-seed1", "r-seed2", "r-seed3")
+        self.assertEqual(script.count("<< EOD"), 2)
+        blocks = [[int(line.split()[0]) for line in block.splitlines()[1:]] for block in re.findall(r"<< EOD(.*?)\nEOD", script, re.S)]
+        self.assertEqual(blocks, [[1, 2, 3], [1, 2, 3, 4, 5, 6]])
+        self.assertIn("title 'r-seed3'", script)
+        self.assertIn("expected one run, found 2", self.hebbes("plot", "r-seed1", "r-seed2", "--coefficients", "--out", "x.png", code=2).stderr)
+
+    def test_csv_from_a_spreadsheet(self):
+        """A byte order mark and lines that end as Windows ends them."""
+        with open(os.path.join(self.folder, "table.csv"), "w", newline="") as file:
+            file.write("\ufeffconfig,variation,held_out,protocol,mean,sd\r\nours,plus,no,mean,12,0.5\r\n")
+        self.assertRegex(self.script("table.csv"), "ours")
 
     # -----------------------------------------------------------------------------------------------
     # Two at one time

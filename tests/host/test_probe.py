@@ -217,7 +217,7 @@ class Probes(unittest.TestCase):
         there = self.folder / "there"
         there.mkdir()
         done = subprocess.run([HEBBES, "probe", self.config, "--what", "pca", "--out", there], capture_output=True, text=True)
-        self.assertIn("cannot make the folder", done.stderr)
+        self.assertIn("does not exist yet", done.stderr)
         self.assertTrue(there.exists())
         self.assertIn("freeze, saturate, zero, init, found 'dreams'", refused("dreams", *sets()))
 

@@ -163,17 +163,20 @@ class Probes(unittest.TestCase):
         path = self.folder / "life.h5"
         self.run_on_life("trace", "--out", str(path), "--steps", "60").check_returncode()
         done = self.run_on_life("probe", "--what", "pca", "--steps", "60", "--out", str(self.folder / "pca"))
-        if shutil.which("gnuplot"):
-            self.assertEqual((self.folder / "pca/pca.png").read_bytes()[:4], b"\x89PNG")
-        else:
+        if not shutil.which("gnuplot"):
             self.assertIn("plots need gnuplot", done.stderr)
+            self.assertFalse((self.folder / "pca").exists())
+            return
+        self.assertEqual((self.folder / "pca/pca.png").read_bytes()[:4], b"\x89PNG")
         file = h5py.File(path)
         weights = np.concatenate([file[f"layer{k}/w"][:].reshape(61, -1) for k in (1, 2, 3)], 1).astype(float)
         left, scale, _ = np.linalg.svd(weights - weights.mean(0), full_matrices=False)
         lines = (self.folder / "pca/pca.csv").read_text().splitlines()
-        explained = [float(v) for v in lines[0].split(":")[1].split()]
+        shares = (self.folder / "pca/explained.csv").read_text().splitlines()
+        self.assertEqual([lines[0], shares[0]], ["step,pc1,pc2,pc3", "component,explained_variance"])
+        explained = [float(line.split(",")[1]) for line in shares[1:]]
         np.testing.assert_allclose(explained, (scale**2 / (scale**2).sum())[:3], atol=1e-4)
-        found = np.array([[float(v) for v in line.split(",")[1:]] for line in lines[2:]])
+        found = np.array([[float(v) for v in line.split(",")[1:]] for line in lines[1:]])
         for c in range(3):
             expected = left[:, c] * scale[c]
             sign = np.sign(expected @ found[:, c])
@@ -190,7 +193,7 @@ class Probes(unittest.TestCase):
 
     def test_refusals(self):
         self.assertIn("--what: expected one of images, pca", self.run_on_life("probe", "--out", str(self.folder / "x")).stderr)
-        self.assertIn("cannot make the folder", self.run_on_life("probe", "--what", "pca", "--out", str(self.folder)).stderr)
+        self.assertIn("does not exist yet", self.run_on_life("probe", "--what", "pca", "--out", str(self.folder)).stderr)
 
 
 class CarReplay(unittest.TestCase):
