@@ -12,6 +12,7 @@
 #ifndef HB_ENV_H
 #define HB_ENV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -99,6 +100,7 @@ typedef struct {
     const hb_action_range *action_range; // (action_size), as long as the world. Nullable: any values
     int32_t max_steps;   // policy steps of an episode: the host ends it then, whatever the environment says
     double step_seconds; // s, simulated in a policy step; 0 where time has no meaning
+    bool progress;       // a step's fitness is progress: below 0 it went backwards
     int32_t width;       // lives that a body steps best at a time; 1 where reset_lane and step_lanes are NULL
 } hb_env_shape;
 

@@ -92,6 +92,11 @@ HB_API hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_err
 // The same, but resumes the run in that folder if it has this configuration; keys that change no bit may differ.
 HB_API hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error);
 
+// The checkpoint to start another run from: of a run's folder the best, or the last where there is no best; or `source` itself, a
+// file. Writes its path and the two settings "run.from=..." and "run.from_digest=...", by which a new run starts with its search's
+// arrays (sigma, lr and the generation are the new run's own; Adam's moments are 0).
+HB_API hb_status hb_start_from(const char *source, char from[4200], char digest[64], hb_error *error);
+
 // Resumes the run in `folder` from its last valid checkpoint; the bits are those of an uninterrupted run. `sets`
 // may change keys that change no bit: run.generations, run.threads, run.device, ...
 HB_API hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
@@ -99,6 +104,13 @@ HB_API hb_status hb_resume(const char *folder, const char *const *sets, int n_se
 
 // ---------------------------------------------------------------------------------------------------
 // Looking at runs
+
+// One episode of an evaluation: its return, penalty included; the environment's own reward; policy steps.
+typedef struct {
+    double fitness, reward;
+    int64_t steps;
+    bool diverged;
+} hb_eval_life;
 
 // One row of an evaluation: `rollouts` episodes of one variation under one protocol. Its texts are valid
 // during the callback only.
@@ -108,11 +120,14 @@ typedef struct {
     int64_t rollouts;
     double mean, sd, standard_error; // of the return, penalty included; sd biased as PNR's (divided by n)
     double steps;                    // mean policy steps of an episode
-    double backward_share;           // share of policy steps with negative progress
+    double backward_share;           // share of policy steps with negative progress; NAN where fitness is no progress
     int64_t diverged;
+    const hb_eval_life *life;   // (rollouts)
+    const char *changed;       // how the world differs from training's: "env.friction=0.8 instead of 1.2", ...; "" if it does not
 } hb_evaluation;
 
-// Evaluates a run's checkpoint (eval.checkpoint) on every variation, trained and held out, and calls row for each.
+// Evaluates a run's checkpoint (eval.checkpoint, or eval.file) on every variation, trained and held out, and calls row for each. `sets` may
+// change the world: keys of env but its name, env.variations among them.
 // HB_INTERRUPTED after hb_stop_request; stop is nullable.
 HB_API hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
                              void (*row)(void *context, const hb_evaluation *evaluation), void *context,

@@ -464,13 +464,18 @@ static int ant_picture(void *handle, int32_t width, int32_t height, int32_t samp
         mj_forward(model, data);
     }
     if (!body->camera[k]) body->camera[k] = hb_mujoco_camera_open(model, torso, message, size);
-    return body->camera[k] ? hb_mujoco_camera_take(body->camera[k], data, width, height, rgb, message, size) : -1;
+    if (!body->camera[k]) return -1;
+    const hb_ant_life *life = body->lanes ? hb_ant_lanes_life(body->lanes, 0) : &body->life;
+    char caption[64];
+    snprintf(caption, sizeof caption, "step %d  x %.1f m", life->policy_step, data->qpos[0]);
+    return hb_mujoco_camera_take(body->camera[k], data, width, height, caption, rgb, message, size);
 }
 
 static void ant_shape(const void *world, hb_env_shape *shape) {
     const ant_world *w = world;
     *shape = (hb_env_shape){.observation_size = HB_ANT_OBSERVED,
                             .action_size = N_JOINTS,
+                            .progress = true,
                             .max_steps = hb_ant_episode_steps,
                             .step_seconds = hb_ant_control_step,
                             .width = w->engine == LANES ? hb_ant_lanes_width() : 1};

@@ -266,6 +266,10 @@ void hb_ant_lanes_step(hb_ant_lanes *lanes, const float *action, float *observat
     take_contacts(lanes);
 }
 
+const hb_ant_life *hb_ant_lanes_life(const hb_ant_lanes *lanes, int32_t lane) {
+    return &lanes->lane[lane].life;
+}
+
 void hb_ant_lanes_state(const hb_ant_lanes *lanes, int32_t lane, double state[29]) {
     for (int k = 0; k < 29; k++) state[k] = get(lanes, k, lane); // positions, then speeds
     state[0] = lanes->lane[lane].x;

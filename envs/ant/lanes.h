@@ -28,4 +28,7 @@ void hb_ant_lanes_step(hb_ant_lanes *lanes, const float *action, float *observat
 // The lane's 15 positions and 14 speeds, as MuJoCo orders them.
 void hb_ant_lanes_state(const hb_ant_lanes *lanes, int32_t lane, double state[29]);
 
+// The lane's episode under way; owned by the lanes.
+const hb_ant_life *hb_ant_lanes_life(const hb_ant_lanes *lanes, int32_t lane);
+
 #endif

@@ -1,6 +1,7 @@
 #include "envs/mujoco/camera.h"
 
 #include <dlfcn.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,8 +129,30 @@ static void paint(mjvScene *scene) {
         }
 }
 
-int hb_mujoco_camera_take(hb_mujoco_camera *c, mjData *data, int32_t width, int32_t height, uint8_t *rgb,
-                          char *message, size_t size) {
+static mjvGeom *add_box(mjvScene *scene, double x, double y, double half, const float colour[4]) {
+    const mjtNum halves[3] = {half, half, 0.0005}, centre[3] = {x, y, 0.0005};
+    if (scene->ngeom >= scene->maxgeom) return NULL;
+    mjvGeom *box = &scene->geoms[scene->ngeom++];
+    mjv_initGeom(box, mjGEOM_BOX, halves, centre, NULL, colour);
+    box->category = mjCAT_DECOR;
+    return box;
+}
+
+// A floor of squares of 1 m around the body, so that walking is seen, with x written along it every two metres.
+static void lay_floor(mjvScene *scene, const double *body) {
+    enum { AROUND = 9 }; // squares on each side
+    static const float dark[4] = {0.66f, 0.71f, 0.77f, 1};
+    const int x0 = (int)floor(body[0]), y0 = (int)floor(body[1]);
+    for (int i = x0 - AROUND; i <= x0 + AROUND; i++) {
+        for (int j = y0 - AROUND; j <= y0 + AROUND; j++)
+            if ((i + j) % 2 != 0) add_box(scene, i + 0.5, j + 0.5, 0.5, dark);
+        mjvGeom *mark = i % 2 == 0 ? add_box(scene, i, y0 - 1, 0.02, dark) : NULL;
+        if (mark) snprintf(mark->label, sizeof mark->label, "%d m", i);
+    }
+}
+
+int hb_mujoco_camera_take(hb_mujoco_camera *c, mjData *data, int32_t width, int32_t height, const char *caption,
+                          uint8_t *rgb, char *message, size_t size) {
     const mjrRect all = {0, 0, width, height};
     c->egl.make_current(c->display, NULL, NULL, c->context); // another camera's context may be current
     const size_t row = (size_t)width * 3;
@@ -139,7 +162,9 @@ int hb_mujoco_camera_take(hb_mujoco_camera *c, mjData *data, int32_t width, int3
         return snprintf(message, size, "OpenGL has no frame buffer of %d x %d", width, height), -1;
     mjv_updateScene(c->model, data, &c->options, NULL, &c->view, mjCAT_ALL, &c->scene);
     paint(&c->scene);
+    lay_floor(&c->scene, data->xpos + (size_t)c->view.trackbodyid * 3);
     mjr_render(all, &c->scene, &c->renderer);
+    mjr_overlay(mjFONT_NORMAL, mjGRID_TOPLEFT, all, caption, NULL, &c->renderer);
     uint8_t *upside_down = malloc(row * (size_t)height + 1);
     if (!upside_down) return snprintf(message, size, "out of memory for a picture"), -1;
     mjr_readPixels(upside_down, NULL, all, &c->renderer);

@@ -14,8 +14,8 @@ typedef struct hb_mujoco_camera hb_mujoco_camera;
 hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, char *message, size_t size);
 void hb_mujoco_camera_close(hb_mujoco_camera *camera);
 
-// rgb (height, width, 3) of the state. Returns 0, or -1 with a line.
-int hb_mujoco_camera_take(hb_mujoco_camera *camera, mjData *data, int32_t width, int32_t height, uint8_t *rgb,
-                          char *message, size_t size);
+// rgb (height, width, 3) of the state, on a floor of squares of 1 m, with a caption in the corner. Returns 0, or -1 with a line.
+int hb_mujoco_camera_take(hb_mujoco_camera *camera, mjData *data, int32_t width, int32_t height, const char *caption,
+                          uint8_t *rgb, char *message, size_t size);
 
 #endif

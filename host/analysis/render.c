@@ -36,15 +36,18 @@ static size_t picture_bytes(const render *r) {
 // ---------------------------------------------------------------------------------------------------
 // A strip
 
-// The kept moments side by side.
+// The kept moments side by side, with white between them.
 static hb_status write_strip(const render *r, hb_error *error) {
-    const size_t row = (size_t)r->def->width * 3, n = (size_t)r->moments, height = (size_t)r->def->height;
-    uint8_t *strip = malloc(n * picture_bytes(r) + 1);
+    enum { GAP = 4 }; // pixels
+    const size_t row = (size_t)r->def->width * 3, step = row + (size_t)GAP * 3, n = (size_t)r->moments;
+    const size_t height = (size_t)r->def->height, width = n * step - (size_t)GAP * 3;
+    uint8_t *strip = malloc(height * width + 1);
     if (!strip) return hb_fail(error, HB_FAILED, "out of memory for a strip of pictures");
+    memset(strip, 255, height * width);
     for (size_t k = 0; k < n; k++)
         for (size_t y = 0; y < height; y++)
-            memcpy(strip + (y * n + k) * row, r->rgb + k * picture_bytes(r) + y * row, row);
-    const hb_status status = hb_png_write(r->out, strip, (int32_t)n * r->def->width, r->def->height, error);
+            memcpy(strip + y * width + k * step, r->rgb + k * picture_bytes(r) + y * row, row);
+    const hb_status status = hb_png_write(r->out, strip, (int32_t)(width / 3), r->def->height, error);
     free(strip);
     return status;
 }

@@ -4,31 +4,114 @@
 
 #include <libgen.h>
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 // ---------------------------------------------------------------------------------------------------
 // eval
 
-static void print_evaluation(void *context, const hb_evaluation *e) {
-    bool *header = context;
-    if (*header)
+typedef enum { TABLE, CSV, JSON } form;
+
+// How rows are printed.
+typedef struct {
+    form form;
+    bool each, begun; // a row for each rollout; something was printed
+} printer;
+
+static void print_table_row(printer *p, const hb_evaluation *e) {
+    if (!p->begun && *e->changed) printf("elsewhere: %s\n", e->changed);
+    if (!p->begun)
         printf("%-22s %-8s %-8s %8s %8s %8s %7s %9s %8s\n", "variation", "trained", "protocol", "mean", "sd", "s.e.",
                "steps", "backward", "diverged");
-    *header = false;
-    printf("%-22s %-8s %-8s %8.1f %8.1f %8.2f %7.0f %8.0f%% %8lld\n", e->variation, e->held_out ? "no" : "yes",
-           e->protocol, e->mean, e->sd, e->standard_error, e->steps, 100 * e->backward_share, (long long)e->diverged);
+    char backward[16] = "-";
+    if (!isnan(e->backward_share)) snprintf(backward, sizeof backward, "%.0f%%", 100 * e->backward_share);
+    printf("%-22s %-8s %-8s %8.1f %8.1f %8.2f %7.0f %9s %8lld\n", e->variation, e->held_out ? "no" : "yes", e->protocol,
+           e->mean, e->sd, e->standard_error, e->steps, backward, (long long)e->diverged);
+}
+
+static void print_csv_row(printer *p, const hb_evaluation *e) {
+    if (!p->begun) puts("variation,trained,protocol,rollouts,mean,sd,standard_error,steps,backward,diverged");
+    printf("%s,%s,%s,%lld,%.9g,%.9g,%.9g,%.9g,", e->variation, e->held_out ? "no" : "yes", e->protocol,
+           (long long)e->rollouts, e->mean, e->sd, e->standard_error, e->steps);
+    if (!isnan(e->backward_share)) printf("%.9g", e->backward_share);
+    printf(",%lld\n", (long long)e->diverged);
+}
+
+// Names of variations and settings have neither quotes nor control characters; paths may have backslashes.
+static void print_json_text(const char *text) {
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') putchar('\\');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+static void print_json_row(const hb_evaluation *e) {
+    printf("{\"variation\": \"%s\", \"trained\": %s, \"protocol\": \"%s\", \"rollouts\": %lld, \"mean\": %.9g, "
+           "\"sd\": %.9g, \"standard_error\": %.9g, \"steps\": %.9g, ",
+           e->variation, e->held_out ? "false" : "true", e->protocol, (long long)e->rollouts, e->mean, e->sd,
+           e->standard_error, e->steps);
+    if (!isnan(e->backward_share)) printf("\"backward\": %.9g, ", e->backward_share);
+    printf("\"diverged\": %lld, \"elsewhere\": ", (long long)e->diverged);
+    print_json_text(e->changed);
+    puts("}");
+}
+
+// One row for each rollout.
+static void print_each(printer *p, const hb_evaluation *e) {
+    if (!p->begun && p->form == TABLE && *e->changed) printf("elsewhere: %s\n", e->changed);
+    if (!p->begun && p->form == TABLE)
+        printf("%-22s %-8s %7s %9s %9s %6s\n", "variation", "protocol", "rollout", "fitness", "reward", "steps");
+    if (!p->begun && p->form == CSV) puts("variation,protocol,rollout,fitness,reward,steps,diverged");
+    for (int64_t k = 0; k < e->rollouts; k++) {
+        const hb_eval_life *l = &e->life[k];
+        const long long rollout = k, steps = l->steps;
+        if (p->form == TABLE)
+            printf("%-22s %-8s %7lld %9.2f %9.2f %6lld%s\n", e->variation, e->protocol, rollout, l->fitness, l->reward,
+                   steps, l->diverged ? "  diverged" : "");
+        else if (p->form == CSV)
+            printf("%s,%s,%lld,%.9g,%.9g,%lld,%s\n", e->variation, e->protocol, rollout, l->fitness, l->reward, steps,
+                   l->diverged ? "yes" : "no");
+        else
+            printf("{\"variation\": \"%s\", \"protocol\": \"%s\", \"rollout\": %lld, \"fitness\": %.9g, "
+                   "\"reward\": %.9g, \"steps\": %lld, \"diverged\": %s}\n",
+                   e->variation, e->protocol, rollout, l->fitness, l->reward, steps, l->diverged ? "true" : "false");
+    }
+}
+
+static void print_evaluation(void *context, const hb_evaluation *e) {
+    printer *p = context;
+    if (p->each)
+        print_each(p, e);
+    else if (p->form == TABLE)
+        print_table_row(p, e);
+    else if (p->form == CSV)
+        print_csv_row(p, e);
+    else
+        print_json_row(e);
+    p->begun = true;
+    fflush(stdout);
 }
 
 static hb_status run_eval(const hb_cli *cli, hb_error *error) {
-    bool header = true;
-    return hb_evaluate(cli->argument[0], cli->sets, cli->n_sets, print_evaluation, &header, hb_stop_on_signals(),
-                       error);
+    const bool json = hb_cli_value(cli, "json"), csv = hb_cli_value(cli, "csv");
+    if (json && csv) return hb_fail(error, HB_BAD_INPUT, "eval: expected --json or --csv, found both");
+    printer p = {.form = json ? JSON : csv ? CSV : TABLE, .each = hb_cli_value(cli, "each")};
+    return hb_evaluate(cli->argument[0], cli->sets, cli->n_sets, print_evaluation, &p, hb_stop_on_signals(), error);
 }
 
-static const hb_cli_option eval_options[] = {HB_CLI_SET, HB_CLI_THREADS, HB_CLI_DEVICE, {.name = NULL}};
+static const hb_cli_option eval_options[] = {HB_CLI_SET,
+                                             HB_CLI_THREADS,
+                                             HB_CLI_DEVICE,
+                                             {"each", 0, NULL, NULL, "a row for each rollout"},
+                                             {"csv", 0, NULL, NULL, "rows of a CSV file"},
+                                             {"json", 0, NULL, NULL, "a JSON object per row"},
+                                             {.name = NULL}};
 const hb_command hb_command_eval = {
-    "eval", "RUN", 1, 1, "rollouts of the best (or last) checkpoint on every variation", eval_options, run_eval};
+    "eval", "RUN", 1, 1, "rollouts of a checkpoint on every variation, and in other worlds (--set env.friction=0.8)",
+    eval_options, run_eval};
 
 // ---------------------------------------------------------------------------------------------------
 // plan

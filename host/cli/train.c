@@ -74,30 +74,46 @@ static hb_status train_folds(const hb_cli *cli, hb_error *error) {
 // ---------------------------------------------------------------------------------------------------
 // Commands
 
-// The settings with --out as run.out.
-static int with_out(const hb_cli *cli, char text[4200], const char *sets[HB_CLI_MOST_SETS + 1]) {
-    const char *out = hb_cli_value(cli, "out");
-    memcpy(sets, cli->sets, (size_t)cli->n_sets * sizeof *sets);
-    if (!out) return cli->n_sets;
-    snprintf(text, 4200, "run.out=%s", out);
-    sets[cli->n_sets] = text;
-    return cli->n_sets + 1;
+// The settings that --out and --from stand for, behind those of --set.
+typedef struct {
+    char out[4200], from[4200], digest[64];
+    const char *item[HB_CLI_MOST_SETS + 3];
+    int n;
+} settings;
+
+static hb_status all_settings(const hb_cli *cli, settings *s, hb_error *error) {
+    const char *out = hb_cli_value(cli, "out"), *from = hb_cli_value(cli, "from");
+    hb_status status = HB_OK;
+    memcpy(s->item, cli->sets, (size_t)cli->n_sets * sizeof *s->item);
+    s->n = cli->n_sets;
+    if (out) {
+        snprintf(s->out, sizeof s->out, "run.out=%s", out);
+        s->item[s->n++] = s->out;
+    }
+    if (from) {
+        status = hb_start_from(from, s->from, s->digest, error);
+        s->item[s->n++] = s->from;
+        s->item[s->n++] = s->digest;
+    }
+    return status;
 }
 
 static hb_status run_train(const hb_cli *cli, hb_error *error) {
-    char text[4200];
-    const char *sets[HB_CLI_MOST_SETS + 1];
+    static settings s;
+    if (hb_cli_value(cli, "fold") && hb_cli_value(cli, "from"))
+        return hb_fail(error, HB_BAD_INPUT, "train: expected --fold or --from, found both");
     if (hb_cli_value(cli, "fold")) return train_folds(cli, error);
-    return train_one(cli, sets, with_out(cli, text, sets), hb_train, error);
+    const hb_status status = all_settings(cli, &s, error);
+    return status == HB_OK ? train_one(cli, s.item, s.n, hb_train, error) : status;
 }
 
 static hb_status run_resume(const hb_cli *cli, hb_error *error) {
-    char text[4200];
-    const char *sets[HB_CLI_MOST_SETS + 1];
-    const int n = with_out(cli, text, sets);
+    static settings s;
+    const hb_status status = all_settings(cli, &s, error);
+    if (status != HB_OK) return status;
     hb_screen screen;
     const hb_hooks hooks = hb_screen_hooks(&screen);
-    return hb_screen_finish(&screen, cli->program, hb_resume(cli->argument[0], sets, n, &hooks, error));
+    return hb_screen_finish(&screen, cli->program, hb_resume(cli->argument[0], s.item, s.n, &hooks, error));
 }
 
 static const hb_cli_option train_options[] = {
@@ -107,6 +123,7 @@ static const hb_cli_option train_options[] = {
     HB_CLI_ENV,
     HB_CLI_DEVICE,
     {"out", 'o', "FOLDER", NULL, "the run's folder (run.out) [runs/NAME-seedS]"},
+    {"from", 0, "RUN|FILE.h5", NULL, "start from the distribution of that run's best checkpoint, or of that checkpoint"},
     {"fold", 0, "NAME|all", NULL,
      "hold out this one of the configuration's variations and train on the others; all: each in turn"},
     {.name = NULL}};

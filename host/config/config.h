@@ -21,7 +21,7 @@ typedef enum { HB_CHECKPOINT_BEST, HB_CHECKPOINT_LAST } hb_which_checkpoint;
 typedef struct {
     int64_t seed, generations, checkpoint_every, keep_checkpoints, group, width;
     hb_rollout_mode rollout;
-    hb_text out;
+    hb_text out, from, from_digest;
 } hb_run_settings;
 
 // Section `env`, beside the environment's own options.
@@ -32,7 +32,9 @@ typedef struct {
 
 // Section `eval`.
 typedef struct {
-    int64_t rollouts;
+    int64_t rollouts, seed;
+    double sigma;
+    hb_text file;
     hb_protocol protocol;
     hb_which_checkpoint checkpoint;
     int32_t init; // 0: as in training; k: hb_initialisers[k - 1]
@@ -118,10 +120,15 @@ hb_env_settings hb_config_env_settings(const hb_config *config);
 // identity.c: writes config->identity.
 void hb_config_identify(hb_config *config);
 
+#define HB_DIFFERENCE (2 * HB_TEXT + 160)
+
+// identity.c: what differs from a saved identity, "KEY=OURS instead of THEIRS", joined by ", "; empty if nothing does. Fails with
+// HB_BAD_INPUT on a key of the policy, the search or the run: only the world that is lived in may be another one.
+hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE], hb_error *error);
+
 // identity.c: compares a configuration with a saved identity. If they differ, returns true and writes the first difference to out,
 // "expected KEY=OURS, found KEY=THEIRS". A key that only the configuration has is younger than the identity and must have its
 // default value: the default of a new key is what was done before there was the key.
-#define HB_DIFFERENCE (2 * HB_TEXT + 160)
 bool hb_config_differs(const hb_config *ours, const char *theirs, char out[HB_DIFFERENCE]);
 
 #endif

@@ -56,6 +56,24 @@ static bool is_standard(const hb_config *config, const char *line) {
     return false;
 }
 
+hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE], hb_error *error) {
+    size_t at = 0;
+    out[0] = '\0';
+    for (const char *line = config->identity; *line; line += strcspn(line, "\n") + 1) {
+        const int n = (int)strcspn(line, "\n"), key = (int)strcspn(line, "=");
+        const char *other = line_of_key(theirs, line);
+        if (other ? strncmp(line, other, (size_t)n + 1) == 0 : is_standard(config, line)) continue;
+        if (strncmp(line, "env.", 4) != 0 || strncmp(line, "env.name=", 9) == 0)
+            return hb_fail(error, HB_BAD_INPUT, "--set: an evaluation may change the world (env.*), not %.*s%s", key, line,
+                           strncmp(line, "run.seed=", 9) == 0 ? "; eval.seed draws other births" : "");
+        const char *was = other ? other + key + 1 : "its default";
+        at += (size_t)snprintf(out + at, HB_DIFFERENCE - at, "%s%.*s instead of %.*s", at ? ", " : "", n, line,
+                               (int)strcspn(was, "\n"), was);
+        if (at >= HB_DIFFERENCE) at = HB_DIFFERENCE - 1;
+    }
+    return HB_OK;
+}
+
 bool hb_config_differs(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE]) {
     const char *ours = config->identity, *other = NULL, *line = ours;
     for (; *line; line += strcspn(line, "\n") + 1) {

@@ -226,6 +226,77 @@ hb_status hb_checkpoint_check(const char *path, hb_error *error) {
     return status;
 }
 
+// ---------------------------------------------------------------------------------------------------
+// Start
+
+static void write_seal(const trailer *t, char digest[33]) {
+    snprintf(digest, 33, "%016llx%016llx", (unsigned long long)t->high, (unsigned long long)t->low);
+}
+
+hb_status hb_checkpoint_seal(const char *path, char digest[33], hb_error *error) {
+    void *data;
+    size_t n, length;
+    hb_status status = hb_file_read(path, MOST_BYTES, &data, &n, error);
+    if (status != HB_OK) return status;
+    status = check_seal(path, data, n, &length, error);
+    if (status == HB_OK) {
+        const trailer t = seal(data, length);
+        write_seal(&t, digest);
+    }
+    free(data);
+    return status;
+}
+
+// Adam's moments: adam_m, adam_v, lambda_m, lambda_v.
+static bool is_moment(const char *name) {
+    const size_t n = strlen(name);
+    return n > 2 && (strcmp(name + n - 2, "_m") == 0 || strcmp(name + n - 2, "_v") == 0);
+}
+
+static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path, hb_error *error) {
+    hb_search *search = &trainer->search;
+    hb_status status = HB_OK;
+    for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
+        const hb_search_array *array = &search->array[k];
+        transfer t = {.machine = search->machine, .array = array, .name = path};
+        if (is_moment(array->name)) continue;
+        if (!hb_hdf_has_array(file, array->name, array->below > 0, array->n))
+            return hb_fail(error, HB_BAD_INPUT, "run.from: %s: expected %zu numbers '%s', as this search has", path,
+                           array->n, array->name);
+        if (array->below > 0)
+            status = hb_hdf_get_parts(file, array->name, true, array->n, check_part, &t, error);
+        if (status == HB_OK)
+            status = hb_hdf_get_parts(file, array->name, array->below > 0, array->n, adopt_part, &t, error);
+    }
+    return status;
+}
+
+hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest, hb_error *error) {
+    void *data;
+    size_t n, length;
+    char found[33];
+    hb_status status = hb_file_read(path, MOST_BYTES, &data, &n, error);
+    if (status != HB_OK) return status;
+    status = check_seal(path, data, n, &length, error);
+    if (status == HB_OK) {
+        const trailer t = seal(data, length);
+        write_seal(&t, found);
+        if (strcmp(found, digest) != 0)
+            status = hb_fail(error, HB_BAD_INPUT, "run.from_digest: expected %s, found '%s'; train --from writes it", found,
+                             digest);
+    }
+    if (status == HB_OK) {
+        hb_hdf_lock();
+        const hid_t file = hb_hdf_open(data, length);
+        status = file < 0 ? hb_fail(error, HB_BAD_INPUT, "%s: not an HDF5 file", path)
+                          : start_arrays(trainer, file, path, error);
+        if (file >= 0) H5Fclose(file);
+        hb_hdf_unlock();
+    }
+    free(data);
+    return status;
+}
+
 static hb_status hash_arrays(const hb_search *search, XXH3_state_t *hash, float *data, hb_error *error) {
     for (int32_t k = 0; k < search->n_arrays; k++) {
         transfer t = {.machine = search->machine, .array = &search->array[k]};

@@ -15,6 +15,13 @@ hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_err
 // HB_OK if the file is whole: its length and checksum are those that it was written with. What it holds is not looked at.
 hb_status hb_checkpoint_check(const char *path, hb_error *error);
 
+// The checksum of the file as 32 hexadecimal digits. Fails as hb_checkpoint_check.
+hb_status hb_checkpoint_seal(const char *path, char digest[33], hb_error *error);
+
+// Starts the trainer's search from the arrays of another run's checkpoint, which must have the same names and lengths; Adam's moments
+// stay 0. Fails with HB_BAD_INPUT unless the checkpoint has that digest.
+hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest, hb_error *error);
+
 // Puts a checkpoint's state into the trainer. HB_BAD_INPUT on a torn file or one of another configuration;
 // the trainer is unchanged then.
 hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *error);

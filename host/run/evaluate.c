@@ -1,6 +1,8 @@
 // Evaluation of a checkpoint (docs/equations.md, "Evaluation").
+#include "host/base/files.h"
 #include "host/base/locale.h"
 #include "host/base/stop.h"
+#include "host/run/checkpoint.h"
 #include "host/run/folder.h"
 #include "host/run/run.h"
 
@@ -19,27 +21,37 @@ typedef struct {
     void (*row)(void *context, const hb_evaluation *evaluation);
     void *context;
     const hb_stop *stop;
+    const hb_words *trained; // the variations that the run was trained on
+    const char *changed;
 } receiver;
 
-// Rollout k: initial weights and reset from random numbers that training never uses.
+// Random numbers that training never uses; every eval.seed has its own.
+static hb_noise eval_noise(const evaluation *e, uint32_t stream, int64_t k) {
+    hb_noise noise = hb_search_noise(&e->trainer->search, stream, k, HB_EPISODE_EVAL + (uint32_t)e->variation);
+    noise.generation += (uint32_t)e->trainer->settings->eval.seed * 0x9E3779B9u;
+    return noise;
+}
+
 static void eval_episode(const void *context, int64_t k, hb_episode *episode) {
     const evaluation *e = context;
     const hb_search *search = &e->trainer->search;
-    const uint32_t part = HB_EPISODE_EVAL + (uint32_t)e->variation; // of the random numbers
     if (e->sample)
         hb_search_eval_genome(search, k, &episode->birth.genome);
     else
         hb_search_mean_genome(search, &episode->birth.genome);
-    episode->birth.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, k, part);
-    episode->reset = hb_search_noise(search, HB_STREAM_RESET, k, part);
+    episode->birth.weights = eval_noise(e, HB_STREAM_WEIGHTS, k);
+    episode->reset = eval_noise(e, HB_STREAM_RESET, k);
     episode->variation = e->variation;
 }
 
-static hb_evaluation summarise(const hb_trainer *trainer, const hb_episode_result *results, int64_t n) {
-    hb_evaluation row = {.rollouts = n};
+// Writes each rollout and returns their summary.
+static hb_evaluation summarise(const hb_trainer *trainer, const hb_episode_result *results, int64_t n,
+                               hb_eval_life *lives) {
+    hb_evaluation row = {.rollouts = n, .life = lives};
     double sum = 0, squares = 0, steps = 0, backward = 0;
     for (int64_t k = 0; k < n; k++) {
         const double fitness = hb_trainer_fitness(trainer, &results[k]);
+        lives[k] = (hb_eval_life){fitness, results[k].reward, results[k].steps, results[k].diverged};
         sum += fitness;
         squares += fitness * fitness;
         steps += results[k].steps;
@@ -50,27 +62,38 @@ static hb_evaluation summarise(const hb_trainer *trainer, const hb_episode_resul
     row.sd = sqrt(fmax(0.0, squares / (double)n - row.mean * row.mean));
     row.standard_error = row.sd / sqrt((double)n);
     row.steps = steps / (double)n;
-    row.backward_share = steps > 0 ? backward / steps : 0;
+    row.backward_share = !trainer->world.shape.progress ? (double)NAN : steps > 0 ? backward / steps : 0;
     return row;
 }
 
-static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool held_out, bool sample,
-                                    const receiver *to, hb_error *error) {
+static bool is_among(const hb_words *words, const char *name) {
+    for (int32_t k = 0; k < words->n; k++)
+        if (strcmp(words->item[k], name) == 0) return true;
+    return false;
+}
+
+static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool sample, const receiver *to,
+                                    hb_error *error) {
     const int64_t n = trainer->settings->eval.rollouts;
     hb_episode_result *results = calloc((size_t)n, sizeof *results);
-    if (!results) return hb_fail(error, HB_FAILED, "out of memory for %lld rollouts", (long long)n);
+    hb_eval_life *lives = calloc((size_t)n, sizeof *lives);
     const evaluation e = {trainer, sample, hb_variation_index(trainer->config->env, name)};
     hb_rollout_times times = {.physics = 0};
-    const hb_status status =
-        hb_rollout_run(trainer->rollout, n, eval_episode, &e, results, &times, hb_stop_flag(to->stop), error);
+    hb_status status = results && lives
+                           ? HB_OK
+                           : hb_fail(error, HB_FAILED, "out of memory for %lld rollouts", (long long)n);
+    if (status == HB_OK)
+        status = hb_rollout_run(trainer->rollout, n, eval_episode, &e, results, &times, hb_stop_flag(to->stop), error);
     if (status == HB_OK) {
-        hb_evaluation summary = summarise(trainer, results, n);
+        hb_evaluation summary = summarise(trainer, results, n, lives);
         summary.variation = name;
         summary.protocol = sample ? "sample" : "mean";
-        summary.held_out = held_out;
+        summary.held_out = !is_among(to->trained, name);
+        summary.changed = to->changed;
         to->row(to->context, &summary);
     }
     free(results);
+    free(lives);
     return status == HB_INTERRUPTED ? hb_fail(error, status, "stopped on request in an evaluation") : status;
 }
 
@@ -81,40 +104,63 @@ static hb_status evaluate_all(hb_trainer *trainer, const receiver *to, hb_error 
     for (int sample = 0; sample < 2; sample++) {
         if (s->eval.protocol == (sample ? HB_PROTOCOL_MEAN : HB_PROTOCOL_SAMPLE)) continue;
         for (int32_t v = 0; v < s->env.variations.n && status == HB_OK; v++)
-            status = evaluate_variation(trainer, s->env.variations.item[v], false, sample, to, error);
+            status = evaluate_variation(trainer, s->env.variations.item[v], sample, to, error);
         for (int32_t v = 0; v < s->env.held_out.n && status == HB_OK; v++)
-            status = evaluate_variation(trainer, s->env.held_out.item[v], true, sample, to, error);
+            status = evaluate_variation(trainer, s->env.held_out.item[v], sample, to, error);
     }
+    return status;
+}
+
+// The checkpoint that eval.file or eval.checkpoint names.
+static hb_status load(hb_trainer *trainer, const char *folder, hb_error *error) {
+    const hb_settings *s = trainer->settings;
+    if (*s->eval.file) return hb_checkpoint_load(trainer, s->eval.file, error);
+    const hb_status status = hb_run_load(trainer, folder, s->eval.checkpoint, NULL, NULL, error);
+    const int64_t newest = hb_folder_newest(folder);
+    if (status == HB_OK && s->eval.checkpoint == HB_CHECKPOINT_LAST && newest > trainer->search.generation &&
+        !hb_run_is_under_way(folder))
+        return hb_fail(error, HB_BAD_INPUT,
+                       "%s: the checkpoint of generation %lld is torn or damaged; resume the run", folder,
+                       (long long)newest);
+    return status;
+}
+
+static hb_status evaluate(const hb_config *config, const char *folder, const receiver *to, hb_error *error) {
+    hb_trainer trainer;
+    hb_status status = hb_trainer_open(config, &trainer, error);
+    if (status != HB_OK) return status;
+    status = load(&trainer, folder, error);
+    if (status == HB_OK && config->settings.eval.sigma > 0) trainer.search.sigma = config->settings.eval.sigma;
+    if (status == HB_OK) status = hb_trainer_use_eval_init(&trainer, error);
+    if (status == HB_OK) status = hb_trainer_use_eval_engine(&trainer, error);
+    if (status == HB_OK) status = evaluate_all(&trainer, to, error);
+    hb_trainer_close(&trainer);
     return status;
 }
 
 hb_status hb_evaluate_as(const hb_config *config, const char *folder,
                          void (*row)(void *context, const hb_evaluation *evaluation), void *context,
                          const hb_stop *stop, hb_error *error) {
-    hb_trainer trainer;
-    hb_status status = hb_trainer_open(config, &trainer, error);
-    if (status != HB_OK) return status;
-    status = hb_run_load(&trainer, folder, trainer.settings->eval.checkpoint, NULL, NULL, error);
-    const int64_t newest = hb_folder_newest(folder);
-    if (status == HB_OK && trainer.settings->eval.checkpoint == HB_CHECKPOINT_LAST &&
-        newest != trainer.search.generation)
-        status =
-            hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint of generation %lld is torn or damaged; resume the run",
-                    folder, (long long)newest);
-    if (status == HB_OK) status = hb_trainer_use_eval_init(&trainer, error);
-    if (status == HB_OK) status = hb_trainer_use_eval_engine(&trainer, error);
-    if (status == HB_OK) status = evaluate_all(&trainer, &(receiver){row, context, stop}, error);
-    hb_trainer_close(&trainer);
-    return status;
+    const receiver to = {row, context, stop, &config->settings.env.variations, ""};
+    return evaluate(config, folder, &to, error);
 }
 
 hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
                       void (*row)(void *context, const hb_evaluation *evaluation), void *context, const hb_stop *stop,
                       hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
-    hb_config *config = NULL;
-    hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
-    if (status == HB_OK) status = hb_evaluate_as(config, folder, row, context, stop, error);
+    char path[HB_PATH], changed[HB_DIFFERENCE];
+    hb_path(path, folder, "config.yaml");
+    hb_config *saved = NULL, *config = NULL;
+    hb_status status = hb_config_open_run(path, NULL, 0, &saved, error);
+    if (status == HB_OK) status = hb_config_open_run(path, sets, n_sets, &config, error);
+    if (status == HB_OK) status = hb_config_elsewhere(config, saved->identity, changed, error);
+    if (status == HB_OK) {
+        memcpy(config->identity, saved->identity, sizeof config->identity); // the checkpoint is of the saved one
+        const receiver to = {row, context, stop, &saved->settings.env.variations, changed};
+        status = evaluate(config, folder, &to, error);
+    }
+    hb_config_close(saved);
     hb_config_close(config);
     return status;
 }

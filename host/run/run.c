@@ -93,6 +93,16 @@ static hb_status open_log(run *r, hb_error *error) {
     return status;
 }
 
+bool hb_run_is_under_way(const char *folder) {
+    char path[HB_PATH];
+    hb_path(path, folder, "log.txt");
+    FILE *log = fopen(path, "re");
+    if (!log) return false;
+    const bool locked = flock(fileno(log), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    fclose(log);
+    return locked;
+}
+
 static hb_status save_config(const run *r, hb_error *error) {
     char *text = NULL;
     size_t n = 0;
@@ -342,8 +352,15 @@ static hb_status prepare_folder(run *r, hb_error *error) {
     return status == HB_OK ? save_config(r, error) : status;
 }
 
+// Starts from another run's checkpoint where the configuration says so.
+static hb_status start_search(run *r, hb_error *error) {
+    const hb_run_settings *s = &r->trainer.settings->run;
+    return *s->from ? hb_checkpoint_start(&r->trainer, s->from, s->from_digest, error) : HB_OK;
+}
+
 static hb_status fresh(run *r, hb_error *error) {
-    hb_status status = take_folder(r, error);
+    hb_status status = start_search(r, error);
+    if (status == HB_OK) status = take_folder(r, error);
     if (status != HB_OK) return status;
     status = prepare_folder(r, error);
     if (status != HB_OK) {
@@ -454,6 +471,25 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
     if (status == HB_OK) status = resume_in(config, folder, hooks, error);
     hb_config_close(config);
     return status;
+}
+
+hb_status hb_start_from(const char *source, char from[4200], char digest[64], hb_error *error) {
+    struct stat about;
+    char path[HB_PATH], seal_text[33];
+    snprintf(path, sizeof path, "%s", source);
+    if (stat(source, &about) == 0 && S_ISDIR(about.st_mode)) {
+        hb_folder_checkpoint_path(source, "best.h5", path);
+        if (access(path, F_OK) != 0) {
+            char name[32];
+            snprintf(name, sizeof name, "gen-%06lld.h5", (long long)hb_folder_newest(source));
+            hb_folder_checkpoint_path(source, name, path);
+        }
+    }
+    const hb_status status = hb_checkpoint_seal(path, seal_text, error);
+    if (status != HB_OK) return status;
+    snprintf(from, 4200, "run.from=%s", path);
+    snprintf(digest, 64, "run.from_digest=%s", seal_text);
+    return HB_OK;
 }
 
 hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error) {

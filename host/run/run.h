@@ -14,6 +14,9 @@ hb_status hb_run_load(hb_trainer *trainer, const char *folder, hb_which_checkpoi
 // True if a run can start in the folder: it does not exist, is empty, or contains only files of an interrupted initialisation.
 bool hb_run_may_begin(const char *folder);
 
+// True if a process trains the run now.
+bool hb_run_is_under_way(const char *folder);
+
 // Opens folder/config.yaml with `sets` applied; refuses sets that would change the run's bits.
 hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets, hb_config **config, hb_error *error);
 

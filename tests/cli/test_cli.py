@@ -155,7 +155,7 @@ class CommandLine(unittest.TestCase):
         strip, folder = Path(self.folder.name, "strip.png"), Path(self.folder.name, "pictures")
         self.hebbes("render", *car, "--out", strip, "--moments", "3")
         self.assertEqual(strip.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
-        self.assertEqual(struct.unpack(">II", strip.read_bytes()[16:24]), (180, 48))
+        self.assertEqual(struct.unpack(">II", strip.read_bytes()[16:24]), (188, 48))
         self.hebbes("render", *car, "--out", folder, "--variation", "half_friction", "--individual", "5")
         self.assertEqual([p.name for p in sorted(folder.iterdir())], [f"{k:05d}.png" for k in range(9)])
         film = Path(self.folder.name, "film.mp4")
@@ -186,7 +186,7 @@ class CommandLine(unittest.TestCase):
         done = subprocess.run([HEBBES, "render", CONFIG, "--out", str(ant), "--steps", "9"], capture_output=True,
                               text=True, env=no_leaks)
         if done.returncode == 0:
-            self.assertEqual(struct.unpack(">II", ant.read_bytes()[16:24]), (4000, 400))
+            self.assertEqual(struct.unpack(">II", ant.read_bytes()[16:24]), (4028, 400))
         else:  # no headless OpenGL here
             self.assertEqual(done.returncode, 1)
             self.assertIn("pictures of the Ant need OpenGL without a screen", done.stderr)

@@ -3,7 +3,9 @@ test asserts what a person would want, and failed on the program before.
 
 usage: test_faults.py HEBBES KNOWN_ENV NOFLOCK"""
 
+import csv
 import fcntl
+import json
 import os
 import pty
 import re
@@ -198,6 +200,59 @@ class Faults(unittest.TestCase):
         with open(os.path.join(self.folder, "table.csv"), "w", newline="") as file:
             file.write("\ufeffconfig,variation,held_out,protocol,mean,sd\r\nours,plus,no,mean,12,0.5\r\n")
         self.assertRegex(self.script("table.csv"), "ours")
+
+    # -----------------------------------------------------------------------------------------------
+    # Going on elsewhere
+
+    def rows(self, *words):
+        said = self.hebbes("eval", self.run_folder, "--set", "eval.rollouts=5", "--json", *words).stdout
+        return [json.loads(line) for line in said.splitlines()]
+
+    def test_evaluation_elsewhere(self):
+        ant = [self.ANT[0], *SMALL, *sets("policy.hidden=3", "search.population=4", "run.generations=2", "run.checkpoint_every=1",
+                                          "run.keep_checkpoints=9")]
+        self.hebbes("train", *ant, "--out", self.run_folder)
+        here = self.rows()
+        self.assertEqual([(r["variation"], r["protocol"], r["trained"], r["elsewhere"]) for r in here],
+                         [("default", "mean", True, ""), ("default", "sample", True, "")])
+        self.assertEqual(here, self.rows("--set", "eval.engine=mujoco"))
+        there = self.rows(*sets("env.friction=0.5", "env.variations=default,palm_long_front", "eval.protocol=mean"))
+        self.assertEqual([(r["variation"], r["trained"]) for r in there], [("default", True), ("palm_long_front", False)])
+        self.assertIn("env.friction=0.5 instead of 1.2", there[0]["elsewhere"])
+        self.assertNotEqual(there[0]["mean"], here[0]["mean"])
+        table = self.hebbes("eval", self.run_folder, *sets("eval.rollouts=2", "env.friction=0.5")).stdout
+        self.assertTrue(table.startswith("elsewhere: env.friction=0.5 instead of 1.2\n"), table)
+        other = self.rows("--set", "eval.seed=3")
+        self.assertNotEqual(other[0]["mean"], here[0]["mean"])
+        self.assertEqual(other, self.rows("--set", "eval.seed=3"))
+        lives = list(csv.DictReader(self.hebbes("eval", self.run_folder, "--each", "--csv", *sets("eval.rollouts=5")).stdout.splitlines()))
+        self.assertEqual(len(lives), 10)
+        for protocol, row in zip(("mean", "sample"), here):
+            found = [float(life["fitness"]) for life in lives if life["protocol"] == protocol]
+            self.assertAlmostEqual(np.mean(found), row["mean"], delta=1e-6 * abs(row["mean"]))
+            self.assertAlmostEqual(np.std(found), row["sd"], delta=1e-5 * row["sd"] + 1e-6)
+        narrow = self.rows(*sets("eval.sigma=1e-6", "eval.protocol=sample"))
+        self.assertAlmostEqual(narrow[0]["mean"], here[0]["mean"], delta=abs(here[0]["mean"]) * 0.5 + 5)
+        first = os.path.join(self.run_folder, "checkpoints", "gen-000000.h5")
+        self.assertNotEqual(self.rows("--set", "eval.file=" + first)[0]["mean"], here[0]["mean"])
+        for key in ("search.lr=1", "run.seed=3", "policy.hidden=4"):
+            self.assertIn("--set: ", self.hebbes("eval", self.run_folder, "--set", key, code=2).stderr)
+
+    def test_start_from_another_run(self):
+        self.hebbes("train", CONFIG, "--out", "old", *SMALL, *sets("run.generations=3", "search.optimiser=adam"))
+        self.hebbes("train", CONFIG, "--out", "new", *SMALL, *sets("run.generations=1", "search.lr=0.01"), "--from", "old")
+        first, best = (h5py.File(os.path.join(self.folder, path), "r") for path in ("new/checkpoints/gen-000000.h5", "old/checkpoints/best.h5"))
+        np.testing.assert_array_equal(first["mean"], best["mean"])
+        self.assertEqual(first.attrs["generation"], 0)
+        with open(os.path.join(self.folder, "new/config.yaml")) as file:
+            self.assertRegex(file.read(), r'from: "old/checkpoints/best\.h5"\n  from_digest: "[0-9a-f]{32}"')
+        shutil.rmtree(os.path.join(self.folder, "old"))  # the new run needs it no more
+        self.hebbes("resume", "new", "--set", "run.generations=2")
+        self.hebbes("train", CONFIG, "--out", "x", *SMALL, "--from", "old", code=2)
+        said = self.hebbes("train", CONFIG, "--out", "x", *SMALL, "--set", "policy.hidden=4", "--from", "new", code=2).stderr
+        self.assertRegex(said, "run.from: .*expected [0-9]+ numbers 'mean'")
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "x")))
+        self.assertIn("from_digest", self.hebbes("train", CONFIG, "--out", "x", *SMALL, "--set", "run.from=new/checkpoints/best.h5", code=2).stderr)
 
     # -----------------------------------------------------------------------------------------------
     # Two at one time

@@ -18,7 +18,7 @@ static int world_create(const hb_env_settings *settings, void **world, char *mes
 
 static void shape(const void *world, hb_env_shape *out) {
     (void)world;
-    *out = (hb_env_shape){.observation_size = 1, .action_size = 1, .max_steps = 9, .width = 1};
+    *out = (hb_env_shape){.observation_size = 1, .action_size = 1, .progress = true, .max_steps = 9, .width = 1};
 }
 
 static int body_create(const void *world, int32_t width, void **out, char *message, size_t size) {
