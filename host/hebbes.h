@@ -53,8 +53,11 @@ HB_API void hb_config_fold_sets(const hb_config *config, const char *name, char 
 // Writes the whole configuration as YAML.
 HB_API hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error);
 
-// Writes every key with its help, value and words, a line or two each.
-HB_API void hb_config_describe(const hb_config *config, FILE *file);
+// Writes every key with its help, value and words, a line or two each; or those of one section.
+HB_API void hb_config_describe(const hb_config *config, const char *section, FILE *file);
+
+// The name of built-in environment k, the default first; NULL past the last one.
+HB_API const char *hb_environment(int k);
 
 // ---------------------------------------------------------------------------------------------------
 // Training
@@ -122,8 +125,9 @@ typedef struct {
     double steps;                    // mean policy steps of an episode
     double backward_share;           // share of policy steps with negative progress; NAN where fitness is no progress
     int64_t diverged;
-    const hb_eval_life *life;   // (rollouts)
-    const char *changed;       // how the world differs from training's: "env.friction=0.8 instead of 1.2", ...; "" if it does not
+    const hb_eval_life *life; // (rollouts)
+    const char
+        *changed; // how the world differs from training's: "env.friction=0.8 instead of 1.2", ...; "" if it does not
 } hb_evaluation;
 
 // Evaluates a run's checkpoint (eval.checkpoint, or eval.file) on every variation, trained and held out, and calls row for each. `sets` may

@@ -27,8 +27,8 @@ typedef struct {
     hb_car_state state;
     int step, visited, without_reward;
     double time, reward, reward_before;
-    bool first_tile_late; // tile 0 was visited when the lap was all but complete
-    uint8_t *index;       // (96 s, 96 s)
+    bool lap_done;  // tile 0 was reached again when enough tiles had been visited
+    uint8_t *index; // (96 s, 96 s)
     uint8_t planes[3 * 96 * 96];
 } car_body;
 
@@ -52,7 +52,10 @@ static const hb_env_option options[] = {
      "steps in a row without reward that end an episode: 20 (PNR), 21 (NR's code), 0 never", NULL},
     {"time_limit", HB_OPTION_INT, "1000", 1, 1000, NULL, "steps of an episode, at most", NULL},
     {"lap_complete", HB_OPTION_REAL, "0", 0, 1, NULL,
-     "share of tiles after which the first visit of tile 0 ends an episode (Gymnasium: 0.95); 0 never", NULL},
+     "share of tiles after which driving onto tile 0 again ends an episode; 0 never. (Gymnasium means this at 0.95, "
+     "but asks for tile "
+     "0's first visit, which is the reset's)",
+     NULL},
     {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -141,15 +144,15 @@ static hb_car_push effect_of(const car_world *world, int32_t variation) {
 
 // One step of the world; what tiles it brings is added to the reward.
 static void advance(car_body *body, hb_env_step *out) {
-    const bool first_open = !hb_car_world_visited(body->world, 0);
+    const bool was_at_start = hb_car_world_at_start(body->world);
     const int fresh = hb_car_world_step(body->world, &body->push, &out->physics);
     for (int k = 0; k < fresh; k++) body->reward += 1000.0 / body->track.n;
     body->visited += fresh;
     body->time += step_seconds;
     hb_car_world_state(body->world, &body->state);
     const double complete = body->options->lap_complete;
-    if (complete > 0 && first_open && hb_car_world_visited(body->world, 0))
-        body->first_tile_late = (double)body->visited / body->track.n > complete;
+    if (complete > 0 && !was_at_start && hb_car_world_at_start(body->world))
+        body->lap_done = (double)body->visited / body->track.n > complete;
     out->substeps++;
 }
 
@@ -163,7 +166,7 @@ hb_env_outcome hb_car_reset_on(void *handle, int32_t variation, const hb_car_tra
     body->push = effect_of(body->options, variation);
     body->step = body->visited = body->without_reward = 0;
     body->time = body->reward = body->reward_before = 0;
-    body->first_tile_late = false;
+    body->lap_done = false;
     advance(body, out); // its tiles count into the first step's reward
     observe(body, observation);
     return HB_ENV_RUNNING;
@@ -181,7 +184,7 @@ static double score(car_body *body, bool *done) {
     body->reward -= 0.1;
     const double reward = body->reward - body->reward_before;
     body->reward_before = body->reward;
-    *done = body->visited == body->track.n || body->first_tile_late;
+    *done = body->visited == body->track.n || body->lap_done;
     if (fabs((double)body->state.hull.x) <= field && fabs((double)body->state.hull.y) <= field) return reward;
     *done = true;
     return -100;

@@ -58,6 +58,7 @@ struct hb_car_world {
     int32_t n_tiles = 0;
     circle around[HB_CAR_MAX_TILES] = {}; // tile i
     tile tiles[HB_CAR_MAX_TILES] = {};
+    bool at_start = false; // a wheel stands on tile 0
 };
 
 hb_car_world *hb_car_world_create(void) {
@@ -251,6 +252,7 @@ static int32_t find_contacts(hb_car_world *w) {
     int32_t fresh = 0;
     const b2Vec2 hull = w->hull->GetPosition();
     for (wheel &one : w->wheels) one.on_road = false;
+    w->at_start = false;
     for (int32_t i = 0; i < w->n_tiles; i++) {
         const circle *around = &w->around[i];
         const float reach = around->reach + 6.0f; // wheels that the joints have not pulled in yet are far out
@@ -259,6 +261,7 @@ static int32_t find_contacts(hb_car_world *w) {
         for (wheel &one : w->wheels) {
             if (!touches(t, around, one.body->GetFixtureList())) continue;
             one.on_road = true;
+            w->at_start = w->at_start || i == 0;
             fresh += !t->visited;
             t->visited = t->plain = true;
         }
@@ -301,6 +304,10 @@ void hb_car_world_state(const hb_car_world *w, hb_car_state *state) {
                            from->steer,         from->omega,
                            from->phase,         from->on_road};
     }
+}
+
+bool hb_car_world_at_start(const hb_car_world *world) {
+    return world->at_start;
 }
 
 bool hb_car_world_visited(const hb_car_world *world, int32_t tile) {

@@ -61,6 +61,9 @@ int32_t hb_car_world_step(hb_car_world *world, const hb_car_push *push, double *
 
 void hb_car_world_state(const hb_car_world *world, hb_car_state *state);
 
+// Does a wheel stand on tile 0?
+bool hb_car_world_at_start(const hb_car_world *world);
+
 // Tile i: has a wheel visited it; has anything touched it (then it is drawn plain).
 bool hb_car_world_visited(const hb_car_world *world, int32_t tile);
 bool hb_car_world_plain(const hb_car_world *world, int32_t tile);

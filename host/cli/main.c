@@ -25,17 +25,40 @@ static bool asks_for(int n, char **words, const char *option) {
     return false;
 }
 
-// The commands, and every key of the configuration.
-static void print_help(void) {
+// The word behind an option, or NULL.
+static const char *word_after(int n, char **words, const char *option) {
+    for (int k = 1; k + 1 < n; k++)
+        if (strcmp(words[k], option) == 0) return words[k + 1];
+    return NULL;
+}
+
+// The keys of the configuration with that environment; of the others only those of section env, as the rest is the same.
+static hb_status print_keys(const char *env, bool only_env, hb_error *error) {
+    char set[4200];
+    const char *const sets[] = {set};
+    hb_config *config = NULL;
+    snprintf(set, sizeof set, "env.name=%s", env ? env : "");
+    const hb_status status = hb_config_open(NULL, sets, env != NULL, &config, error);
+    if (status == HB_OK) hb_config_describe(config, only_env ? "env" : NULL, stdout);
+    hb_config_close(config);
+    return status;
+}
+
+// The commands, and every key of the configuration with every environment; or with the one that --env names.
+static hb_status print_help(const char *env, hb_error *error) {
     printf("usage: hebbes COMMAND [ARGUMENT] [options]\n\nEvolve networks that learn while they live.\n\nCommands "
            "(hebbes "
            "COMMAND --help lists the options):\n");
     for (int k = 0; k < COMMANDS; k++)
         printf("  %-7s %-16s %s\n", commands[k]->name, commands[k]->arguments, commands[k]->summary);
     printf("\nConfiguration keys, with their defaults in brackets:\n");
-    hb_config *config = NULL;
-    if (hb_config_open(NULL, NULL, 0, &config, NULL) == HB_OK) hb_config_describe(config, stdout);
-    hb_config_close(config);
+    hb_status status = print_keys(env, false, error);
+    for (int k = 1; !env && status == HB_OK && hb_environment(k); k++) {
+        printf("\nWith env.name=%s:\n", hb_environment(k));
+        status = print_keys(hb_environment(k), true, error);
+    }
+    if (!env) printf("\nThose of an environment from a shared object: hebbes --help --env FILE.so\n");
+    return status;
 }
 
 static hb_status refuse_command(const char *name, hb_error *error) {
@@ -50,7 +73,8 @@ static hb_status refuse_command(const char *name, hb_error *error) {
 
 static hb_status run(int n, char **words, hb_error *error) {
     static hb_cli cli;
-    if (n > 1 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-?") == 0)) return print_help(), HB_OK;
+    if (n > 1 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-?") == 0))
+        return print_help(word_after(n, words, "--env"), error);
     if (n > 1 && (strcmp(words[1], "--version") == 0 || strcmp(words[1], "-V") == 0))
         return puts("hebbes " HB_VERSION), HB_OK;
     cli = (hb_cli){.program = words[0], .command = find_command(words[1])};

@@ -26,8 +26,8 @@ static void print_table_row(printer *p, const hb_evaluation *e) {
                "steps", "backward", "diverged");
     char backward[16] = "-";
     if (!isnan(e->backward_share)) snprintf(backward, sizeof backward, "%.0f%%", 100 * e->backward_share);
-    printf("%-22s %-8s %-8s %8.1f %8.1f %8.2f %7.0f %9s %8lld\n", e->variation, e->held_out ? "no" : "yes", e->protocol,
-           e->mean, e->sd, e->standard_error, e->steps, backward, (long long)e->diverged);
+    printf("%-22s %-8s %-8s %8.1f %8.1f %8.2f %7.0f %9s %8lld\n", e->variation, e->held_out ? "no" : "yes",
+           e->protocol, e->mean, e->sd, e->standard_error, e->steps, backward, (long long)e->diverged);
 }
 
 static void print_csv_row(printer *p, const hb_evaluation *e) {
@@ -69,8 +69,8 @@ static void print_each(printer *p, const hb_evaluation *e) {
         const hb_eval_life *l = &e->life[k];
         const long long rollout = k, steps = l->steps;
         if (p->form == TABLE)
-            printf("%-22s %-8s %7lld %9.2f %9.2f %6lld%s\n", e->variation, e->protocol, rollout, l->fitness, l->reward,
-                   steps, l->diverged ? "  diverged" : "");
+            printf("%-22s %-8s %7lld %9.2f %9.2f %6lld%s\n", e->variation, e->protocol, rollout, l->fitness,
+                   l->reward, steps, l->diverged ? "  diverged" : "");
         else if (p->form == CSV)
             printf("%s,%s,%lld,%.9g,%.9g,%lld,%s\n", e->variation, e->protocol, rollout, l->fitness, l->reward, steps,
                    l->diverged ? "yes" : "no");
@@ -110,8 +110,13 @@ static const hb_cli_option eval_options[] = {HB_CLI_SET,
                                              {"json", 0, NULL, NULL, "a JSON object per row"},
                                              {.name = NULL}};
 const hb_command hb_command_eval = {
-    "eval", "RUN", 1, 1, "rollouts of a checkpoint on every variation, and in other worlds (--set env.friction=0.8)",
-    eval_options, run_eval};
+    "eval",
+    "RUN",
+    1,
+    1,
+    "rollouts of a checkpoint on every variation, and in other worlds (--set env.friction=0.8)",
+    eval_options,
+    run_eval};
 
 // ---------------------------------------------------------------------------------------------------
 // plan

@@ -123,7 +123,8 @@ static const hb_cli_option train_options[] = {
     HB_CLI_ENV,
     HB_CLI_DEVICE,
     {"out", 'o', "FOLDER", NULL, "the run's folder (run.out) [runs/NAME-seedS]"},
-    {"from", 0, "RUN|FILE.h5", NULL, "start from the distribution of that run's best checkpoint, or of that checkpoint"},
+    {"from", 0, "RUN|FILE.h5", NULL,
+     "start from the distribution of that run's best checkpoint, or of that checkpoint"},
     {"fold", 0, "NAME|all", NULL,
      "hold out this one of the configuration's variations and train on the others; all: each in turn"},
     {.name = NULL}};

@@ -64,8 +64,8 @@ hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char 
         const char *other = line_of_key(theirs, line);
         if (other ? strncmp(line, other, (size_t)n + 1) == 0 : is_standard(config, line)) continue;
         if (strncmp(line, "env.", 4) != 0 || strncmp(line, "env.name=", 9) == 0)
-            return hb_fail(error, HB_BAD_INPUT, "--set: an evaluation may change the world (env.*), not %.*s%s", key, line,
-                           strncmp(line, "run.seed=", 9) == 0 ? "; eval.seed draws other births" : "");
+            return hb_fail(error, HB_BAD_INPUT, "--set: an evaluation may change the world (env.*), not %.*s%s", key,
+                           line, strncmp(line, "run.seed=", 9) == 0 ? "; eval.seed draws other births" : "");
         const char *was = other ? other + key + 1 : "its default";
         at += (size_t)snprintf(out + at, HB_DIFFERENCE - at, "%s%.*s instead of %.*s", at ? ", " : "", n, line,
                                (int)strcspn(was, "\n"), was);

@@ -33,6 +33,12 @@ static void print_envs(FILE *file) {
     }
 }
 
+const char *hb_environment(int k) {
+    for (int i = 0; i < k; i++)
+        if (!hb_envs[i]) return NULL;
+    return hb_envs[k] ? hb_envs[k]->name : NULL;
+}
+
 void hb_info(FILE *file) {
     HB_NUMBERS_WITH_POINTS;
     unsigned major, minor, release;

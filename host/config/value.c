@@ -173,7 +173,10 @@ hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const
     case HB_KEY_TEXT:
     case HB_KEY_FILE:
     case HB_KEY_LIBRARY:
-        if (!is_plain_text(text))
+        if (strcmp(text, "null") == 0 || *text == '~' || *text == '$')
+            status = refuse(entry, text, source,
+                            "a path as it is: nothing stands for none, and ~ and $NAME are the shell's", error);
+        else if (!is_plain_text(text))
             status =
                 refuse(entry, "...", source, "UTF-8 text without quotes, backslashes or control characters", error);
         break;

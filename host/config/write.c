@@ -25,12 +25,13 @@ hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) 
     return ferror(file) ? hb_fail(error, HB_FAILED, "cannot write the config: %m") : HB_OK;
 }
 
-void hb_config_describe(const hb_config *config, FILE *file) {
+void hb_config_describe(const hb_config *config, const char *only, FILE *file) {
     HB_NUMBERS_WITH_POINTS;
     const char *section = "";
     for (int32_t k = 0; k < config->n_entries; k++) {
         const hb_config_entry *entry = &config->entry[k];
         const hb_key *key = &entry->key;
+        if (only && strcmp(only, entry->section) != 0) continue;
         if (strcmp(section, entry->section) != 0) fprintf(file, "\n%s:\n", entry->section);
         section = entry->section;
         fprintf(file, "  %-18s %s", key->name, key->help);

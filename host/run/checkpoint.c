@@ -263,8 +263,7 @@ static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path,
         if (!hb_hdf_has_array(file, array->name, array->below > 0, array->n))
             return hb_fail(error, HB_BAD_INPUT, "run.from: %s: expected %zu numbers '%s', as this search has", path,
                            array->n, array->name);
-        if (array->below > 0)
-            status = hb_hdf_get_parts(file, array->name, true, array->n, check_part, &t, error);
+        if (array->below > 0) status = hb_hdf_get_parts(file, array->name, true, array->n, check_part, &t, error);
         if (status == HB_OK)
             status = hb_hdf_get_parts(file, array->name, array->below > 0, array->n, adopt_part, &t, error);
     }
@@ -282,8 +281,8 @@ hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char 
         const trailer t = seal(data, length);
         write_seal(&t, found);
         if (strcmp(found, digest) != 0)
-            status = hb_fail(error, HB_BAD_INPUT, "run.from_digest: expected %s, found '%s'; train --from writes it", found,
-                             digest);
+            status = hb_fail(error, HB_BAD_INPUT, "run.from_digest: expected %s, found '%s'; train --from writes it",
+                             found, digest);
     }
     if (status == HB_OK) {
         hb_hdf_lock();

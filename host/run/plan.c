@@ -65,12 +65,33 @@ static void print_time(FILE *file, const char *what, double seconds, double gene
     fprintf(file, "  %-42s %8.2f s a generation, %6.2f h for %.0f\n", what, seconds, total / 3600, generations);
 }
 
-// Seconds of asking and telling in a generation, with made-up fitness; the search has moved then.
-static hb_status time_search(hb_trainer *trainer, double asked, double *seconds, hb_error *error) {
-    for (int64_t k = 0; k < trainer->settings->search.population; k++) trainer->fitness[k] = (double)k;
-    const double begun = hb_now();
-    const hb_status status = hb_search_tell(&trainer->search, trainer->fitness, error);
-    *seconds = asked + hb_now() - begun;
+enum { MOST_TOLD = 2000 }; // individuals whose update is timed
+
+// Seconds of asking and telling in a generation, with made-up fitness; the search has moved then. A large population's are those of a
+// part of it, times the rest.
+static hb_status time_search(const hb_trainer *trainer, double *seconds, hb_error *error) {
+    const hb_config *config = trainer->config;
+    hb_config *part = malloc(sizeof *part);
+    double *fitness = calloc(MOST_TOLD, sizeof *fitness);
+    hb_search search = {.machine = NULL};
+    hb_status status = part && fitness ? HB_OK : hb_fail(error, HB_FAILED, "out of memory");
+    if (status == HB_OK) {
+        *part = *config;
+        if (part->settings.search.population > MOST_TOLD) part->settings.search.population = MOST_TOLD;
+        status = hb_search_create(&search, trainer->search.machine, &part->settings.search,
+                                  (uint32_t)part->settings.run.seed, &trainer->net, error);
+    }
+    if (status == HB_OK) {
+        const int64_t n = part->settings.search.population;
+        for (int64_t k = 0; k < n; k++) fitness[k] = (double)k;
+        const double begun = hb_now();
+        status = hb_search_prepare(&search, n, 0, error);
+        if (status == HB_OK) status = hb_search_tell(&search, fitness, error);
+        *seconds = (hb_now() - begun) * (double)config->settings.search.population / (double)n;
+    }
+    if (search.machine) hb_search_destroy(&search);
+    free(part);
+    free(fitness);
     return status;
 }
 
@@ -95,10 +116,9 @@ static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
     hb_episode_result *results = calloc((size_t)t->lives, sizeof *results);
     if (!results) return hb_fail(error, HB_FAILED, "out of memory");
     hb_rollout_times times = {.physics = 0};
-    const double asking = hb_now();
     hb_status status = hb_trainer_ready(trainer, error);
-    if (status == HB_OK) status = hb_search_prepare(&trainer->search, s->search.population, 0, error);
-    const double begun = hb_now(), asked = begun - asking;
+    if (status == HB_OK) status = hb_search_prepare(&trainer->search, t->lives, 0, error);
+    const double begun = hb_now();
     if (status == HB_OK)
         status = hb_rollout_run(trainer->rollout, t->lives, sample_episode, &lives, results, &times, NULL, error);
     t->seconds = hb_now() - begun;
@@ -110,10 +130,23 @@ static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
     t->per_step = (times.physics + times.env + times.policy + times.expand) / steps;
     t->physics = times.physics / (t->per_step * steps);
     t->policy = times.policy / (t->per_step * steps);
-    status = time_search(trainer, asked, &t->search, error);
+    status = time_search(trainer, &t->search, error);
     t->shortest = t->search + t->per_step * steps / t->lives * (double)all / t->threads;
     t->longest = t->search + t->per_step * trainer->world.shape.max_steps * (double)all / t->threads;
     return status;
+}
+
+// How many numbers evolve: those of the search's arrays but Adam's moments. Shared rules are fewer than the genome, a mixture's weights more.
+static double evolved(const hb_search *search) {
+    double n = 0;
+    for (int32_t k = 0; k < search->n_arrays; k++) {
+        const char *name = search->array[k].name;
+        const size_t length = strlen(name);
+        const bool moment =
+            length > 2 && (strcmp(name + length - 2, "_m") == 0 || strcmp(name + length - 2, "_v") == 0);
+        if (!moment && search->array[k].below == 0) n += (double)search->array[k].n;
+    }
+    return n;
 }
 
 static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
@@ -156,9 +189,11 @@ hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) return status;
     const hb_settings *s = trainer.settings;
-    fprintf(file, "%s on %s: P = %lld, V = %d, N = %lld weights, D = %lld evolved numbers\n",
+    fprintf(file,
+            "%s on %s: P = %lld, V = %d, N = %lld weights, D = %lld numbers of a genome, from %.0f evolved numbers\n",
             hb_policies[s->policy.kind].name, config->env->name, (long long)s->search.population,
-            trainer.n_variations, (long long)trainer.net.n_weights, (long long)trainer.net.genome_size);
+            trainer.n_variations, (long long)trainer.net.n_weights, (long long)trainer.net.genome_size,
+            evolved(&trainer.search));
     status = hb_trainer_ready(&trainer, error);
     if (status == HB_OK) print_memory(file, &trainer);
     if (status == HB_OK) status = print_times(file, &trainer, error);

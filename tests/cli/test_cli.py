@@ -357,7 +357,7 @@ class CommandLine(unittest.TestCase):
     def test_help_is_the_schema(self):
         text = self.hebbes("--help").stdout
         done = self.hebbes("plan", CONFIG)
-        self.assertIn("D = 61440 evolved numbers", done.stdout)
+        self.assertIn("D = 61440 numbers of a genome, from 61440 evolved numbers", done.stdout)
         for key in ("sigma_decay", "checkpoint_every", "early_stop", "held_out", "rollouts", "normalise"):
             self.assertIn(key, text)
         for command in ("train", "resume", "eval", "plan", "bench", "trace", "render", "study", "probe", "plot", "digest", "info"):

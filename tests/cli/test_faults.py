@@ -1,7 +1,7 @@
 """What people broke: runs whose folder goes away, batch systems' signals, file systems without locks, states that are not numbers. Each
 test asserts what a person would want, and failed on the program before.
 
-usage: test_faults.py HEBBES KNOWN_ENV NOFLOCK"""
+usage: test_faults.py HEBBES KNOWN_ENV NOFLOCK POINTMASS"""
 
 import csv
 import fcntl
@@ -23,7 +23,7 @@ import unittest
 import h5py
 import numpy as np
 
-HEBBES, KNOWN, NOFLOCK = (os.path.abspath(sys.argv.pop(1)) for _ in range(3))
+HEBBES, KNOWN, NOFLOCK, POINTMASS = (os.path.abspath(sys.argv.pop(1)) for _ in range(4))
 CONFIG = "small.yaml"
 SMALL = ["--threads", "1"]
 DIED = 75  # interrupted, and can be resumed
@@ -322,8 +322,32 @@ class Faults(unittest.TestCase):
         with open(os.path.join(self.run_folder, "config.yaml")) as file:
             self.assertRegex(file.read(), r"\n  threads: 0\n")
 
+    def test_paths_are_no_shell_words(self):
+        """null, ~ and $HOME would become folders of these names."""
+        for text in ("null", "~", "~/x", "$HOME/x"):
+            self.assertIn("expected a path as it is", self.hebbes("train", CONFIG, "--set", "run.out=" + text, code=2).stderr)
+            self.assertIn("expected a path as it is", self.hebbes("plan", CONFIG, "--set", "run.scratch=" + text, code=2).stderr)
+
     # -----------------------------------------------------------------------------------------------
     # What is said
+
+    def test_help_knows_every_environment(self):
+        text = self.hebbes("--help").stdout
+        for key in ("lap_complete", "push_mode", "friction", "sweeps"):
+            self.assertRegex(text, rf"(?m)^  {key} ")
+        self.assertEqual(text.count("\nsearch:\n"), 1)
+        self.assertRegex(self.hebbes("--help", "--env", POINTMASS).stdout, r"(?m)^  drag ")
+        self.assertIn("cannot load", self.hebbes("--help", "--env", "nowhere.so", code=2).stderr)
+
+    def test_plan_counts_what_evolves(self):
+        for kind in (["search.kind=shared", "search.rules=7"], ["search.kind=normal"], ["search.kind=gmm", "search.rules=3"]):
+            said = self.hebbes("plan", CONFIG, *SMALL, *sets("policy.hidden=3,3", *kind)).stdout
+            n = int(re.search(r"N = (\d+)", said)[1])
+            expected = {"search.kind=shared": 35, "search.kind=normal": 5 * n, "search.kind=gmm": 3 * n + 15}[kind[0]]
+            self.assertIn(f"from {expected} evolved numbers", said)
+        begun = time.monotonic()
+        self.hebbes("plan", self.ANT[0], "--threads", 1, "--set", "search.population=1000000")
+        self.assertLess(time.monotonic() - begun, 20)
 
     def test_progress_fits_the_terminal(self):
         mine, theirs = pty.openpty()

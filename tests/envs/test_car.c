@@ -479,6 +479,30 @@ static void a_whole_lap(void **state) {
     close_car(c);
 }
 
+// With env.lap_complete a lap that leaves out a few tiles ends at the start, and only there; without it goes on.
+static void a_lap_with_gaps(void **state) {
+    (void)state;
+    static hb_car_track track;
+    lcg random = {{lcg_next}, 12};
+    hb_car_track_draw(&track, &random.base);
+    const char *const shares[] = {"0.9", "0.999", "0"};
+    for (int k = 0; k < 3; k++) {
+        car *c = open_car((choice[]){{"early_stop", "0"}, {"lap_complete", shares[k]}, {NULL, NULL}});
+        hb_car_reset_on(c->body, 0, &track, c->observation, &c->out);
+        hb_env_outcome outcome = HB_ENV_RUNNING;
+        for (int i = 0; i < track.n; i++) {
+            if (i % 30 >= 13 && i % 30 <= 14) continue; // a jump leaves tiles out
+            put_at(c, &track.point[i]);
+            outcome = drive(c, 0, 0, 0);
+            if (i < track.n - 1) assert_int_equal(outcome, HB_ENV_RUNNING);
+        }
+        put_at(c, &track.point[0]);
+        if (outcome == HB_ENV_RUNNING) outcome = drive(c, 0, 0, 0);
+        assert_int_equal(outcome, k == 0 ? HB_ENV_DONE : HB_ENV_RUNNING);
+        close_car(c);
+    }
+}
+
 static const uint8_t *pixel(const uint8_t *rgb, int row, int column) {
     return rgb + (row * 96 + column) * 3;
 }
@@ -595,6 +619,7 @@ int main(void) {
         cmocka_unit_test(what_the_camera_sees),
         cmocka_unit_test(the_score),
         cmocka_unit_test(a_whole_lap),
+        cmocka_unit_test(a_lap_with_gaps),
         cmocka_unit_test(the_camera_and_the_instruments),
     };
     return cmocka_run_group_tests_name("car", tests, NULL, NULL);
