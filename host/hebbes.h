@@ -156,6 +156,11 @@ typedef struct {
 HB_API hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
                           hb_error *error);
 
+// An individual's network (-1: the mean of the search), of a run's checkpoint (eval.checkpoint) or of the start of a configuration, as a NumPy
+// archive `out` (must not exist): rules or weights of each layer, how initial weights are drawn, convolutions (docs/export.md).
+HB_API hb_status hb_export(const char *source, const char *const *sets, int n_sets, int64_t individual,
+                           const char *out, hb_error *error);
+
 // Pictures of one life, to `out` (must not exist): a film (.mp4, .webm, .gif) by ffmpeg, one picture of `moments` moments
 // side by side (.png), or, with any other name, a folder of numbered PNGs, one per step. Without ffmpeg a film becomes such a
 // folder, named as the film without its extension.

@@ -43,8 +43,8 @@ typedef struct {
 } hb_command;
 
 extern const hb_command hb_command_train, hb_command_resume, hb_command_eval, hb_command_plan, hb_command_bench,
-    hb_command_trace, hb_command_render, hb_command_study, hb_command_probe, hb_command_plot, hb_command_digest,
-    hb_command_info;
+    hb_command_trace, hb_command_export, hb_command_render, hb_command_study, hb_command_probe, hb_command_plot,
+    hb_command_digest, hb_command_info;
 
 enum { HB_CLI_MOST_SETS = 128, HB_CLI_MOST_ARGUMENTS = 64, HB_CLI_MOST_OPTIONS = 24 };
 

@@ -29,6 +29,31 @@ const hb_command hb_command_trace = {
     trace_options, run_trace};
 
 // ---------------------------------------------------------------------------------------------------
+// export
+
+static hb_status run_export(const hb_cli *cli, hb_error *error) {
+    const char *out = NULL;
+    int64_t individual = -1;
+    hb_status status = hb_cli_out(cli, "FILE.npz", &out, error);
+    if (status == HB_OK) status = hb_cli_individual(cli, &individual, error);
+    if (status == HB_OK) status = hb_export(cli->argument[0], cli->sets, cli->n_sets, individual, out, error);
+    if (status == HB_OK) printf("wrote %s\n", out);
+    return status;
+}
+
+static const hb_cli_option export_options[] = {HB_CLI_SET,
+                                               HB_CLI_THREADS,
+                                               HB_CLI_SEED,
+                                               HB_CLI_ENV,
+                                               HB_CLI_DEVICE,
+                                               HB_CLI_INDIVIDUAL,
+                                               {"out", 'o', "FILE.npz", NULL, "what is written"},
+                                               {.name = NULL}};
+const hb_command hb_command_export = {
+    "export",       "RUN|CONFIG", 1, 1, "a network to take away, as a NumPy archive: rules or weights of every layer",
+    export_options, run_export};
+
+// ---------------------------------------------------------------------------------------------------
 // render
 
 static hb_status parse_size(const hb_cli *cli, hb_render_def *def, hb_error *error) {

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static const hb_command *const commands[] = {&hb_command_train,  &hb_command_resume, &hb_command_eval,
-                                             &hb_command_plan,   &hb_command_bench,  &hb_command_trace,
-                                             &hb_command_render, &hb_command_study,  &hb_command_probe,
-                                             &hb_command_plot,   &hb_command_digest, &hb_command_info};
+static const hb_command *const commands[] = {
+    &hb_command_train, &hb_command_resume, &hb_command_eval,   &hb_command_plan,  &hb_command_bench,
+    &hb_command_trace, &hb_command_export, &hb_command_render, &hb_command_study, &hb_command_probe,
+    &hb_command_plot,  &hb_command_digest, &hb_command_info};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static const hb_command *find_command(const char *name) {

@@ -9,7 +9,7 @@ __global__ void robots_kernel(const hb_rigid_model *model, float *state, int32_t
                               int32_t steps) {
     const int32_t robot = begin + (int32_t)(blockIdx.x * HB_CUDA_THREADS + threadIdx.x);
     if (robot >= end) return;
-    rigid_state s;
+    rigid_state s = {};
     rigid_work w;
     real *arrays = (real *)&s;
     for (int32_t k = 0; k < ARRAYS; k++) arrays[k] = state[(int64_t)k * n + robot];
