@@ -32,7 +32,8 @@ static char *identity_of(const char *folder) {
     char path[HB_PATH];
     hb_config *config;
     hb_path(path, folder, "config.yaml");
-    if (hb_config_open_run(path, any_seed, 1, &config, NULL) != HB_OK) return strdup("");
+    const hb_status status = hb_config_open_run(path, any_seed, 1, &config, NULL);
+    if (status != HB_OK) return status == HB_BAD_INPUT ? strdup("") : NULL; // out of memory
     char *identity = strdup(config->identity);
     hb_config_close(config);
     return identity;

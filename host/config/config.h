@@ -117,8 +117,8 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error);
 // The environment's options, for world_create.
 hb_env_settings hb_config_env_settings(const hb_config *config);
 
-// identity.c: writes config->identity.
-void hb_config_identify(hb_config *config);
+// identity.c: writes config->identity. HB_FAILED when out of memory for a file that it names.
+hb_status hb_config_identify(hb_config *config, hb_error *error);
 
 #define HB_DIFFERENCE (2 * HB_TEXT + 160)
 

@@ -10,28 +10,34 @@
 
 // " (HASH)" of the bytes of a file that the run computes with; empty if the value names no file, or one that cannot be read: the
 // code that opens it reports that.
-static void file_hash(const hb_config_entry *entry, char out[32]) {
+static hb_status file_hash(const hb_config_entry *entry, char out[32], hb_error *error) {
     out[0] = '\0';
     const bool is_file = (entry->key.type == HB_KEY_FILE && *entry->value) ||
                          (entry->key.type == HB_KEY_LIBRARY && hb_env_is_library(entry->value));
     void *data = NULL;
     size_t bytes = 0;
-    if (!is_file || hb_file_read(entry->value, (size_t)1 << 30, &data, &bytes, NULL) != HB_OK) return;
-    snprintf(out, 32, " (%016llx)", (unsigned long long)XXH3_64bits(data, bytes));
+    hb_error why = {""};
+    if (!is_file) return HB_OK;
+    const hb_status status = hb_file_read(entry->value, (size_t)1 << 30, &data, &bytes, &why);
+    if (status == HB_FAILED) return hb_fail(error, status, "%s", why.message);
+    if (status == HB_OK) snprintf(out, 32, " (%016llx)", (unsigned long long)XXH3_64bits(data, bytes));
     free(data);
+    return HB_OK;
 }
 
-void hb_config_identify(hb_config *config) {
+hb_status hb_config_identify(hb_config *config, hb_error *error) {
     size_t at = 0;
     const size_t n = sizeof config->identity;
     for (int32_t k = 0; k < config->n_entries && at < n; k++) {
         const hb_config_entry *entry = &config->entry[k];
         char hash[32];
         if (entry->key.same_bits) continue;
-        file_hash(entry, hash);
+        const hb_status status = file_hash(entry, hash, error);
+        if (status != HB_OK) return status;
         at += (size_t)snprintf(config->identity + at, n - at, "%s.%s=%s%s\n", entry->section, entry->key.name,
                                entry->value, hash);
     }
+    return HB_OK;
 }
 
 // The line of `text` for the same key as `line`, or NULL.

@@ -171,7 +171,7 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error) {
         status = hb_config_complain(config, "policy.hidden", error, "expected at most %d layers, found %d",
                                     HB_MAX_LAYERS - 1, s->policy.hidden.n);
     if (status == HB_OK) status = check_search(config, error);
-    if (status == HB_OK) hb_config_identify(config);
+    if (status == HB_OK) status = hb_config_identify(config, error);
     return status;
 }
 

@@ -74,6 +74,7 @@ static hb_status time_search(const hb_trainer *trainer, double *seconds, hb_erro
     hb_config *part = malloc(sizeof *part);
     double *fitness = calloc(MOST_TOLD, sizeof *fitness);
     hb_search search = {.machine = NULL};
+    *seconds = 0;
     hb_status status = part && fitness ? HB_OK : hb_fail(error, HB_FAILED, "out of memory");
     if (status == HB_OK) {
         *part = *config;

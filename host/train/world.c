@@ -22,7 +22,8 @@ hb_status hb_world_open(const hb_config *config, const char *engine, hb_world *w
     char message[512] = "";
     *world = (hb_world){.env = env};
     if (env->world_create(&settings, &world->handle, message, sizeof message) != 0)
-        return hb_fail(error, HB_BAD_INPUT, "environment '%s': %s", env->name, message);
+        return hb_fail(error, strncmp(message, "out of memory", 13) == 0 ? HB_FAILED : HB_BAD_INPUT,
+                       "environment '%s': %s", env->name, message);
     env->shape(world->handle, &world->shape);
     const char *fault = hb_env_fault_of_shape(env, &world->shape);
     if (!fault) return HB_OK;
