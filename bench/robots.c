@@ -58,7 +58,8 @@ static void start(const robots *r, float *state, size_t width, size_t k, uint32_
     state[(size_t)(r->at.position + 2) * width + k] = 0.75f;
     state[(size_t)(r->at.position + 3) * width + k] = 1.0f;
     for (int32_t j = 0; j < 8; j++) {
-        if (j % 2) state[(size_t)(r->at.position + 7 + j) * width + k] = (float)hb_ant_ankle_sign[j / 2] * 0.6f;
+        const int32_t leg = j / 2;
+        if (j % 2) state[(size_t)(r->at.position + 7 + j) * width + k] = (float)hb_ant_ankle_sign[leg] * 0.6f;
         state[(size_t)(r->at.control + j) * width + k] = word.word[0] >> j & 1u ? 0.3f : -0.3f;
     }
 }

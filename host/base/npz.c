@@ -124,13 +124,14 @@ hb_status hb_npz_write(hb_npz *npz, const char *path, hb_error *error) {
 
 static void add_array(hb_npz *npz, const char *name, const char *type, int rank, const int64_t *shape,
                       const void *data, size_t n) {
+    static const char magic[8] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0};
     char text[512], head[640];
     size_t at = (size_t)snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (", type);
     for (int k = 0; k < rank; k++) at += (size_t)snprintf(text + at, sizeof text - at, "%lld,", (long long)shape[k]);
     at += (size_t)snprintf(text + at, sizeof text - at, "), }");
     const size_t whole = (10 + at + 1 + 63) / 64 * 64, length = whole - 10;
     memset(head, ' ', sizeof head);
-    memcpy(head, "\x93NUMPY\x01\x00", 8);
+    memcpy(head, magic, sizeof magic);
     head[8] = (char)(length & 255);
     head[9] = (char)(length >> 8);
     memcpy(head + 10, text, at);

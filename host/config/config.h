@@ -117,6 +117,13 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error);
 // The environment's options, for world_create.
 hb_env_settings hb_config_env_settings(const hb_config *config);
 
+// load.c: the first entry from number `from` on that was set and has no effect, because it is of another search than the chosen one; -1
+// past the last.
+int32_t hb_config_idle(const hb_config *config, int32_t from);
+
+// identity.c: true if the entry's value is the path of a file that the run computes with.
+bool hb_config_names_file(const hb_config_entry *entry);
+
 // identity.c: writes config->identity. HB_FAILED when out of memory for a file that it names.
 hb_status hb_config_identify(hb_config *config, hb_error *error);
 

@@ -8,16 +8,19 @@
 #include <string.h>
 #include <xxhash.h>
 
+bool hb_config_names_file(const hb_config_entry *entry) {
+    return (entry->key.type == HB_KEY_FILE && *entry->value) ||
+           (entry->key.type == HB_KEY_LIBRARY && hb_env_is_library(entry->value));
+}
+
 // " (HASH)" of the bytes of a file that the run computes with; empty if the value names no file, or one that cannot be read: the
 // code that opens it reports that.
 static hb_status file_hash(const hb_config_entry *entry, char out[32], hb_error *error) {
     out[0] = '\0';
-    const bool is_file = (entry->key.type == HB_KEY_FILE && *entry->value) ||
-                         (entry->key.type == HB_KEY_LIBRARY && hb_env_is_library(entry->value));
     void *data = NULL;
     size_t bytes = 0;
     hb_error why = {""};
-    if (!is_file) return HB_OK;
+    if (!hb_config_names_file(entry)) return HB_OK;
     const hb_status status = hb_file_read(entry->value, (size_t)1 << 30, &data, &bytes, &why);
     if (status == HB_FAILED) return hb_fail(error, status, "%s", why.message);
     if (status == HB_OK) snprintf(out, 32, " (%016llx)", (unsigned long long)XXH3_64bits(data, bytes));
@@ -50,6 +53,20 @@ static const char *line_of_key(const char *text, const char *line) {
     return *text ? text : NULL;
 }
 
+// Where " (HASH)" of a file begins in a line of n letters, or n.
+static size_t hash_at(const char *line, size_t n) {
+    enum { HASH = 19 }; // " (16 digits)"
+    const bool has = n > HASH && line[n - 1] == ')' && line[n - HASH] == ' ' && line[n - HASH + 1] == '(';
+    return has ? n - HASH : n;
+}
+
+// True if two lines give a key the same value; a file is the same wherever it is, if its bytes are.
+static bool same_value(const char *a, const char *b) {
+    const size_t n = strcspn(a, "\n"), m = strcspn(b, "\n"), i = hash_at(a, n), j = hash_at(b, m);
+    if (i < n && j < m) return strncmp(a + i, b + j, n - i + 1) == 0;
+    return n == m && strncmp(a, b, n) == 0;
+}
+
 // True if the line gives a key the value that runs had before the key was added; they do not list it.
 static bool is_standard(const hb_config *config, const char *line) {
     for (int32_t k = 0; k < config->n_entries; k++) {
@@ -68,7 +85,7 @@ hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char 
     for (const char *line = config->identity; *line; line += strcspn(line, "\n") + 1) {
         const int n = (int)strcspn(line, "\n"), key = (int)strcspn(line, "=");
         const char *other = line_of_key(theirs, line);
-        if (other ? strncmp(line, other, (size_t)n + 1) == 0 : is_standard(config, line)) continue;
+        if (other ? same_value(line, other) : is_standard(config, line)) continue;
         if (strncmp(line, "env.", 4) != 0 || strncmp(line, "env.name=", 9) == 0)
             return hb_fail(error, HB_BAD_INPUT, "--set: an evaluation may change the world (env.*), not %.*s%s", key,
                            line, strncmp(line, "run.seed=", 9) == 0 ? "; eval.seed draws other births" : "");
@@ -83,9 +100,8 @@ hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char 
 bool hb_config_differs(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE]) {
     const char *ours = config->identity, *other = NULL, *line = ours;
     for (; *line; line += strcspn(line, "\n") + 1) {
-        const size_t n = strcspn(line, "\n");
         other = line_of_key(theirs, line);
-        if (other ? strncmp(line, other, n + 1) != 0 : !is_standard(config, line)) break;
+        if (other ? !same_value(line, other) : !is_standard(config, line)) break;
     }
     if (!*line) { // our keys agree; look for keys that only they have
         for (other = theirs; *other && line_of_key(ours, other);) {

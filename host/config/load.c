@@ -307,6 +307,20 @@ hb_status hb_config_open_run(const char *path, const char *const *sets, int n_se
     return open_chain(path, true, sets, n_sets, out, error);
 }
 
+int32_t hb_config_idle(const hb_config *config, int32_t from) {
+    const char *chosen = config->search_own[config->settings.search.kind];
+    for (int32_t k = from; k < config->n_entries; k++) {
+        const hb_config_entry *entry = &config->entry[k];
+        const char *field = entry->field, *first = config->search_own[0], *end = config->search_own[HB_MAX_SEARCHES];
+        if (!field || field < first || field >= end || strcmp(entry->value, entry->standard) == 0) continue;
+        const hb_key *own = hb_searches[config->settings.search.kind]->keys;
+        while (own && own->name && strcmp(own->name, entry->key.name) != 0)
+            own++; // two searches may share a key's name
+        if ((field < chosen || field >= chosen + HB_SEARCH_OWN) && !(own && own->name)) return k;
+    }
+    return -1;
+}
+
 void hb_config_close(hb_config *config) {
     if (!config) return;
     hb_env_unload(config->env_library);

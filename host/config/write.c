@@ -2,6 +2,8 @@
 #include "host/base/locale.h"
 #include "host/config/config.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_text(const hb_key *key) {
@@ -15,6 +17,8 @@ hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) 
         const hb_config_entry *entry = &config->entry[k];
         const hb_key *key = &entry->key;
         const char *text = entry->value;
+        char full[PATH_MAX]; // a run can be resumed from another folder
+        if (hb_config_names_file(entry) && realpath(text, full)) text = full;
         if (strcmp(section, entry->section) != 0) fprintf(file, "%s:\n", entry->section);
         section = entry->section;
         const bool list = key->type == HB_KEY_WORDS || key->type == HB_KEY_INTS;

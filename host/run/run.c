@@ -103,6 +103,12 @@ bool hb_run_is_under_way(const char *folder) {
     return locked;
 }
 
+// The library that computes an environment, as config.yaml's first line names it: ", NAME VERSION".
+static void name_library(const hb_env_table *env, char out[128]) {
+    out[0] = '\0';
+    if (env->library) snprintf(out, 128, ", %s %s", env->library, env->library_version());
+}
+
 static hb_status save_config(const run *r, hb_error *error) {
     char *text = NULL;
     size_t n = 0;
@@ -112,8 +118,9 @@ static hb_status save_config(const run *r, hb_error *error) {
     const hb_machine *machine = &r->trainer.machine;
     fprintf(memory, "# hebbes %s, device %s (%s)", HB_VERSION, hb_table_of(machine->device)->name,
             hb_device_variant(machine->device));
-    if (config->env->library) fprintf(memory, ", %s %s", config->env->library, config->env->library_version());
-    fputc('\n', memory);
+    char library[128];
+    name_library(config->env, library);
+    fprintf(memory, "%s\n", library);
     hb_status status = hb_config_write(config, memory, error);
     fclose(memory);
     char path[HB_PATH];
@@ -314,8 +321,20 @@ static void note_skipped_devices(run *r) {
     }
 }
 
+// A line for each setting without effect: it may be meant for another search.
+static void note_idle_keys(run *r) {
+    const hb_config *config = r->trainer.config;
+    char line[2 * HB_TEXT + 128];
+    for (int32_t k = hb_config_idle(config, 0); k >= 0; k = hb_config_idle(config, k + 1)) {
+        snprintf(line, sizeof line, "search.%s=%s has no effect with search.kind=%s", config->entry[k].key.name,
+                 config->entry[k].value, r->trainer.search.method->name);
+        note(r, line);
+    }
+}
+
 static hb_status begin(run *r, hb_error *error) {
     note_skipped_devices(r);
+    note_idle_keys(r);
     if (r->unlocked) {
         char line[256];
         snprintf(line, sizeof line, "this file system has no locks (%s): see to it that one process trains this run",
@@ -420,7 +439,12 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
     char path[HB_PATH];
     hb_path(path, folder, "config.yaml");
     hb_config *saved = NULL, *config = NULL;
-    hb_status status = hb_config_open_run(path, NULL, 0, &saved, error);
+    const char
+        *moved[1]; // an environment's file that stands elsewhere now; its bytes are compared with the checkpoint's
+    int n_moved = 0;
+    for (int k = 0; k < n_sets; k++)
+        if (strncmp(sets[k], "env.name=", 9) == 0) moved[0] = sets[k], n_moved = 1;
+    hb_status status = hb_config_open_run(path, moved, n_moved, &saved, error);
     if (status == HB_OK) status = hb_config_open_run(path, sets, n_sets, &config, error);
     if (status == HB_OK) status = refuse_change(folder, saved, config, error);
     hb_config_close(saved);
@@ -433,6 +457,24 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
 }
 
 // Resumes the run in `folder`, whose configuration this is.
+// Says when the run goes on with another version of the library than its last process had: its numbers may differ from there on.
+static void compare_library(run *r) {
+    char path[HB_PATH], first[512] = "", ours[128], line[HB_PATH + 256];
+    const hb_env_table *env = r->trainer.config->env;
+    name_library(env, ours);
+    hb_path(path, r->folder, "config.yaml");
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    const bool read = fgets(first, sizeof first, file);
+    fclose(file);
+    first[strcspn(first, "\n")] = '\0';
+    const char *theirs = read && env->library ? strstr(first, env->library) : NULL;
+    if (!theirs || strcmp(theirs, ours + 2) == 0) return;
+    snprintf(line, sizeof line, "this run had %s, here is %s: from now on its numbers may be others", theirs,
+             ours + 2);
+    note(r, line);
+}
+
 // A best checkpoint that is missing or damaged cannot be had again: the best generation from here on takes its place.
 static void check_best(run *r) {
     char best[HB_PATH], line[HB_PATH + 512];
@@ -456,6 +498,7 @@ static hb_status resume_in(const hb_config *config, const char *folder, const hb
     if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, &why);
     if (status == HB_OK) status = hb_run_load(&r->trainer, folder, HB_CHECKPOINT_LAST, note, r, &why);
     if (status == HB_OK) check_best(r);
+    if (status == HB_OK) compare_library(r);
     if (status == HB_OK) status = save_config(r, &why);
     if (status == HB_OK) {
         write_log(r, "hebbes %s resumes after %lld generations", HB_VERSION, (long long)r->trainer.search.generation);

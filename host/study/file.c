@@ -112,6 +112,7 @@ static hb_status take_all(const hb_yaml *document, hb_study_file *study, hb_erro
     if (status == HB_OK) status = take_folds(path, document, &study->folds, error);
     if (status == HB_OK) status = take_text(path, document, "published", false, study->published, error);
     const hb_yaml_entry *set = hb_yaml_find(document, "", "set");
+    if (set) study->set_line = set->line;
     return status == HB_OK && set ? check_sets(study, set->line, error) : status;
 }
 

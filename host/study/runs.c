@@ -24,6 +24,22 @@ static bool put(char *out, size_t n, const char *format, ...) {
     return length >= 0 && (size_t)length < n;
 }
 
+// A bad setting among those of the study's own file is blamed on that, not on --set.
+static hb_status blame_file(const hb_study_runs *runs, const hb_study_run *run, hb_status status, hb_error *error) {
+    static const char blamed[] = "--set: ";
+    const char *sets[HB_MAX_LIST];
+    hb_config *config = NULL;
+    hb_error why = {""};
+    if (!error || strncmp(error->message, blamed, strlen(blamed)) != 0) return status;
+    for (int32_t k = 0; k < runs->file.sets.n; k++) sets[k] = runs->file.sets.item[k];
+    if (hb_config_open(run->config_path, sets, runs->file.sets.n, &config, &why) == HB_OK)
+        hb_config_close(config);
+    else if (strncmp(why.message, blamed, strlen(blamed)) == 0)
+        return hb_fail(error, status, "%s:%d: set: %s", runs->file.path, runs->file.set_line,
+                       why.message + strlen(blamed));
+    return status;
+}
+
 hb_status hb_study_config(const hb_study_runs *runs, const hb_study_run *run, hb_config **config, hb_error *error) {
     const char *sets[HB_MAX_LIST + HB_STUDY_SETS + 5];
     char seed[64], out[HB_PATH + 16], threads[64], variations[HB_FOLD], held_out[HB_FOLD];
@@ -35,7 +51,7 @@ hb_status hb_study_config(const hb_study_runs *runs, const hb_study_run *run, hb
     sets[n++] = seed;
     sets[n++] = out;
     const hb_status status = hb_config_open(run->config_path, sets, n, config, error);
-    if (status != HB_OK) return status;
+    if (status != HB_OK) return blame_file(runs, run, status, error);
     const int plain = n;
     if (runs->threads > 0 && hb_config_is_default(*config, "run.threads")) {
         snprintf(threads, sizeof threads, "run.threads=%lld", (long long)runs->threads);

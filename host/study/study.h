@@ -12,6 +12,7 @@ typedef struct {
     char path[HB_PATH];
     char out[HB_TEXT], published[HB_TEXT];
     hb_words configs, sets, claims;
+    int set_line; // of the sets
     hb_ints seeds;
     bool folds;
 } hb_study_file;

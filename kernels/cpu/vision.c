@@ -102,11 +102,12 @@ spread_row(const hb_convolution *c, const float *row, int32_t k, int32_t r, floa
     float *const to = planes + (size_t)(k * 4 + r % 4) * 4 * plane + (size_t)(r / 4 * hb_cpu_plane_columns(c));
     float *const second = to + plane, *const third = second + plane, *const fourth = third + plane;
     for (size_t p = 0; p < whole; p++) {
-        to[p] = row[4 * p];
+        to[p] = row[4 * p]; // NOLINT(clang-analyzer-core.uninitialized.Assign): convolve has written it
         second[p] = row[4 * p + 1];
         third[p] = row[4 * p + 2];
         fourth[p] = row[4 * p + 3];
     }
+    // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign)
     for (size_t b = 0; b < width % 4; b++) to[b * plane + whole] = row[4 * whole + b];
 }
 

@@ -322,6 +322,32 @@ class Faults(unittest.TestCase):
         with open(os.path.join(self.run_folder, "config.yaml")) as file:
             self.assertRegex(file.read(), r"\n  threads: 0\n")
 
+    def test_a_shared_object_that_moved(self):
+        """The same bytes elsewhere are the same environment; a run's file names them so that any folder can be the current one."""
+        shutil.copy(KNOWN, os.path.join(self.folder, "env.so"))
+        moved = ["train", CONFIG, "--set", "env.name=./env.so", "--out", "run", *SMALL, *sets("run.generations=1")]
+        self.hebbes(*moved)
+        with open(os.path.join(self.run_folder, "config.yaml")) as file:
+            self.assertIn(f'name: "{os.path.realpath(self.folder)}/env.so"', file.read())
+        subprocess.run([HEBBES, "resume", self.run_folder, "--set", "run.generations=2"], check=True, capture_output=True, cwd="/")
+        os.makedirs(os.path.join(self.folder, "sub"))
+        os.rename(os.path.join(self.folder, "env.so"), os.path.join(self.folder, "sub", "env.so"))
+        self.hebbes("resume", "run", *sets("run.generations=3", "env.name=sub/env.so"))
+        with open(os.path.join(self.folder, "sub", "env.so"), "ab") as file:
+            file.write(b"other bytes")
+        said = self.hebbes("resume", "run", *sets("run.generations=4", "env.name=sub/env.so"), code=2).stderr
+        self.assertIn("another configuration: expected env.name", said)
+
+    def test_another_library_version(self):
+        self.hebbes("train", *self.ANT[:3], *SMALL, *sets("search.population=2", "run.generations=1"), "--out", "run")
+        path = os.path.join(self.run_folder, "config.yaml")
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(re.sub("MuJoCo [0-9.]+", "MuJoCo 3.9.9", text, count=1))
+        said = self.hebbes("resume", "run", "--set", "run.generations=2").stderr
+        self.assertRegex(said, "this run had MuJoCo 3.9.9, here is MuJoCo [0-9.]+: from now on its numbers may be others")
+
     def test_paths_are_no_shell_words(self):
         """null, ~ and $HOME would become folders of these names."""
         for text in ("null", "~", "~/x", "$HOME/x"):
@@ -338,6 +364,21 @@ class Faults(unittest.TestCase):
         self.assertEqual(text.count("\nsearch:\n"), 1)
         self.assertRegex(self.hebbes("--help", "--env", POINTMASS).stdout, r"(?m)^  drag ")
         self.assertIn("cannot load", self.hebbes("--help", "--env", "nowhere.so", code=2).stderr)
+
+    def test_a_setting_without_effect(self):
+        said = self.hebbes("train", CONFIG, "--out", "run", *SMALL, *sets("run.generations=1", "search.alternate=5")).stderr
+        self.assertIn("search.alternate=5 has no effect with search.kind=normal", said)
+        said = self.hebbes("train", CONFIG, "--out", "run2", *SMALL,
+                           *sets("run.generations=1", "search.kind=gmm", "search.rules=3", "search.alternate=5")).stderr
+        self.assertNotIn("no effect", said)
+
+    def test_a_study_is_blamed_for_its_own_settings(self):
+        with open(os.path.join(self.folder, "study.yaml"), "w") as file:
+            file.write("out: out\nconfigs: [small.yaml]\nseeds: [1]\nset:\n  - search.lr=many\n")
+        said = self.hebbes("study", "study.yaml", code=2).stderr
+        self.assertRegex(said, r"study\.yaml:4: set: search\.lr: expected a number .*found 'many'")
+        said = self.hebbes("study", "study.yaml", "--set", "search.sigma=x", code=2).stderr
+        self.assertIn("study.yaml:4: set: search.lr", said)
 
     def test_plan_counts_what_evolves(self):
         for kind in (["search.kind=shared", "search.rules=7"], ["search.kind=normal"], ["search.kind=gmm", "search.rules=3"]):

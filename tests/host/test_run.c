@@ -421,7 +421,8 @@ static void another_library_is_another_run(void **state) {
     check_ok(hb_resume("test_run_b", NULL, 0, NULL, &error), error);
     assert_int_equal(system("printf x >> test_run_env.so"), 0);
     assert_int_equal(hb_resume("test_run_b", NULL, 0, NULL, &error), HB_BAD_INPUT);
-    assert_non_null(strstr(error.message, "another configuration: expected env.name=./test_run_env.so ("));
+    assert_non_null(strstr(error.message, "another configuration: expected env.name=/"));
+    assert_non_null(strstr(error.message, "/test_run_env.so ("));
     remove_tree("test_run_b");
     const hb_hooks hooks = {.progress = change_library};
     check_ok(train("test_run_b", point, 3, &hooks, &error), error);
