@@ -60,7 +60,7 @@ static const hb_env_option options[] = {
      "mujoco"},
     {"sweeps", HB_OPTION_INT, "0", 0, 10000, NULL,
      "lanes: sweeps of the contact solver; 0: 10 for light, 12 for mjcf, 20 for bullet", NULL},
-    {"profile", HB_OPTION_CHOICE, "light", 0, 0, profiles,
+    {"profile", HB_OPTION_CHOICE, "bullet", 0, 0, profiles,
      "masses and motors: light (gear 60), mjcf (the XML's gear 150), bullet (182 kg, 250 N m)", NULL},
     {"position", HB_OPTION_CHOICE, "parts", 0, 0, positions,
      "what progress follows: parts (mean of 22 parts, as PyBullet), torso", NULL},

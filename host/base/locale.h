@@ -4,10 +4,9 @@
 
 #include <locale.h>
 
-// The calling thread's locale with the numbers of "C", in use until the block is left. Every function of hebbes.h that reads or writes
-// numbers begins with it.
+// The calling thread's locale is "C" until the block is left. Every function of hebbes.h that reads or writes numbers begins with it.
 typedef struct {
-    locale_t before, ours;
+    locale_t before;
 } hb_locale;
 
 hb_locale hb_locale_enter(void);

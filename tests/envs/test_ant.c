@@ -96,7 +96,7 @@ static void heights_after_burn_in(void **state) {
     } known[] = {
         {"default", 0.41, 0.43},           {"najarro_damage_left", 0.37, 0.41}, {"najarro_damage_right", 0.37, 0.41},
         {"palm_damage_right", 0.37, 0.41}, {"palm_long_back", 0.48, 0.51},      {"palm_long_front", 0.48, 0.51}};
-    const ant_world *world = open_world(NULL);
+    const ant_world *world = open_world((choice[]){{"profile", "light"}, {NULL, NULL}});
     ant_body *body = open_body(world);
     lcg random = {{lcg_next}, 1};
     float observation[HB_ANT_OBSERVED];
@@ -331,7 +331,8 @@ static void control_is_mj_step(void **state) {
 // The default solver against the converged one, from the same states: mean relative error of the acceleration.
 static void default_solver_is_converged_enough(void **state) {
     (void)state;
-    const ant_world *fast = open_world(NULL), *exact = open_world((choice[]){{"solver", "newton"}, {NULL, NULL}});
+    const ant_world *fast = open_world((choice[]){{"profile", "light"}, {NULL, NULL}}),
+                    *exact = open_world((choice[]){{"profile", "light"}, {"solver", "newton"}, {NULL, NULL}});
     ant_body *body = open_body(fast);
     mjData *reference = mj_makeData(exact->model[0]);
     lcg random = {{lcg_next}, 13};

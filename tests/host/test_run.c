@@ -657,6 +657,7 @@ static void a_locale_with_commas(void **state) {
     snprintf(text, sizeof text, "%.1f", 0.5); // and the program keeps its locale
     assert_string_equal(text, "0,5");
     setlocale(LC_ALL, "C");
+    unsetenv("LOCPATH");
     remove_tree("test_run_a");
 }
 
