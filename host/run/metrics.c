@@ -109,6 +109,24 @@ static hb_status keep_rows(const hb_trainer *trainer, const char *path, hb_error
     return status;
 }
 
+// What makes the run the run it is, as TensorBoard's hyperparameters.
+static hb_status add_settings(hb_metrics *metrics, hb_error *error) {
+    const hb_config *config = metrics->trainer->config;
+    char name[HB_MAX_KEYS][96];
+    hb_event_setting setting[HB_MAX_KEYS];
+    int n = 0;
+    for (int32_t k = 0; k < config->n_entries; k++) {
+        const hb_config_entry *entry = &config->entry[k];
+        const bool number = entry->key.type == HB_KEY_INT || entry->key.type == HB_KEY_REAL;
+        if (entry->key.same_bits || !*entry->value) continue;
+        snprintf(name[n], sizeof name[n], "%s.%s", entry->section, entry->key.name);
+        setting[n] = (hb_event_setting){
+            .name = name[n], .text = number ? NULL : entry->value, .number = number ? strtod(entry->value, NULL) : 0};
+        n++;
+    }
+    return hb_events_settings(metrics->events, setting, n, error);
+}
+
 hb_status hb_metrics_open(const hb_trainer *trainer, const char *folder, hb_metrics **out, hb_error *error) {
     char path[HB_PATH];
     hb_path(path, folder, "metrics.csv");
@@ -123,6 +141,7 @@ hb_status hb_metrics_open(const hb_trainer *trainer, const char *folder, hb_metr
         return hb_fail(error, HB_FAILED, "%s: cannot be written: %s", path, strerror(errno));
     }
     status = hb_events_open(folder, trainer->search.generation, &metrics->events, error);
+    if (status == HB_OK) status = add_settings(metrics, error);
     if (status != HB_OK) {
         hb_metrics_close(metrics);
         return status;

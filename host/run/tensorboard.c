@@ -29,19 +29,24 @@ static uint32_t masked(uint32_t crc) {
 // ---------------------------------------------------------------------------------------------------
 // Protocol-buffer wire format
 
+// What does not fit is left out.
 typedef struct {
-    uint8_t data[512];
+    uint8_t data[16384];
     size_t n;
 } message;
 
 static void put_bytes(message *m, const void *data, size_t n) {
+    if (n > sizeof m->data - m->n) return;
     memcpy(m->data + m->n, data, n);
     m->n += n;
 }
 
 static void put_varint(message *m, uint64_t value) {
-    for (; value >= 128; value >>= 7) m->data[m->n++] = (uint8_t)(value | 128);
-    m->data[m->n++] = (uint8_t)value;
+    uint8_t bytes[10];
+    size_t n = 0;
+    for (; value >= 128; value >>= 7) bytes[n++] = (uint8_t)(value | 128);
+    bytes[n++] = (uint8_t)value;
+    put_bytes(m, bytes, n);
 }
 
 // Field number and wire type: 0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes.
@@ -128,6 +133,56 @@ hb_status hb_events_add(hb_events *events, const char *tag, int64_t step, double
     put_key(&scalar, 2, 5);
     put_bytes(&scalar, &simple, sizeof simple);
     put_block(&summary, 1, scalar.data, scalar.n);
+    put_block(&event, 5, summary.data, summary.n);
+    return write_record(events, &event, error);
+}
+
+// SessionStartInfo.hparams = 1, a map { key = 1; value = 2 { number_value = 2; string_value = 3 } } (tensorboard/plugins/hparams).
+static void put_setting(message *info, const hb_event_setting *setting) {
+    message value = {.n = 0}, pair = {.n = 0};
+    if (setting->text) {
+        put_block(&value, 3, setting->text, strlen(setting->text));
+    } else {
+        put_key(&value, 2, 1);
+        put_bytes(&value, &setting->number, sizeof setting->number);
+    }
+    put_block(&pair, 1, setting->name, strlen(setting->name));
+    put_block(&pair, 2, value.data, value.n);
+    put_block(info, 1, pair.data, pair.n);
+}
+
+// Value.metadata = 9 { plugin_data = 1 { plugin_name = 1; content = 2 { version = 1; session_start_info = 3 } } }
+static void put_metadata(message *value, const message *info) {
+    static const char plugin[] = "hparams";
+    message content = {.n = 0}, data = {.n = 0}, metadata = {.n = 0};
+    put_key(&content, 1, 0);
+    put_varint(&content, 0);
+    put_block(&content, 3, info->data, info->n);
+    put_block(&data, 1, plugin, sizeof plugin - 1);
+    put_block(&data, 2, content.data, content.n);
+    put_block(&metadata, 1, data.data, data.n);
+    put_block(value, 9, metadata.data, metadata.n);
+}
+
+// Value.tensor = 8: every value has one; a scalar 0, { dtype = 1: DT_FLOAT = 1; tensor_shape = 2; float_val = 5 }.
+static void put_no_tensor(message *value) {
+    const float zero = 0;
+    message tensor = {.n = 0};
+    put_key(&tensor, 1, 0);
+    put_varint(&tensor, 1);
+    put_block(&tensor, 2, "", 0);
+    put_block(&tensor, 5, &zero, sizeof zero);
+    put_block(value, 8, tensor.data, tensor.n);
+}
+
+hb_status hb_events_settings(hb_events *events, const hb_event_setting *setting, int n, hb_error *error) {
+    static const char tag[] = "_hparams_/session_start_info";
+    message info = {.n = 0}, value = {.n = 0}, summary = {.n = 0}, event = start_event(0);
+    for (int k = 0; k < n; k++) put_setting(&info, &setting[k]);
+    put_block(&value, 1, tag, sizeof tag - 1);
+    put_no_tensor(&value);
+    put_metadata(&value, &info);
+    put_block(&summary, 1, value.data, value.n);
     put_block(&event, 5, summary.data, summary.n);
     return write_record(events, &event, error);
 }

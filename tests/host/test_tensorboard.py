@@ -74,6 +74,23 @@ class Events(unittest.TestCase):
         self.assertEqual(events[0][3], b"brain.Event:2")
         return events[1:]
 
+    def settings(self, event):
+        """The hyperparameters' event: a summary value whose metadata are the plugin's."""
+        value = dict(fields(dict(fields(event[5]))[1]))
+        self.assertEqual(value[1], b"_hparams_/session_start_info")
+        plugin = dict(fields(dict(fields(value[9]))[1]))
+        self.assertEqual(plugin[1], b"hparams")
+        found = {}
+        for number, pair in fields(dict(fields(plugin[2]))[3]):
+            self.assertEqual(number, 1)
+            pair = dict(fields(pair))
+            kind, content = next(iter(fields(pair[2])))
+            found[pair[1].decode()] = struct.unpack("<d", content)[0] if kind == 2 else content.decode()
+        self.assertEqual(found["search.lr"], 0.2)
+        self.assertEqual(found["search.population"], 4)
+        self.assertEqual(found["policy.rule"], "ABCD_lr")
+        self.assertNotIn("run.threads", found)
+
     def test_events_are_the_metrics(self):
         """Every column, in a group of its kind; a resumed run voids what the file before holds beyond its checkpoint."""
         with tempfile.TemporaryDirectory() as folder:
@@ -86,6 +103,9 @@ class Events(unittest.TestCase):
             rows = list(csv.DictReader((run / "metrics.csv").open()))
             first, second = (self.events(path) for path in sorted(run.glob("events.out.tfevents.*")))
         self.assertEqual(dict(fields(second[0][7])), {1: 1})  # SessionLog START
+        for events in (first, second[1:]):
+            self.settings(events.pop(0))
+        second = [second[0], *second[2:]]
         self.assertEqual(second[0][2], 3)
         self.assertEqual(min(event[2] for event in second), 3)
         found = {}
