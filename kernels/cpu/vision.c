@@ -93,7 +93,7 @@ static void convolve(const hb_convolution *c, const taps *t, const float *x, con
 
 // Row r of channel k of an input that is walked in 4 x 4 phases, as the second convolution's is. Rows are so short that vectors are
 // not worth their beginning.
-#ifdef __OPTIMIZE__
+#if defined __OPTIMIZE__ && !defined __clang__
 __attribute__((optimize("no-tree-vectorize")))
 #endif
 static void
