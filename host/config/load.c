@@ -311,7 +311,7 @@ int32_t hb_config_idle(const hb_config *config, int32_t from) {
     const char *chosen = config->search_own[config->settings.search.kind];
     for (int32_t k = from; k < config->n_entries; k++) {
         const hb_config_entry *entry = &config->entry[k];
-        const char *field = entry->field, *first = config->search_own[0], *end = config->search_own[HB_MAX_SEARCHES];
+        const char *field = entry->field, *first = config->search_own[0], *end = first + sizeof config->search_own;
         if (!field || field < first || field >= end || strcmp(entry->value, entry->standard) == 0) continue;
         const hb_key *own = hb_searches[config->settings.search.kind]->keys;
         while (own && own->name && strcmp(own->name, entry->key.name) != 0)
