@@ -5,7 +5,8 @@
 // caller, and closed by the function declared beside the one that made them.
 //
 // Threads: several threads may call the library at the same time, each with its own configs, stops and folders; a handle belongs to
-// one thread at a time. Uses of HDF5 wait for each other. The library starts threads of its own, and hb_study child processes.
+// one thread at a time. Uses of HDF5 wait for each other. The library starts threads of its own, and hb_study
+// child processes by fork: call it while no other thread is in the library.
 // It changes nothing of the process: no signals, no locale. Numbers are read and written with a point whatever the locale is, also by
 // callbacks, which run as the library does.
 #ifndef HB_HEBBES_H

@@ -168,6 +168,7 @@ hb_env_outcome hb_car_reset_on(void *handle, int32_t variation, const hb_car_tra
     body->time = body->reward = body->reward_before = 0;
     body->lap_done = false;
     advance(body, out); // its tiles count into the first step's reward
+    body->lap_done = false;
     observe(body, observation);
     return HB_ENV_RUNNING;
 }

@@ -148,6 +148,7 @@ static void place_tiles(hb_car_world *w, const hb_car_track *track) {
 }
 
 void hb_car_world_place(hb_car_world *w, const hb_car_track *track) {
+    w->at_start = false;
     // New bodies, so that no state of joints and bodies is left over. Their memory comes from the world's own pool.
     for (int k = 0; k < HB_CAR_WHEELS; k++)
         if (w->hull) w->world.DestroyBody(w->wheels[k].body);

@@ -115,7 +115,7 @@ static const char *title(const curve *curves, int n, int k) {
 }
 
 static void write_curves(FILE *to, const curve *curves, int n) {
-    static char quote[2 * HB_PATH + 3];
+    char quote[2 * HB_PATH + 3];
     for (int k = 0; k < n; k++)
         if (leads(curves, k)) write_group(to, curves, n, k);
     fprintf(to, "set xlabel 'generation'\nset ylabel 'population mean'\nset key top left reverse Left\nplot ");

@@ -121,6 +121,9 @@ hb_env_settings hb_config_env_settings(const hb_config *config);
 // past the last.
 int32_t hb_config_idle(const hb_config *config, int32_t from);
 
+// value.c: true for text that stands between double quotes in YAML as it is: UTF-8, nothing to escape.
+bool hb_config_is_plain(const char *text);
+
 // identity.c: true if the entry's value is the path of a file that the run computes with.
 bool hb_config_names_file(const hb_config_entry *entry);
 

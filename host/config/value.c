@@ -123,8 +123,7 @@ static hb_status check_list(const hb_config_entry *entry, char *text, const char
     return HB_OK;
 }
 
-// Text that stands between double quotes in YAML as it is: UTF-8, nothing to escape.
-static bool is_plain_text(const char *text) {
+bool hb_config_is_plain(const char *text) {
     int more = 0; // continuation bytes that must follow
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         if (*c < 0x20 || *c == 0x7f || *c == '"' || *c == '\\') return false;
@@ -176,7 +175,7 @@ hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const
         if (strcmp(text, "null") == 0 || *text == '~' || *text == '$')
             status = refuse(entry, text, source,
                             "a path as it is: nothing stands for none, and ~ and $NAME are the shell's", error);
-        else if (!is_plain_text(text))
+        else if (!hb_config_is_plain(text))
             status =
                 refuse(entry, "...", source, "UTF-8 text without quotes, backslashes or control characters", error);
         break;

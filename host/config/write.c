@@ -18,7 +18,8 @@ hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) 
         const hb_key *key = &entry->key;
         const char *text = entry->value;
         char full[PATH_MAX]; // a run can be resumed from another folder
-        if (hb_config_names_file(entry) && realpath(text, full)) text = full;
+        if (hb_config_names_file(entry) && realpath(text, full) && strlen(full) < HB_TEXT && hb_config_is_plain(full))
+            text = full;
         if (strcmp(section, entry->section) != 0) fprintf(file, "%s:\n", entry->section);
         section = entry->section;
         const bool list = key->type == HB_KEY_WORDS || key->type == HB_KEY_INTS;

@@ -35,10 +35,12 @@ static hb_noise eval_noise(const evaluation *e, uint32_t stream, int64_t k) {
 static void eval_episode(const void *context, int64_t k, hb_episode *episode) {
     const evaluation *e = context;
     const hb_search *search = &e->trainer->search;
-    if (e->sample)
+    if (e->sample) {
         hb_search_eval_genome(search, k, &episode->birth.genome);
-    else
+        episode->birth.genome.noise.generation += (uint32_t)e->trainer->settings->eval.seed * 0x9E3779B9u;
+    } else {
         hb_search_mean_genome(search, &episode->birth.genome);
+    }
     episode->birth.weights = eval_noise(e, HB_STREAM_WEIGHTS, k);
     episode->reset = eval_noise(e, HB_STREAM_RESET, k);
     episode->variation = e->variation;
@@ -115,8 +117,8 @@ static hb_status evaluate_all(hb_trainer *trainer, const receiver *to, hb_error 
 static hb_status load(hb_trainer *trainer, const char *folder, hb_error *error) {
     const hb_settings *s = trainer->settings;
     if (*s->eval.file) return hb_checkpoint_load(trainer, s->eval.file, error);
+    const int64_t newest = hb_folder_newest(folder); // before: a run under way goes on
     const hb_status status = hb_run_load(trainer, folder, s->eval.checkpoint, NULL, NULL, error);
-    const int64_t newest = hb_folder_newest(folder);
     if (status == HB_OK && s->eval.checkpoint == HB_CHECKPOINT_LAST && newest > trainer->search.generation &&
         !hb_run_is_under_way(folder))
         return hb_fail(error, HB_BAD_INPUT,

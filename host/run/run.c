@@ -174,11 +174,11 @@ static hb_status load_newest(hb_trainer *trainer, const char *folder,
     for (int k = n - 1; k >= 0; k--) {
         char path[HB_PATH];
         hb_folder_checkpoint_path(folder, list[k]->d_name, path);
-        if (status != HB_OK) {
+        if (status == HB_BAD_INPUT) { // out of memory an older one would be no better
             status = try_checkpoint(trainer, folder, list[k], why);
             if (status != HB_OK && access(path, F_OK) != 0)
                 *vanished = true;
-            else if (status != HB_OK && skipped)
+            else if (status == HB_BAD_INPUT && skipped)
                 skipped(context, why->message);
         }
         free(list[k]);
@@ -383,7 +383,7 @@ static hb_status fresh(run *r, hb_error *error) {
     if (status != HB_OK) return status;
     status = prepare_folder(r, error);
     if (status != HB_OK) {
-        if (r->log) hb_folder_remove_remains(r->folder); // this process made it
+        if (r->log && is_ours(r)) hb_folder_remove_remains(r->folder); // this process made it
         return status;
     }
     write_log(r, "hebbes %s starts a run", HB_VERSION);
@@ -456,7 +456,6 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
     return HB_OK;
 }
 
-// Resumes the run in `folder`, whose configuration this is.
 // Says when the run goes on with another version of the library than its last process had: its numbers may differ from there on.
 static void compare_library(run *r) {
     char path[HB_PATH], first[512] = "", ours[128], line[HB_PATH + 256];
@@ -475,16 +474,22 @@ static void compare_library(run *r) {
     note(r, line);
 }
 
-// A best checkpoint that is missing or damaged cannot be had again: the best generation from here on takes its place.
-static void check_best(run *r) {
+// A best checkpoint that is missing or damaged cannot be had again: the best generation from here on takes its place. One that cannot
+// be read now may be read later, so that ends the resume.
+static hb_status check_best(run *r, hb_error *error) {
     char best[HB_PATH], line[HB_PATH + 512];
     hb_error why = {""};
-    if (r->trainer.search.generation == 0) return;
+    if (r->trainer.search.generation == 0) return HB_OK;
     hb_folder_checkpoint_path(r->folder, "best.h5", best);
-    if (hb_checkpoint_check(best, &why) == HB_OK) return;
+    const bool missing = access(best, F_OK) != 0;
+    const hb_status status = hb_checkpoint_check(best, &why);
+    if (status == HB_OK) return HB_OK;
+    if (status == HB_FAILED || (!missing && access(best, R_OK) != 0))
+        return hb_fail(error, HB_FAILED, "%s", why.message);
     snprintf(line, sizeof line, "%s; the best generation from here on takes its place", why.message);
     note(r, line);
     r->trainer.best_mean = -HUGE_VAL;
+    return HB_OK;
 }
 
 // Resumes the run in `folder`, whose configuration this is.
@@ -497,7 +502,7 @@ static hb_status resume_in(const hb_config *config, const char *folder, const hb
     hb_status status = open_log(r, &why);
     if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, &why);
     if (status == HB_OK) status = hb_run_load(&r->trainer, folder, HB_CHECKPOINT_LAST, note, r, &why);
-    if (status == HB_OK) check_best(r);
+    if (status == HB_OK) status = check_best(r, &why);
     if (status == HB_OK) compare_library(r);
     if (status == HB_OK) status = save_config(r, &why);
     if (status == HB_OK) {

@@ -50,10 +50,16 @@ static hb_status train_run(hb_study_runs *s, int k, hb_error *error) {
 // Evaluation, saved in the run's folder with a stamp of how it was made
 
 static void evaluation_stamp(const hb_study_run *run, const hb_config *config, char out[HB_TEXT]) {
-    snprintf(out, HB_TEXT, "# generation %lld, rollouts %lld, protocol %s, checkpoint %s, init %s, unseen %s",
-             (long long)hb_folder_newest(run->folder), (long long)config->settings.eval.rollouts,
-             hb_config_value(config, "eval.protocol"), hb_config_value(config, "eval.checkpoint"),
-             hb_config_value(config, "eval.init"), hb_config_value(config, "env.held_out"));
+    static const char *const others[] = {"eval.engine", "eval.file", "eval.seed", "eval.sigma"};
+    size_t n =
+        (size_t)snprintf(out, HB_TEXT, "# generation %lld, rollouts %lld, protocol %s, checkpoint %s, init %s, ",
+                         (long long)hb_folder_newest(run->folder), (long long)config->settings.eval.rollouts,
+                         hb_config_value(config, "eval.protocol"), hb_config_value(config, "eval.checkpoint"),
+                         hb_config_value(config, "eval.init"));
+    for (size_t k = 0; k < sizeof others / sizeof *others && n < HB_TEXT; k++)
+        if (!hb_config_is_default(config, others[k]))
+            n += (size_t)snprintf(out + n, HB_TEXT - n, "%s %s, ", others[k] + 5, hb_config_value(config, others[k]));
+    if (n < HB_TEXT) snprintf(out + n, HB_TEXT - n, "unseen %s", hb_config_value(config, "env.held_out"));
 }
 
 static void add_row(void *context, const hb_evaluation *e) {
