@@ -166,7 +166,6 @@ hb_env_outcome hb_car_reset_on(void *handle, int32_t variation, const hb_car_tra
     body->push = effect_of(body->options, variation);
     body->step = body->visited = body->without_reward = 0;
     body->time = body->reward = body->reward_before = 0;
-    body->lap_done = false;
     advance(body, out); // its tiles count into the first step's reward
     body->lap_done = false;
     observe(body, observation);

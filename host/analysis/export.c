@@ -77,15 +77,10 @@ static void add_initialiser(const export *e) {
 
 static hb_status add_convolutions(const export *e, hb_error *error) {
     const hb_net *net = e->net;
-    const hb_noise fixed = {.seed = (uint32_t)e->life->trainer.settings->run.seed, .stream = HB_STREAM_VISION};
     for (int32_t k = 0; net->vision.n_weights && k < HB_CONVOLUTIONS; k++) {
         const hb_convolution *c = &net->vision.layer[k];
-        const int64_t fan_in = hb_vision_fan_in(*c), n = c->maps * fan_in;
-        float *w = malloc((size_t)n * sizeof *w);
+        float *w = hb_life_convolution(e->life, e->genome, k);
         if (!w) return hb_fail(error, HB_FAILED, "out of memory exporting convolutions");
-        for (int64_t i = 0; i < n; i++)
-            w[i] = net->vision.evolved ? e->genome[hb_net_vision_offset(net) + c->offset + i]
-                                       : hb_vision_draw((int32_t)fan_in, fixed, c->offset + i);
         char name[32];
         name_of(name, "convolution", k + 1);
         hb_npz_add(e->npz, name, 4, (const int64_t[]){c->maps, c->channels, c->kernel, c->kernel}, w);
@@ -97,7 +92,6 @@ static hb_status add_convolutions(const export *e, hb_error *error) {
 // What it is and where it comes from, "key=value".
 static void add_about(const export *e, const char *source) {
     const hb_trainer *trainer = &e->life->trainer;
-    static const char *const activations[] = {[HB_TANH] = "tanh", [HB_LINEAR] = "linear", [HB_LSTM] = "lstm"};
     const char *activation[HB_MAX_LAYERS], *about[ABOUT];
     char text[ABOUT][LETTERS];
     int n = 0;
@@ -109,7 +103,7 @@ static void add_about(const export *e, const char *source) {
     snprintf(text[n++], LETTERS, "rule=%s", e->net->rule ? e->net->rule->name : "none");
     snprintf(text[n++], LETTERS, "normalise=%s", e->net->normalise ? "true" : "false");
     for (int k = 0; k < n; k++) about[k] = text[k];
-    for (int32_t l = 0; l < e->net->n_layers; l++) activation[l] = activations[e->net->layer[l].activation];
+    for (int32_t l = 0; l < e->net->n_layers; l++) activation[l] = hb_life_activation(&e->net->layer[l]);
     hb_npz_add_texts(e->npz, "about", n, about);
     hb_npz_add_texts(e->npz, "activation", e->net->n_layers, activation);
 }

@@ -17,8 +17,7 @@ hb_status hb_gnuplot_check(hb_error *error) {
 
 hb_status hb_gnuplot_begin(hb_gnuplot *g, const char *out, int height, hb_error *error) {
     static const char *const words[] = {"gnuplot", NULL};
-    const size_t n = strlen(out);
-    const bool svg = n > 4 && strcmp(out + n - 4, ".svg") == 0, png = n > 4 && strcmp(out + n - 4, ".png") == 0;
+    const bool svg = hb_ends_with(out, ".svg"), png = hb_ends_with(out, ".png");
     if (!svg && !png) return hb_fail(error, HB_BAD_INPUT, "--out: expected FILE.png or FILE.svg, found '%s'", out);
     if (strpbrk(out, "'\"`\n")) return hb_fail(error, HB_BAD_INPUT, "--out: a plot's name has no quotes");
     const hb_status there = hb_gnuplot_check(error);

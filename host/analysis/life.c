@@ -127,3 +127,19 @@ hb_status hb_life_weights(const hb_life *life, float *w, hb_error *error) {
         status = hb_group_weights(life->group, 0, l, w + net->layer[l].weight_offset, error);
     return status;
 }
+
+float *hb_life_convolution(const hb_life *life, const float *genome, int32_t k) {
+    const hb_net *net = &life->trainer.net;
+    const hb_convolution *c = &net->vision.layer[k];
+    const hb_noise fixed = {.seed = (uint32_t)life->trainer.settings->run.seed, .stream = HB_STREAM_VISION};
+    const int64_t n = c->maps * (int64_t)hb_vision_fan_in(*c);
+    float *w = malloc((size_t)n * sizeof *w);
+    for (int64_t e = 0; w && e < n; e++)
+        w[e] = net->vision.evolved ? genome[hb_net_vision_offset(net) + c->offset + e]
+                                   : hb_vision_draw(hb_vision_fan_in(*c), fixed, c->offset + e);
+    return w;
+}
+
+const char *hb_life_activation(const hb_layer *layer) {
+    return layer->activation == HB_LSTM ? "lstm" : layer->activation == HB_TANH ? "tanh" : "linear";
+}

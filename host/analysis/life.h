@@ -45,6 +45,11 @@ hb_status hb_life_step(hb_life *life, hb_error *error);
 hb_status hb_life_think(hb_life *life, hb_error *error);
 void hb_life_act(hb_life *life);
 
+// What no step changes, of an individual's genome: the weights of convolution k, [maps][channels][side][side], which the caller frees (NULL
+// when out of memory); and the name of a layer's activation.
+float *hb_life_convolution(const hb_life *life, const float *genome, int32_t k);
+const char *hb_life_activation(const hb_layer *layer);
+
 // The weights of all layers after the update of the last step: w (N).
 hb_status hb_life_weights(const hb_life *life, float *w, hb_error *error);
 

@@ -24,11 +24,6 @@ typedef struct {
     int64_t every;
 } render;
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t n = strlen(text), m = strlen(end);
-    return n > m && strcmp(text + n - m, end) == 0;
-}
-
 static size_t picture_bytes(const render *r) {
     return (size_t)r->def->width * (size_t)r->def->height * 3;
 }
@@ -135,7 +130,7 @@ static hb_status check_name(const char *out, hb_error *error) {
     static const char *const others[] = {".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".svg",
                                          ".pdf", ".avi",  ".mov", ".mkv", ".apng", ".ppm",  ".h5"};
     for (size_t k = 0; k < sizeof others / sizeof *others; k++)
-        if (ends_with(out, others[k]))
+        if (hb_ends_with(out, others[k]))
             return hb_fail(error, HB_BAD_INPUT,
                            "--out: expected a film (.mp4, .webm, .gif), a strip (.png) or a folder, found '%s'", out);
     return HB_OK;
@@ -144,8 +139,8 @@ static hb_status check_name(const char *out, hb_error *error) {
 // The form that the file's name asks for.
 static form form_of(const char *out, hb_rendered *rendered) {
     snprintf(rendered->wrote, sizeof rendered->wrote, "%s", out);
-    if (ends_with(out, ".png")) return STRIP;
-    if (!ends_with(out, ".mp4") && !ends_with(out, ".webm") && !ends_with(out, ".gif")) return NUMBERED;
+    if (hb_ends_with(out, ".png")) return STRIP;
+    if (!hb_ends_with(out, ".mp4") && !hb_ends_with(out, ".webm") && !hb_ends_with(out, ".gif")) return NUMBERED;
     rendered->without_ffmpeg = !hb_child_exists("ffmpeg");
     if (!rendered->without_ffmpeg) return FILM;
     *strrchr(rendered->wrote, '.') = '\0';

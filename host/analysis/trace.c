@@ -126,10 +126,7 @@ static bool put_layer(trace *t, int32_t l, const float *genome) {
     const hsize_t inputs = (hsize_t)layer->inputs, outputs = (hsize_t)layer->outputs;
     const hsize_t weights[] = {(hsize_t)t->steps + 1, inputs, outputs};
     bool ok = hb_hdf_put_array(group, "w", H5T_NATIVE_FLOAT, 3, weights, t->weights[l]) &&
-              hb_hdf_put_text(group, "activation",
-                              layer->activation == HB_LSTM   ? "lstm"
-                              : layer->activation == HB_TANH ? "tanh"
-                                                             : "linear");
+              hb_hdf_put_text(group, "activation", hb_life_activation(layer));
     if (ok && net->rule) {
         const hsize_t coefficients[] = {inputs, outputs, (hsize_t)net->rule->n_coefficients};
         char names[HB_TEXT];
@@ -147,17 +144,12 @@ static bool put_layer(trace *t, int32_t l, const float *genome) {
 // The convolutions' weights, which no step changes: (maps, channels, side, side) each.
 static bool put_vision(const trace *t, const float *genome) {
     const hb_net *net = &t->life->trainer.net;
-    const hb_noise fixed = {.seed = t->life->birth.weights.seed, .stream = HB_STREAM_VISION};
     bool ok = true;
     for (int32_t k = 0; net->vision.n_weights && k < HB_CONVOLUTIONS && ok; k++) {
         const hb_convolution *c = &net->vision.layer[k];
         const hsize_t shape[] = {(hsize_t)c->maps, (hsize_t)c->channels, (hsize_t)c->kernel, (hsize_t)c->kernel};
-        const int64_t n = (int64_t)c->maps * hb_vision_fan_in(*c);
-        float *w = malloc((size_t)n * sizeof *w);
+        float *w = hb_life_convolution(t->life, genome, k);
         if (!w) return false;
-        for (int64_t e = 0; e < n; e++)
-            w[e] = net->vision.evolved ? genome[hb_net_vision_offset(net) + c->offset + e]
-                                       : hb_vision_draw(hb_vision_fan_in(*c), fixed, c->offset + e);
         char name[32];
         snprintf(name, sizeof name, "convolution%d", k + 1);
         ok = hb_hdf_put_array(t->file, name, H5T_NATIVE_FLOAT, 4, shape, w);

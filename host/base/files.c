@@ -14,6 +14,11 @@ void hb_path(char path[HB_PATH], const char *folder, const char *name) {
     if (snprintf(path, HB_PATH, "%s/%s", folder, name) >= HB_PATH) path[HB_PATH - 1] = '\0';
 }
 
+bool hb_ends_with(const char *text, const char *ending) {
+    const size_t n = strlen(text), m = strlen(ending);
+    return n > m && strcmp(text + n - m, ending) == 0;
+}
+
 static int write_all(int file, const char *data, size_t n) {
     while (n > 0) {
         const ssize_t written = write(file, data, n);
@@ -72,20 +77,13 @@ static void remove_folder(const char *folder) {
     rmdir(folder);
 }
 
-static hb_status check_new(const char *out, char part[HB_PATH], hb_error *error) {
-    if (snprintf(part, HB_PATH, "%s" HB_PARTIAL, out) >= HB_PATH)
+hb_status hb_folder_begin(const char *out, char part[HB_PATH], hb_error *error) {
+    size_t n = strlen(out);
+    while (n > 1 && out[n - 1] == '/') n--;
+    if (snprintf(part, HB_PATH, "%.*s" HB_PARTIAL, (int)n, out) >= HB_PATH)
         return hb_fail(error, HB_BAD_INPUT, "%s: the path is too long", out);
     if (access(out, F_OK) == 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected a name that does not exist yet, found one", out);
-    return HB_OK;
-}
-
-hb_status hb_folder_begin(const char *out, char part[HB_PATH], hb_error *error) {
-    char name[HB_PATH];
-    snprintf(name, sizeof name, "%s", out);
-    for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--) name[n - 1] = '\0';
-    const hb_status status = check_new(name, part, error);
-    if (status != HB_OK) return status;
     remove_folder(part);
     if (mkdir(part, 0777) == 0) return HB_OK;
     return hb_fail(error, HB_BAD_INPUT, "%s: the folder cannot be made: %s", out, strerror(errno));

@@ -16,7 +16,7 @@
 hb_status hb_file_write(const char *path, const void *data, size_t n, hb_error *error);
 
 // Makes a folder of results appear whole or not at all: begin makes a new folder `part` beside `out`, which must not exist; finish
-// renames it to `out`, or, where *status is not HB_OK, removes it with the files in it. A folder that a killed process left is taken
+// renames it to `out`, or, where status is not HB_OK, removes it with the files in it. A folder that a killed process left is taken
 // over. finish returns status, or its own failure.
 hb_status hb_folder_begin(const char *out, char part[HB_PATH], hb_error *error);
 hb_status hb_folder_finish(const char *part, const char *out, hb_status status, hb_error *error);
@@ -30,6 +30,9 @@ hb_status hb_file_finish(const char *part, const char *out, hb_status status, hb
 
 // Reads a whole file of at most `most` bytes; the caller frees *data, which has a 0 byte behind its end.
 hb_status hb_file_read(const char *path, size_t most, void **data, size_t *n, hb_error *error);
+
+// True if `text` is longer than `ending` and ends with it, as file names do with ".png".
+bool hb_ends_with(const char *text, const char *ending);
 
 // Joins folder and name into path (HB_PATH); a path too long is cut and will not exist.
 void hb_path(char path[HB_PATH], const char *folder, const char *name);

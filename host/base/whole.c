@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool has_ending(const char *name, const char *ending) {
-    const size_t n = strlen(name), m = strlen(ending);
-    return n > m && strcmp(name + n - m, ending) == 0;
-}
-
 static bool ends_with_bytes(FILE *file, const char *bytes, size_t n) {
     char end[16];
     return fseek(file, -(long)n, SEEK_END) == 0 && fread(end, 1, n, file) == n && memcmp(end, bytes, n) == 0;
@@ -40,14 +35,14 @@ bool hb_file_is_whole(const char *path, const char *name) {
     if (!file) return false;
     const int64_t size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
     bool whole = size > 0;
-    if (has_ending(name, ".png"))
+    if (hb_ends_with(name, ".png"))
         whole = ends_with_bytes(file, "IEND\xae\x42\x60\x82", 8);
-    else if (has_ending(name, ".svg"))
+    else if (hb_ends_with(name, ".svg"))
         whole = ends_with_bytes(file, "</svg>\n", 7) || ends_with_bytes(file, "</svg>\n\n", 8) ||
                 ends_with_bytes(file, "</svg>", 6);
-    else if (has_ending(name, ".gif"))
+    else if (hb_ends_with(name, ".gif"))
         whole = ends_with_bytes(file, ";", 1);
-    else if (has_ending(name, ".mp4"))
+    else if (hb_ends_with(name, ".mp4"))
         whole = is_whole_mp4(file, size);
     fclose(file);
     return whole;

@@ -175,23 +175,24 @@ static hb_status adopt(hb_trainer *trainer, hid_t file, const state *s, hb_error
     return HB_OK;
 }
 
-// The length of what the trailer seals.
-static hb_status check_seal(const char *name, const void *data, size_t n, size_t *length, hb_error *error) {
-    trailer t;
-    if (n < sizeof t) return hb_fail(error, HB_BAD_INPUT, "%s: torn: only %zu bytes", name, n);
-    *length = n - sizeof t;
-    memcpy(&t, (const char *)data + *length, sizeof t);
+// Checks the trailer behind `length` bytes.
+static hb_status check_seal(const char *name, const void *data, size_t n, size_t *length, trailer *t,
+                            hb_error *error) {
+    if (n < sizeof *t) return hb_fail(error, HB_BAD_INPUT, "%s: torn: only %zu bytes", name, n);
+    *length = n - sizeof *t;
+    memcpy(t, (const char *)data + *length, sizeof *t);
     const trailer expected = seal(data, *length);
-    if (memcmp(t.magic, magic, sizeof magic) != 0)
+    if (memcmp(t->magic, magic, sizeof magic) != 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: torn, or no checkpoint: its last bytes are missing", name);
-    if (memcmp(&t, &expected, sizeof t) != 0)
+    if (memcmp(t, &expected, sizeof *t) != 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: damaged: its checksum does not fit", name);
     return HB_OK;
 }
 
 hb_status hb_checkpoint_parse(hb_trainer *trainer, const char *name, const void *data, size_t n, hb_error *error) {
     size_t length;
-    hb_status status = check_seal(name, data, n, &length, error);
+    trailer t;
+    hb_status status = check_seal(name, data, n, &length, &t, error);
     if (status != HB_OK) return status;
     hb_hdf_lock();
     const hid_t file = hb_hdf_open(data, length);
@@ -216,41 +217,29 @@ hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *er
     return status;
 }
 
-hb_status hb_checkpoint_check(const char *path, hb_error *error) {
-    void *data;
-    size_t n, length;
-    hb_status status = hb_file_read(path, MOST_BYTES, &data, &n, error);
-    if (status != HB_OK) return status;
-    status = check_seal(path, data, n, &length, error);
-    free(data);
-    return status;
-}
-
 // ---------------------------------------------------------------------------------------------------
 // Start
 
-static void write_seal(const trailer *t, char digest[33]) {
-    snprintf(digest, 33, "%016llx%016llx", (unsigned long long)t->high, (unsigned long long)t->low);
+// The file's bytes, whose seal fits, and its checksum. The caller frees *data.
+static hb_status read_sealed(const char *path, void **data, size_t *length, char digest[33], hb_error *error) {
+    size_t n;
+    trailer t;
+    hb_status status = hb_file_read(path, MOST_BYTES, data, &n, error);
+    if (status != HB_OK) return status;
+    status = check_seal(path, *data, n, length, &t, error);
+    if (status == HB_OK)
+        snprintf(digest, 33, "%016llx%016llx", (unsigned long long)t.high, (unsigned long long)t.low);
+    else
+        free(*data);
+    return status;
 }
 
 hb_status hb_checkpoint_seal(const char *path, char digest[33], hb_error *error) {
     void *data;
-    size_t n, length;
-    hb_status status = hb_file_read(path, MOST_BYTES, &data, &n, error);
-    if (status != HB_OK) return status;
-    status = check_seal(path, data, n, &length, error);
-    if (status == HB_OK) {
-        const trailer t = seal(data, length);
-        write_seal(&t, digest);
-    }
-    free(data);
+    size_t length;
+    const hb_status status = read_sealed(path, &data, &length, digest, error);
+    if (status == HB_OK) free(data);
     return status;
-}
-
-// Adam's moments: adam_m, adam_v, lambda_m, lambda_v.
-static bool is_moment(const char *name) {
-    const size_t n = strlen(name);
-    return n > 2 && (strcmp(name + n - 2, "_m") == 0 || strcmp(name + n - 2, "_v") == 0);
 }
 
 static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path, hb_error *error) {
@@ -259,7 +248,7 @@ static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path,
     for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
         const hb_search_array *array = &search->array[k];
         transfer t = {.machine = search->machine, .array = array, .name = path};
-        if (is_moment(array->name)) continue;
+        if (hb_search_is_moment(array)) continue;
         if (!hb_hdf_has_array(file, array->name, array->below > 0, array->n))
             return hb_fail(error, HB_BAD_INPUT, "run.from: %s: expected %zu numbers '%s', as this search has", path,
                            array->n, array->name);
@@ -272,19 +261,14 @@ static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path,
 
 hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest, hb_error *error) {
     void *data;
-    size_t n, length;
+    size_t length;
     char found[33];
-    hb_status status = hb_file_read(path, MOST_BYTES, &data, &n, error);
+    hb_status status = read_sealed(path, &data, &length, found, error);
     if (status != HB_OK) return status;
-    status = check_seal(path, data, n, &length, error);
-    if (status == HB_OK) {
-        const trailer t = seal(data, length);
-        write_seal(&t, found);
-        if (strcmp(found, digest) != 0)
-            status = hb_fail(error, HB_BAD_INPUT, "run.from_digest: expected %s, found '%s'; train --from writes it",
-                             found, digest);
-    }
-    if (status == HB_OK) {
+    if (strcmp(found, digest) != 0) {
+        status = hb_fail(error, HB_BAD_INPUT, "run.from_digest: expected %s, found '%s'; train --from writes it",
+                         found, digest);
+    } else {
         hb_hdf_lock();
         const hid_t file = hb_hdf_open(data, length);
         status = file < 0 ? hb_fail(error, HB_BAD_INPUT, "%s: not an HDF5 file", path)

@@ -12,10 +12,8 @@
 // Saves the trainer's state to `path` (atomically, see files.h).
 hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_error *error);
 
-// HB_OK if the file is whole: its length and checksum are those that it was written with. What it holds is not looked at.
-hb_status hb_checkpoint_check(const char *path, hb_error *error);
-
-// The checksum of the file as 32 hexadecimal digits. Fails as hb_checkpoint_check.
+// The checksum of the file as 32 hexadecimal digits. HB_OK if the file is whole: its length and checksum are those that it was written
+// with; what it holds is not looked at.
 hb_status hb_checkpoint_seal(const char *path, char digest[33], hb_error *error);
 
 // Starts the trainer's search from the arrays of another run's checkpoint, which must have the same names and lengths; Adam's moments

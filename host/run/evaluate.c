@@ -25,11 +25,15 @@ typedef struct {
     const char *changed;
 } receiver;
 
-// Random numbers that training never uses; every eval.seed has its own.
-static hb_noise eval_noise(const evaluation *e, uint32_t stream, int64_t k) {
-    hb_noise noise = hb_search_noise(&e->trainer->search, stream, k, HB_EPISODE_EVAL + (uint32_t)e->variation);
+// Every eval.seed has its own random numbers; 0 those without it.
+static hb_noise reseeded(const evaluation *e, hb_noise noise) {
     noise.generation += (uint32_t)e->trainer->settings->eval.seed * 0x9E3779B9u;
     return noise;
+}
+
+// Random numbers that training never uses.
+static hb_noise eval_noise(const evaluation *e, uint32_t stream, int64_t k) {
+    return reseeded(e, hb_search_noise(&e->trainer->search, stream, k, HB_EPISODE_EVAL + (uint32_t)e->variation));
 }
 
 static void eval_episode(const void *context, int64_t k, hb_episode *episode) {
@@ -37,7 +41,7 @@ static void eval_episode(const void *context, int64_t k, hb_episode *episode) {
     const hb_search *search = &e->trainer->search;
     if (e->sample) {
         hb_search_eval_genome(search, k, &episode->birth.genome);
-        episode->birth.genome.noise.generation += (uint32_t)e->trainer->settings->eval.seed * 0x9E3779B9u;
+        episode->birth.genome.noise = reseeded(e, episode->birth.genome.noise);
     } else {
         hb_search_mean_genome(search, &episode->birth.genome);
     }

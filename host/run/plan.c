@@ -141,11 +141,8 @@ static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
 static double evolved(const hb_search *search) {
     double n = 0;
     for (int32_t k = 0; k < search->n_arrays; k++) {
-        const char *name = search->array[k].name;
-        const size_t length = strlen(name);
-        const bool moment =
-            length > 2 && (strcmp(name + length - 2, "_m") == 0 || strcmp(name + length - 2, "_v") == 0);
-        if (!moment && search->array[k].below == 0) n += (double)search->array[k].n;
+        const hb_search_array *array = &search->array[k];
+        if (!hb_search_is_moment(array) && array->below == 0) n += (double)array->n;
     }
     return n;
 }

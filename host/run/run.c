@@ -404,8 +404,9 @@ static hb_status train_in(const hb_config *config, const char *folder, const hb_
     return close_run(r, status, &why, error);
 }
 
-// Trains into the folder that the configuration names, or into a new one, which goes again if nothing can begin.
-static hb_status train_new(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+// Into the folder that the configuration names, or into a new one, which goes again if nothing can begin.
+hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
     char folder[HB_PATH];
     if (*config->settings.run.out) {
         hb_folder_named(config, folder);
@@ -416,11 +417,6 @@ static hb_status train_new(const hb_config *config, const hb_hooks *hooks, hb_er
     status = train_in(config, folder, hooks, error);
     if (status != HB_OK) rmdir(folder); // if it is empty
     return status;
-}
-
-hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
-    HB_NUMBERS_WITH_POINTS;
-    return train_new(config, hooks, error);
 }
 
 // Refuses sets that would make it another run.
@@ -477,12 +473,12 @@ static void compare_library(run *r) {
 // A best checkpoint that is missing or damaged cannot be had again: the best generation from here on takes its place. One that cannot
 // be read now may be read later, so that ends the resume.
 static hb_status check_best(run *r, hb_error *error) {
-    char best[HB_PATH], line[HB_PATH + 512];
+    char best[HB_PATH], line[HB_PATH + 512], digest[33];
     hb_error why = {""};
     if (r->trainer.search.generation == 0) return HB_OK;
     hb_folder_checkpoint_path(r->folder, "best.h5", best);
     const bool missing = access(best, F_OK) != 0;
-    const hb_status status = hb_checkpoint_check(best, &why);
+    const hb_status status = hb_checkpoint_seal(best, digest, &why);
     if (status == HB_OK) return HB_OK;
     if (status == HB_FAILED || (!missing && access(best, R_OK) != 0))
         return hb_fail(error, HB_FAILED, "%s", why.message);
@@ -543,7 +539,7 @@ hb_status hb_start_from(const char *source, char from[4200], char digest[64], hb
 hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
     char folder[HB_PATH], path[HB_PATH], difference[HB_DIFFERENCE];
-    if (!*config->settings.run.out) return train_new(config, hooks, error);
+    if (!*config->settings.run.out) return hb_train(config, hooks, error);
     hb_folder_named(config, folder);
     hb_path(path, folder, "config.yaml");
     if (access(path, F_OK) != 0) return train_in(config, folder, hooks, error);

@@ -84,6 +84,11 @@ void hb_search_destroy(hb_search *search) {
     search->n_arrays = 0;
 }
 
+bool hb_search_is_moment(const hb_search_array *array) {
+    const size_t n = strlen(array->name);
+    return n > 2 && (strcmp(array->name + n - 2, "_m") == 0 || strcmp(array->name + n - 2, "_v") == 0);
+}
+
 hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, hb_error *error) {
     hb_memory data;
     if (search->n_arrays == HB_MAX_ARRAYS)

@@ -97,6 +97,9 @@ typedef struct {
     uint32_t below;
 } hb_search_array;
 
+// True of Adam's moments: arrays that are called NAME_m and NAME_v.
+bool hb_search_is_moment(const hb_search_array *array);
+
 // A number that a search reports of its last update, for metrics.csv.
 typedef struct {
     char name[32];
