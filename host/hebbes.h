@@ -81,7 +81,8 @@ HB_API void hb_stop_destroy(hb_stop *stop);
 HB_API void hb_stop_request(hb_stop *stop); // from any thread, or from a signal handler
 HB_API bool hb_stop_requested(const hb_stop *stop);
 
-// Callbacks of a training, each nullable, called on the thread that called hb_train.
+// Callbacks of a training, each nullable, called on the thread that called hb_train; note also on one of the library's own, beside the
+// others.
 typedef struct {
     void (*started)(void *context, const char *folder, int64_t generation);
     void (*progress)(void *context, const hb_progress *progress);
@@ -153,11 +154,12 @@ typedef struct {
     const char *out;
 } hb_trace_def;
 
-// Traces a run's checkpoint, eval.checkpoint (source is a folder) or the start of a configuration (source is a YAML file).
+// Traces a life of a run's checkpoint (source is a folder: eval.checkpoint or eval.file; births and resets of eval.seed) or of the start of
+// a configuration (source is a YAML file).
 HB_API hb_status hb_trace(const char *source, const char *const *sets, int n_sets, const hb_trace_def *def,
                           hb_error *error);
 
-// An individual's network (-1: the mean of the search), of a run's checkpoint (eval.checkpoint) or of the start of a configuration, as a NumPy
+// An individual's network (-1: the mean of the search), of a run's checkpoint (eval.checkpoint or eval.file) or of the start of a configuration, as a NumPy
 // archive `out` (must not exist): rules or weights of each layer, how initial weights are drawn, convolutions (docs/export.md).
 HB_API hb_status hb_export(const char *source, const char *const *sets, int n_sets, int64_t individual,
                            const char *out, hb_error *error);
@@ -220,7 +222,7 @@ HB_API hb_status hb_probe(const char *source, const char *const *sets, int n_set
 
 // A picture through gnuplot, to `out` (.png or .svg, must not exist): of run folders, their population means by generation,
 // runs that differ in their seed as one curve with a band from the least to the largest; of one run with `coefficients`,
-// histograms of the mean individual's at the start and in eval.checkpoint; of a study's table.csv, bars with the published
+// histograms of the mean individual's at the start and in eval.checkpoint or eval.file; of a study's table.csv, bars with the published
 // numbers.
 typedef struct {
     const char *const *sources;

@@ -32,10 +32,11 @@ static hb_status choose(hb_life *life, const hb_life_def *def, hb_error *error) 
 static void draw(hb_life *life, int64_t number) {
     const bool training = life->individual >= 0 && number == 0;
     const hb_search *search = &life->trainer.search;
-    const int64_t k = training ? life->individual : number;
-    const uint32_t episode = (training ? 0 : HB_EPISODE_EVAL) + (uint32_t)life->variation;
-    life->birth.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, k, episode);
-    life->reset = hb_search_noise(search, HB_STREAM_RESET, k, episode);
+    const uint32_t v = (uint32_t)life->variation;
+    life->birth.weights = training ? hb_search_noise(search, HB_STREAM_WEIGHTS, life->individual, v)
+                                   : hb_trainer_eval_noise(&life->trainer, HB_STREAM_WEIGHTS, number, life->variation);
+    life->reset = training ? hb_search_noise(search, HB_STREAM_RESET, life->individual, v)
+                           : hb_trainer_eval_noise(&life->trainer, HB_STREAM_RESET, number, life->variation);
 }
 
 static hb_status make_room(hb_life *life, hb_error *error) {
@@ -66,8 +67,7 @@ hb_status hb_life_open(const char *source, const char *const *sets, int n_sets, 
         return status;
     }
     life->config = config;
-    if (is_run)
-        status = hb_run_load(&life->trainer, source, life->trainer.settings->eval.checkpoint, NULL, NULL, error);
+    if (is_run) status = hb_run_load_chosen(&life->trainer, source, error);
     if (status == HB_OK) status = hb_trainer_use_eval_init(&life->trainer, error);
     if (status == HB_OK) status = choose(life, def, error);
     return status == HB_OK ? make_room(life, error) : status;

@@ -19,7 +19,7 @@ typedef enum { HB_CHECKPOINT_BEST, HB_CHECKPOINT_LAST } hb_which_checkpoint;
 
 // Section `run`, beside the machine's keys.
 typedef struct {
-    int64_t seed, generations, checkpoint_every, keep_checkpoints, group, width;
+    int64_t seed, generations, checkpoint_every, keep_checkpoints, group, width, patience;
     hb_rollout_mode rollout;
     hb_text out, from, from_digest;
 } hb_run_settings;
@@ -103,6 +103,10 @@ bool hb_config_is_default(const hb_config *config, const char *dotted);
 // hb_config_open for the config.yaml of a run: a key that it does not list has the value that runs had before the key was added.
 hb_status hb_config_open_run(const char *path, const char *const *sets, int n_sets, hb_config **config,
                              hb_error *error);
+
+// identity.c: the same, to be compared with `now`, a configuration of that run in today's places: a file that is no longer where the run
+// says is the one that `now` names for the same key. The checkpoints know its bytes.
+hb_status hb_config_open_moved(const char *path, const hb_config *now, hb_config **config, hb_error *error);
 
 // Fails with HB_BAD_INPUT and a line about a key's value: where it was written, the key, and what is wrong.
 hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_error *error, const char *format, ...)

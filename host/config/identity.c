@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 bool hb_config_names_file(const hb_config_entry *entry) {
@@ -41,6 +42,33 @@ hb_status hb_config_identify(hb_config *config, hb_error *error) {
                                entry->value, hash);
     }
     return HB_OK;
+}
+
+// True if the configuration names a file that cannot be read where it says.
+static bool lacks_file(const hb_config *config) {
+    for (int32_t k = 0; k < config->n_entries; k++)
+        if (hb_config_names_file(&config->entry[k]) && access(config->entry[k].value, R_OK) != 0) return true;
+    return false;
+}
+
+hb_status hb_config_open_moved(const char *path, const hb_config *now, hb_config **out, hb_error *error) {
+    enum { MOST = 8, LETTERS = HB_TEXT + 128 };
+    const hb_status as_it_was = hb_config_open_run(path, NULL, 0, out, error);
+    if (as_it_was == HB_FAILED || (as_it_was == HB_OK && !lacks_file(*out))) return as_it_was;
+    char(*text)[LETTERS] = calloc(MOST, sizeof *text);
+    const char *sets[MOST];
+    int n = 0;
+    if (as_it_was == HB_OK) hb_config_close(*out);
+    if (!text) return hb_fail(error, HB_FAILED, "out of memory opening %s", path);
+    for (int32_t k = 0; k < now->n_entries && n < MOST; k++) {
+        const hb_config_entry *entry = &now->entry[k];
+        if (!hb_config_names_file(entry)) continue;
+        snprintf(text[n], LETTERS, "%s.%s=%s", entry->section, entry->key.name, entry->value);
+        sets[n] = text[n], n++;
+    }
+    const hb_status status = hb_config_open_run(path, sets, n, out, error);
+    free(text);
+    return status;
 }
 
 // The line of `text` for the same key as `line`, or NULL.

@@ -140,7 +140,8 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
                     hb_hdf_get(file, "lr", H5T_NATIVE_DOUBLE, &s->lr) &&
                     hb_hdf_get(file, "sigma", H5T_NATIVE_DOUBLE, &s->sigma) &&
                     hb_hdf_get(file, "best_mean", H5T_NATIVE_DOUBLE, &s->best_mean);
-    if (!ok || s->generation < 0 || s->generation > UINT32_MAX || !isfinite(s->lr) || !isfinite(s->sigma))
+    if (!ok || s->generation < 0 || s->generation > UINT32_MAX || !(s->lr >= 0 && isfinite(s->lr)) ||
+        !(s->sigma >= 0 && isfinite(s->sigma)) || isnan(s->best_mean))
         return hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint's attributes are damaged", name);
     for (int32_t k = 0; k < trainer->search.n_arrays; k++) {
         const hb_search_array *array = &trainer->search.array[k];

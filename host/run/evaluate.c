@@ -25,28 +25,17 @@ typedef struct {
     const char *changed;
 } receiver;
 
-// Every eval.seed has its own random numbers; 0 those without it.
-static hb_noise reseeded(const evaluation *e, hb_noise noise) {
-    noise.generation += (uint32_t)e->trainer->settings->eval.seed * 0x9E3779B9u;
-    return noise;
-}
-
-// Random numbers that training never uses.
-static hb_noise eval_noise(const evaluation *e, uint32_t stream, int64_t k) {
-    return reseeded(e, hb_search_noise(&e->trainer->search, stream, k, HB_EPISODE_EVAL + (uint32_t)e->variation));
-}
-
 static void eval_episode(const void *context, int64_t k, hb_episode *episode) {
     const evaluation *e = context;
     const hb_search *search = &e->trainer->search;
     if (e->sample) {
         hb_search_eval_genome(search, k, &episode->birth.genome);
-        episode->birth.genome.noise = reseeded(e, episode->birth.genome.noise);
+        episode->birth.genome.noise = hb_trainer_reseeded(e->trainer, episode->birth.genome.noise);
     } else {
         hb_search_mean_genome(search, &episode->birth.genome);
     }
-    episode->birth.weights = eval_noise(e, HB_STREAM_WEIGHTS, k);
-    episode->reset = eval_noise(e, HB_STREAM_RESET, k);
+    episode->birth.weights = hb_trainer_eval_noise(e->trainer, HB_STREAM_WEIGHTS, k, e->variation);
+    episode->reset = hb_trainer_eval_noise(e->trainer, HB_STREAM_RESET, k, e->variation);
     episode->variation = e->variation;
 }
 
@@ -117,25 +106,11 @@ static hb_status evaluate_all(hb_trainer *trainer, const receiver *to, hb_error 
     return status;
 }
 
-// The checkpoint that eval.file or eval.checkpoint names.
-static hb_status load(hb_trainer *trainer, const char *folder, hb_error *error) {
-    const hb_settings *s = trainer->settings;
-    if (*s->eval.file) return hb_checkpoint_load(trainer, s->eval.file, error);
-    const int64_t newest = hb_folder_newest(folder); // before: a run under way goes on
-    const hb_status status = hb_run_load(trainer, folder, s->eval.checkpoint, NULL, NULL, error);
-    if (status == HB_OK && s->eval.checkpoint == HB_CHECKPOINT_LAST && newest > trainer->search.generation &&
-        !hb_run_is_under_way(folder))
-        return hb_fail(error, HB_BAD_INPUT,
-                       "%s: the checkpoint of generation %lld is torn or damaged; resume the run", folder,
-                       (long long)newest);
-    return status;
-}
-
 static hb_status evaluate(const hb_config *config, const char *folder, const receiver *to, hb_error *error) {
     hb_trainer trainer;
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) return status;
-    status = load(&trainer, folder, error);
+    status = hb_run_load_chosen(&trainer, folder, error);
     if (status == HB_OK && config->settings.eval.sigma > 0) trainer.search.sigma = config->settings.eval.sigma;
     if (status == HB_OK) status = hb_trainer_use_eval_init(&trainer, error);
     if (status == HB_OK) status = hb_trainer_use_eval_engine(&trainer, error);
@@ -158,8 +133,8 @@ hb_status hb_evaluate(const char *folder, const char *const *sets, int n_sets,
     char path[HB_PATH], changed[HB_DIFFERENCE];
     hb_path(path, folder, "config.yaml");
     hb_config *saved = NULL, *config = NULL;
-    hb_status status = hb_config_open_run(path, NULL, 0, &saved, error);
-    if (status == HB_OK) status = hb_config_open_run(path, sets, n_sets, &config, error);
+    hb_status status = hb_config_open_run(path, sets, n_sets, &config, error);
+    if (status == HB_OK) status = hb_config_open_moved(path, config, &saved, error);
     if (status == HB_OK) status = hb_config_elsewhere(config, saved->identity, changed, error);
     if (status == HB_OK) {
         memcpy(config->identity, saved->identity, sizeof config->identity); // the checkpoint is of the saved one

@@ -35,6 +35,7 @@ __attribute__((format(printf, 2, 3))) static void write_log(run *r, const char *
     char stamp[32];
     const time_t now = time(NULL);
     struct tm utc;
+    flockfile(r->log); // a line may also come from a rollout's watch
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     fprintf(r->log, "%s ", stamp);
     va_list args;
@@ -43,6 +44,7 @@ __attribute__((format(printf, 2, 3))) static void write_log(run *r, const char *
     va_end(args);
     fputc('\n', r->log);
     fflush(r->log);
+    funlockfile(r->log);
 }
 
 static void note(void *context, const char *line) {
@@ -130,6 +132,13 @@ static hb_status save_config(const run *r, hb_error *error) {
     return status;
 }
 
+static hb_status open_trainer(run *r, const hb_config *config, hb_error *error) {
+    const hb_status status = hb_trainer_open(config, &r->trainer, error);
+    r->trainer.note = note;
+    r->trainer.note_context = r;
+    return status;
+}
+
 // ---------------------------------------------------------------------------------------------------
 // Checkpoints
 
@@ -151,64 +160,6 @@ static hb_status save_generation(run *r, hb_error *error) {
     if (status == HB_OK)
         hb_folder_prune(r->folder, r->trainer.search.generation, r->trainer.settings->run.keep_checkpoints);
     return status;
-}
-
-// Tries checkpoint k of the list; a file whose name and generation disagree is not valid.
-static hb_status try_checkpoint(hb_trainer *trainer, const char *folder, const struct dirent *entry, hb_error *why) {
-    char path[HB_PATH];
-    hb_folder_checkpoint_path(folder, entry->d_name, path);
-    const hb_status status = hb_checkpoint_load(trainer, path, why);
-    if (status != HB_OK || trainer->search.generation == hb_folder_generation(entry)) return status;
-    return hb_fail(why, HB_BAD_INPUT, "%s: holds generation %lld", path, (long long)trainer->search.generation);
-}
-
-// The newest of the listed checkpoints that is valid, into *why otherwise. *vanished: one was removed before it could be read.
-static hb_status load_newest(hb_trainer *trainer, const char *folder,
-                             void (*skipped)(void *context, const char *line), void *context, bool *vanished,
-                             hb_error *why) {
-    struct dirent **list;
-    const int n = hb_folder_checkpoints(folder, &list);
-    *vanished = false;
-    if (n < 0) return hb_fail(why, HB_BAD_INPUT, "%s: expected a run's folder with checkpoints in it", folder);
-    hb_status status = hb_fail(why, HB_BAD_INPUT, "%s: no checkpoint is there", folder);
-    for (int k = n - 1; k >= 0; k--) {
-        char path[HB_PATH];
-        hb_folder_checkpoint_path(folder, list[k]->d_name, path);
-        if (status == HB_BAD_INPUT) { // out of memory an older one would be no better
-            status = try_checkpoint(trainer, folder, list[k], why);
-            if (status != HB_OK && access(path, F_OK) != 0)
-                *vanished = true;
-            else if (status == HB_BAD_INPUT && skipped)
-                skipped(context, why->message);
-        }
-        free(list[k]);
-    }
-    free(list);
-    return status;
-}
-
-static hb_status load_best(hb_trainer *trainer, const char *path, hb_error *error) {
-    hb_error why = {""};
-    const hb_status status = hb_checkpoint_load(trainer, path, &why);
-    return status == HB_OK ? HB_OK
-                           : hb_fail(error, status, "%s; --set eval.checkpoint=last takes the last one", why.message);
-}
-
-hb_status hb_run_load(hb_trainer *trainer, const char *folder, hb_which_checkpoint which,
-                      void (*skipped)(void *context, const char *line), void *context, hb_error *error) {
-    enum { TRIES = 20 }; // beside a run under way, whose checkpoints come and go
-    char best[HB_PATH];
-    hb_folder_checkpoint_path(folder, "best.h5", best);
-    if (which == HB_CHECKPOINT_BEST && access(best, F_OK) == 0) return load_best(trainer, best, error);
-    hb_error why = {""};
-    bool vanished = true;
-    hb_status status = HB_FAILED;
-    for (int k = 0; k < TRIES && status != HB_OK && vanished; k++)
-        status = load_newest(trainer, folder, skipped, context, &vanished, &why);
-    if (status != HB_OK) return hb_fail(error, status, "%s", why.message);
-    if (which == HB_CHECKPOINT_BEST && trainer->search.generation > 0)
-        return hb_fail(error, HB_BAD_INPUT, "%s is missing; --set eval.checkpoint=last takes the last one", best);
-    return HB_OK;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -398,7 +349,7 @@ static hb_status train_in(const hb_config *config, const char *folder, const hb_
     snprintf(r->folder, sizeof r->folder, "%s", folder);
     hb_status status = HB_OK;
     if (access(folder, F_OK) == 0) status = take_folder(r, &why); // fails early, saying what to do
-    if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, &why);
+    if (status == HB_OK) status = open_trainer(r, config, &why);
     if (status == HB_OK) status = hb_trainer_ready(&r->trainer, &why); // what cannot run leaves no folder
     if (status == HB_OK) status = fresh(r, &why);
     return close_run(r, status, &why, error);
@@ -435,13 +386,8 @@ hb_status hb_run_config(const char *folder, const char *const *sets, int n_sets,
     char path[HB_PATH];
     hb_path(path, folder, "config.yaml");
     hb_config *saved = NULL, *config = NULL;
-    const char
-        *moved[1]; // an environment's file that stands elsewhere now; its bytes are compared with the checkpoint's
-    int n_moved = 0;
-    for (int k = 0; k < n_sets; k++)
-        if (strncmp(sets[k], "env.name=", 9) == 0) moved[0] = sets[k], n_moved = 1;
-    hb_status status = hb_config_open_run(path, moved, n_moved, &saved, error);
-    if (status == HB_OK) status = hb_config_open_run(path, sets, n_sets, &config, error);
+    hb_status status = hb_config_open_run(path, sets, n_sets, &config, error);
+    if (status == HB_OK) status = hb_config_open_moved(path, config, &saved, error);
     if (status == HB_OK) status = refuse_change(folder, saved, config, error);
     hb_config_close(saved);
     if (status != HB_OK) {
@@ -496,7 +442,7 @@ static hb_status resume_in(const hb_config *config, const char *folder, const hb
     r->hooks = hooks;
     snprintf(r->folder, sizeof r->folder, "%s", folder);
     hb_status status = open_log(r, &why);
-    if (status == HB_OK) status = hb_trainer_open(config, &r->trainer, &why);
+    if (status == HB_OK) status = open_trainer(r, config, &why);
     if (status == HB_OK) status = hb_run_load(&r->trainer, folder, HB_CHECKPOINT_LAST, note, r, &why);
     if (status == HB_OK) status = check_best(r, &why);
     if (status == HB_OK) compare_library(r);
@@ -544,7 +490,7 @@ hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *
     hb_path(path, folder, "config.yaml");
     if (access(path, F_OK) != 0) return train_in(config, folder, hooks, error);
     hb_config *saved = NULL;
-    hb_status status = hb_config_open_run(path, NULL, 0, &saved, error);
+    hb_status status = hb_config_open_moved(path, config, &saved, error);
     if (status == HB_OK && hb_config_differs(config, saved->identity, difference))
         status = hb_fail(error, HB_BAD_INPUT, "%s holds a run of another configuration: %s", folder, difference);
     if (status == HB_OK) status = resume_in(config, folder, hooks, error);

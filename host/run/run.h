@@ -11,6 +11,10 @@
 hb_status hb_run_load(hb_trainer *trainer, const char *folder, hb_which_checkpoint which,
                       void (*note)(void *context, const char *line), void *context, hb_error *error);
 
+// Loads the checkpoint that eval.file or eval.checkpoint names: what evaluations, traces, films, exports and probes start from. Fails with
+// HB_BAD_INPUT also where the last one is asked for, is damaged, and no process trains the run.
+hb_status hb_run_load_chosen(hb_trainer *trainer, const char *folder, hb_error *error);
+
 // True if a run can start in the folder: it does not exist, is empty, or contains only files of an interrupted initialisation.
 bool hb_run_may_begin(const char *folder);
 

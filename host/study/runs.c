@@ -173,7 +173,7 @@ hb_status hb_study_inspect(hb_study_runs *s, hb_study_run *run, hb_error *error)
     const bool may_begin = hb_run_may_begin(run->folder); // asked first: another task may begin the run meanwhile
     if (access(path, F_OK) != 0) {
         if (!may_begin) snprintf(why, sizeof why, "is not empty, and holds no run");
-    } else if (hb_config_open_run(path, NULL, 0, &theirs, &unread) != HB_OK) {
+    } else if (hb_config_open_moved(path, ours, &theirs, &unread) != HB_OK) {
         snprintf(why, sizeof why, "holds a run that cannot be read: %s", unread.message);
     } else {
         run->done = hb_folder_newest(run->folder);

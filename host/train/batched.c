@@ -28,18 +28,18 @@ static void compact(const hb_rollout *rollout, hb_batch *b) {
 }
 
 // Queues a turn of batch b, then waits for the other one's. One thread does this for all.
-static void serve_in_turn(hb_rollout_call *call, hb_batch *b, hb_batch *other, hb_rollout_times *times) {
+static void serve_in_turn(hb_rollout_call *call, hb_batch *b, hb_batch *other, hb_worker *worker) {
     const double begun = hb_now();
     if (!hb_batch_queue_expansion(call, b, 0, b->n, &b->n_fresh) || !hb_batch_queue_step(call, b, 0, b->n)) return;
     hb_error error;
     if (other->served && hb_call_check(call, hb_group_wait(other->group, &error), &error))
         hb_batch_take_expansion(other, 0, other->n_fresh);
-    times->policy += hb_now() - begun;
+    worker->times.policy += hb_now() - begun;
 }
 
-static void step_rows(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_rollout_times *times) {
+static void step_rows(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_worker *worker) {
     for (int32_t row = first; row < end && !hb_call_halted(call); row++)
-        if (!hb_life_step_in(call, b, row, times)) b->ended[row] = !hb_life_begin_in(call, b, row, times);
+        if (!hb_life_step_in(call, b, row, worker)) b->ended[row] = !hb_life_begin_in(call, b, row, worker);
 }
 
 static void begin_batches(hb_rollout_call *call, int32_t w) {
@@ -49,7 +49,7 @@ static void begin_batches(hb_rollout_call *call, int32_t w) {
         share(call->rollout, b->n_lanes, w, &first, &end);
         for (int32_t row = first; row < end; row++) {
             b->lane[row] = row;
-            b->ended[row] = !hb_life_begin_in(call, b, row, &call->rollout->times[w]);
+            b->ended[row] = !hb_life_begin_in(call, b, row, &call->rollout->workers[w]);
         }
     }
 }
@@ -58,7 +58,7 @@ void hb_batched_worker(void *context, int32_t w) {
     hb_rollout_call *call = context;
     hb_rollout *rollout = call->rollout;
     const bool by_share = hb_table_of(rollout->def.machine->device)->host_parallel;
-    hb_rollout_times *times = &rollout->times[w];
+    hb_worker *worker = &rollout->workers[w];
     int32_t first, end;
     begin_batches(call, w);
     for (int32_t turn = 0;; turn = 1 - turn) {
@@ -73,11 +73,11 @@ void hb_batched_worker(void *context, int32_t w) {
         if (call->finished) return;
         share(rollout, b->n, w, &first, &end);
         if (by_share)
-            hb_batch_serve(call, b, first, end, times);
+            hb_batch_serve(call, b, first, end, worker);
         else if (w == 0)
-            serve_in_turn(call, b, other, times);
+            serve_in_turn(call, b, other, worker);
         if (pthread_barrier_wait(&rollout->barrier) == PTHREAD_BARRIER_SERIAL_THREAD) b->served = true;
         share(rollout, other->n, w, &first, &end);
-        if (other->served) step_rows(call, other, first, end, times);
+        if (other->served) step_rows(call, other, first, end, worker);
     }
 }

@@ -73,7 +73,7 @@ static int32_t choose(hb_queue *queue) {
 typedef struct {
     hb_rollout_call *call;
     hb_batch *b;
-    hb_rollout_times *times;
+    hb_worker *worker;
     int32_t variation, n_lives;
     bool up;
 } group;
@@ -96,7 +96,9 @@ static void begin(group *g, int32_t lane) {
     call->episode(call->context, number, &episode);
     living->birth = episode.birth;
     hb_random_start(&random, episode.reset);
+    hb_watch_enter(g->worker->watched, number);
     call->rollout->def.world->env->reset_lane(g->b->body, lane, episode.variation, &random.base);
+    hb_watch_leave(g->worker->watched);
 }
 
 static void end(group *g, int32_t lane, bool diverged) {
@@ -126,18 +128,23 @@ static void step_body(group *g) {
     hb_batch *b = g->b;
     const hb_world *world = g->call->rollout->def.world;
     const double begun = hb_now();
-    for (int32_t k = 0; k < b->n_lanes; k++)
-        if (is_busy(&b->living[k]) && !b->living[k].starting)
-            hb_policy_bound(&world->shape, hb_batch_action(g->call->rollout, b, k));
+    int64_t first = 0; // of the body's lives
+    for (int32_t k = b->n_lanes - 1; k >= 0; k--) {
+        if (!is_busy(&b->living[k])) continue;
+        first = b->living[k].number;
+        if (!b->living[k].starting) hb_policy_bound(&world->shape, hb_batch_action(g->call->rollout, b, k));
+    }
+    hb_watch_enter(g->worker->watched, first);
     world->env->step_lanes(b->body, b->action, b->observation, b->step, b->outcome);
+    hb_watch_leave(g->worker->watched);
     double physics = 0;
     for (int32_t k = 0; k < b->n_lanes; k++) {
         if (!is_busy(&b->living[k])) continue;
         physics += b->step[k].physics;
         settle(g, k);
     }
-    g->times->physics += physics;
-    g->times->env += hb_now() - begun - physics;
+    g->worker->times.physics += physics;
+    g->worker->times.env += hb_now() - begun - physics;
 }
 
 static bool serve(group *g) {
@@ -156,14 +163,14 @@ static bool serve(group *g) {
             return false;
     }
     g->up = !g->up;
-    g->times->expand += expanded - begun;
-    g->times->policy += hb_now() - expanded;
+    g->worker->times.expand += expanded - begun;
+    g->worker->times.policy += hb_now() - expanded;
     return true;
 }
 
 void hb_lanes_worker(void *context, int32_t w) {
     hb_rollout_call *call = context;
-    group g = {.call = call, .b = &call->rollout->batches[w], .times = &call->rollout->times[w]};
+    group g = {.call = call, .b = &call->rollout->batches[w], .worker = &call->rollout->workers[w]};
     for (int32_t k = 0; k < g.b->n_lanes; k++) {
         g.b->lane[k] = k;
         g.b->living[k].number = -1;

@@ -33,7 +33,7 @@ float *hb_batch_action(const hb_rollout *rollout, const hb_batch *b, int32_t row
     return b->action + (size_t)row * (size_t)rollout->def.world->shape.action_size;
 }
 
-bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times) {
+bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_worker *worker) {
     const hb_world *world = call->rollout->def.world;
     hb_living *living = &b->living[b->lane[row]];
     float *observation = hb_batch_observation(call->rollout, b, row);
@@ -47,10 +47,12 @@ bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollou
         hb_random random;
         hb_random_start(&random, episode.reset);
         hb_env_step spent;
+        hb_watch_enter(worker->watched, number);
         const hb_env_outcome outcome =
             world->env->reset(living->body, episode.variation, &random.base, observation, &spent);
-        times->physics += spent.physics;
-        times->env += hb_now() - begun - spent.physics;
+        hb_watch_leave(worker->watched);
+        worker->times.physics += spent.physics;
+        worker->times.env += hb_now() - begun - spent.physics;
         if (hb_reset_outcome(&world->shape, outcome, observation) == HB_ENV_RUNNING) return true;
         // The reset failed: count the episode as diverged and start the next one.
         living->result.diverged = true;
@@ -69,7 +71,7 @@ hb_env_outcome hb_life_count(const hb_env_shape *shape, hb_living *living, hb_en
     return outcome;
 }
 
-bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times) {
+bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_worker *worker) {
     const hb_world *world = call->rollout->def.world;
     hb_living *living = &b->living[b->lane[row]];
     float *observation = hb_batch_observation(call->rollout, b, row),
@@ -77,9 +79,11 @@ bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout
     const double begun = hb_now();
     hb_env_step step;
     hb_policy_bound(&world->shape, action);
+    hb_watch_enter(worker->watched, living->number);
     hb_env_outcome outcome = world->env->step(living->body, action, observation, &step);
-    times->env += hb_now() - begun - step.physics;
-    times->physics += step.physics;
+    hb_watch_leave(worker->watched);
+    worker->times.env += hb_now() - begun - step.physics;
+    worker->times.physics += step.physics;
     outcome = hb_life_count(&world->shape, living, outcome, observation, &step);
     if (outcome == HB_ENV_RUNNING) return true;
     living->result.diverged = outcome == HB_ENV_DIVERGED;
@@ -124,14 +128,14 @@ bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int3
     return hb_call_check(call, status, &error);
 }
 
-bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_rollout_times *times) {
+bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_worker *worker) {
     const double begun = hb_now();
     int32_t n_fresh;
     if (!hb_batch_queue_expansion(call, b, first, end, &n_fresh)) return false;
     hb_batch_take_expansion(b, first, n_fresh);
     const double expanded = hb_now();
     const bool ok = hb_batch_queue_step(call, b, first, end);
-    times->expand += expanded - begun;
-    times->policy += hb_now() - expanded;
+    worker->times.expand += expanded - begun;
+    worker->times.policy += hb_now() - expanded;
     return ok;
 }

@@ -3,6 +3,7 @@
 #define HB_LIVES_H
 
 #include "host/train/rollout.h"
+#include "host/train/watch.h"
 
 #include <pthread.h>
 
@@ -49,6 +50,12 @@ typedef struct {
     int32_t n_parts;
 } hb_queue;
 
+// A thread of a call.
+typedef struct {
+    hb_rollout_times times;
+    hb_watched *watched;
+} hb_worker;
+
 // Resident: one batch per thread, of one lane, or of the lanes of a body. Batched: two batches that take turns.
 struct hb_rollout {
     hb_rollout_def def;
@@ -56,7 +63,8 @@ struct hb_rollout {
     hb_queue queue;
     int32_t n_threads, n_batches;
     hb_batch *batches;
-    hb_rollout_times *times; // (n_threads)
+    hb_worker *workers; // (n_threads)
+    hb_watched *watched; // (n_threads)
     pthread_barrier_t barrier;
 };
 
@@ -86,10 +94,10 @@ bool hb_call_check(hb_rollout_call *call, hb_status status, const hb_error *erro
 
 // Begins the next episode in the row: resets its environment. An episode that diverges in its reset is recorded and the one after it
 // taken. False if none is left.
-bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times);
+bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_worker *worker);
 
 // One environment step of the row. False if its life has ended; its result is recorded, and the caller begins the next one.
-bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_rollout_times *times);
+bool hb_life_step_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_worker *worker);
 
 // Counts a policy step in the life's result and says how the life goes on (hb_step_outcome).
 hb_env_outcome hb_life_count(const hb_env_shape *shape, hb_living *living, hb_env_outcome outcome,
@@ -104,7 +112,7 @@ void hb_batch_take_expansion(hb_batch *b, int32_t first, int32_t n_fresh);
 bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end);
 
 // All three, on a device with host_parallel, where the work is done on return.
-bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_rollout_times *times);
+bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_worker *worker);
 
 // What worker w of a call does. context is the hb_rollout_call.
 void hb_resident_worker(void *context, int32_t w);

@@ -1,6 +1,7 @@
 #include "host/train/rollout.h"
 #include "host/train/lives.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,8 @@ void hb_rollout_close(hb_rollout *rollout) {
     for (int32_t k = 0; rollout->batches && k < rollout->n_batches; k++) close_batch(rollout, &rollout->batches[k]);
     pthread_barrier_destroy(&rollout->barrier);
     free(rollout->batches);
-    free(rollout->times);
+    free(rollout->workers);
+    free(rollout->watched);
     free(rollout);
 }
 
@@ -81,8 +83,9 @@ static hb_status open_batches(hb_rollout *rollout, hb_error *error) {
     const bool batched = rollout->def.batched;
     rollout->n_batches = batched ? 2 : rollout->n_threads;
     rollout->batches = calloc((size_t)rollout->n_batches, sizeof *rollout->batches);
-    rollout->times = calloc((size_t)rollout->n_threads, sizeof *rollout->times);
-    if (!rollout->batches || !rollout->times) return hb_fail(error, HB_FAILED, "out of memory opening the rollout");
+    rollout->workers = calloc((size_t)rollout->n_threads, sizeof *rollout->workers);
+    rollout->watched = aligned_alloc(sizeof *rollout->watched, (size_t)rollout->n_threads * sizeof *rollout->watched);
+    if (!rollout->batches || !rollout->workers || !rollout->watched) return hb_fail(error, HB_FAILED, "out of memory opening the rollout");
     hb_status status = HB_OK;
     for (int32_t k = 0; k < rollout->n_batches && status == HB_OK; k++)
         status = open_batch(rollout, &rollout->batches[k], batched ? (lanes + 1 - k) / 2 : rollout->width, error);
@@ -115,7 +118,10 @@ int32_t hb_rollout_lanes(const hb_rollout *rollout) {
 // Run
 
 static void begin(hb_rollout *rollout) {
-    memset(rollout->times, 0, (size_t)rollout->n_threads * sizeof *rollout->times);
+    for (int32_t w = 0; w < rollout->n_threads; w++) {
+        rollout->watched[w] = (hb_watched){.life = -1};
+        rollout->workers[w] = (hb_worker){.watched = &rollout->watched[w]};
+    }
     for (int32_t k = 0; k < rollout->n_batches; k++) {
         rollout->batches[k].n = rollout->batches[k].n_lanes;
         rollout->batches[k].served = false;
@@ -126,12 +132,27 @@ static void begin(hb_rollout *rollout) {
 static void end(hb_rollout *rollout, hb_rollout_times *times) {
     for (int32_t k = 0; k < rollout->n_batches; k++) hb_group_wait(rollout->batches[k].group, NULL);
     for (int32_t w = 0; w < rollout->n_threads; w++) {
-        const hb_rollout_times *t = &rollout->times[w];
+        const hb_rollout_times *t = &rollout->workers[w].times;
         times->physics += t->physics;
         times->env += t->env;
         times->policy += t->policy;
         times->expand += t->expand;
     }
+}
+
+// Says which life's environment does not return.
+static void tell_slow(void *context, int64_t life) {
+    const hb_rollout_call *call = context;
+    const hb_rollout_def *def = &call->rollout->def;
+    char line[256];
+    hb_episode episode;
+    call->episode(call->context, life, &episode);
+    snprintf(line, sizeof line,
+             "life %lld of %lld%s: the environment '%s', variation '%s', has not returned from a call for %lld s; "
+             "the run waits for it",
+             (long long)life + 1, (long long)call->n, call->rollout->width > 1 ? ", or one beside it in its body" : "",
+             def->world->env->name, def->world->env->variations[episode.variation], (long long)def->patience_s);
+    def->slow(def->slow_context, line);
 }
 
 hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
@@ -153,11 +174,14 @@ hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
         return status;
     }
     begin(rollout);
+    hb_watch *watch = hb_watch_open(rollout->watched, rollout->n_threads,
+                                    rollout->def.slow ? rollout->def.patience_s : 0, tell_slow, &call);
     hb_pool_run(rollout->def.machine->pool,
                 rollout->def.batched ? hb_batched_worker
                 : in_lanes           ? hb_lanes_worker
                                      : hb_resident_worker,
                 &call);
+    hb_watch_close(watch);
     end(rollout, times);
     hb_queue_close(&rollout->queue);
     pthread_mutex_destroy(&call.mutex);

@@ -41,6 +41,10 @@ typedef struct {
     bool batched;
     int32_t group; // batched: lanes, in both batches together
     int32_t width; // resident: lives of a body, at most the shape's; 0: as many
+    // A line about a life whose environment has not returned for patience_s seconds (0: never), from a thread of its own. Nullable.
+    void (*slow)(void *context, const char *line);
+    void *slow_context;
+    int64_t patience_s;
 } hb_rollout_def;
 
 // Allocates bodies, lanes and buffers for `def`, whose pointers must outlive the rollout. The caller closes it.

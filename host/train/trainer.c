@@ -60,7 +60,10 @@ hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
                                 .world = &trainer->world,
                                 .batched = wants_batches(trainer),
                                 .group = group_lanes(trainer),
-                                .width = (int32_t)trainer->settings->run.width};
+                                .width = (int32_t)trainer->settings->run.width,
+                                .slow = trainer->note,
+                                .slow_context = trainer->note_context,
+                                .patience_s = trainer->settings->run.patience};
     return hb_rollout_open(&def, &trainer->rollout, error);
 }
 
@@ -141,6 +144,16 @@ void hb_trainer_episode(const hb_trainer *trainer, int64_t k, hb_episode *episod
     episode->birth.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, individual, (uint32_t)v);
     episode->reset = hb_search_noise(search, HB_STREAM_RESET, individual, (uint32_t)v);
     episode->variation = v;
+}
+
+hb_noise hb_trainer_reseeded(const hb_trainer *trainer, hb_noise noise) {
+    noise.generation += (uint32_t)trainer->settings->eval.seed * 0x9E3779B9u;
+    return noise;
+}
+
+hb_noise hb_trainer_eval_noise(const hb_trainer *trainer, uint32_t stream, int64_t k, int32_t variation) {
+    return hb_trainer_reseeded(trainer,
+                               hb_search_noise(&trainer->search, stream, k, HB_EPISODE_EVAL + (uint32_t)variation));
 }
 
 static void training_episode(const void *context, int64_t k, hb_episode *episode) {

@@ -21,6 +21,9 @@ typedef struct {
     hb_episode_result *results;     // (population, n_variations), of the last generation; NULL until ready
     double *fitness;                // (population), penalty included; NULL until ready
     double best_mean;               // the largest population mean so far, -inf at first
+    // Nullable: receives lines for the user, from any thread. To be set before the trainer is ready.
+    void (*note)(void *context, const char *line);
+    void *note_context;
 } hb_trainer;
 
 // Statistics of one generation.
@@ -60,6 +63,12 @@ hb_status hb_trainer_use_eval_init(hb_trainer *trainer, hb_error *error);
 // Lives are lived by the engine that eval.engine names from now on, where the environment has engines. Fails with HB_BAD_INPUT
 // where it has no such engine.
 hb_status hb_trainer_use_eval_engine(hb_trainer *trainer, hb_error *error);
+
+// The noise of evaluation k of a variation (index of the environment's), which training never uses: each eval.seed has its own.
+hb_noise hb_trainer_eval_noise(const hb_trainer *trainer, uint32_t stream, int64_t k, int32_t variation);
+
+// Noise of the search as eval.seed moves it; 0 leaves it.
+hb_noise hb_trainer_reseeded(const hb_trainer *trainer, hb_noise noise);
 
 // The index of the environment's variation of that name, or -1.
 int32_t hb_variation_index(const hb_env_table *env, const char *name);

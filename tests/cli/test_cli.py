@@ -327,6 +327,13 @@ class CommandLine(unittest.TestCase):
             self.assertIn(f"another configuration: expected env.model={path} (", done.stderr)
         Path(path).write_text(text)
         self.hebbes("resume", self.run_folder, "--set", "run.generations=3")
+        moved = os.path.join(self.folder.name, "moved.xml")
+        os.rename(path, moved)
+        self.assertIn("body.xml", self.hebbes("resume", self.run_folder, "--set", "run.generations=4", code=2).stderr)
+        there = ["--set", f"env.model={moved}"]
+        self.hebbes("eval", self.run_folder, "--set", "eval.rollouts=1", *there)
+        self.hebbes("resume", self.run_folder, "--set", "run.generations=4", *there)
+        self.hebbes("digest", self.run_folder)  # its config.yaml has the new place
 
     def test_a_run_from_before_an_option(self):
         """A run that does not list env.engine was computed by MuJoCo, and goes on with it though lanes are the default."""

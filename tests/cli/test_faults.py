@@ -121,6 +121,21 @@ class Faults(unittest.TestCase):
         self.assertEqual(len(re.findall(r"^generation .*4 of 4 lives diverged", done.stdout, re.M)), 2, done.stdout)
         self.assertIn("all 4 lives diverged", self.log())
 
+    def test_a_call_that_does_not_return(self):
+        """A line says which life the environment keeps; the run goes on when it returns."""
+        said = r"life [1-4] of 4: the environment 'known', variation 'slow', has not returned from a call for 1 s"
+        for way in (["run.rollout=resident"], ["run.rollout=batched", "run.group=4"]):
+            with self.subTest(way):
+                shutil.rmtree(self.run_folder, ignore_errors=True)
+                done = self.hebbes("train", CONFIG, "--out", self.run_folder, "--threads", 2,
+                                   *sets("env.variations=slow", "run.patience=1", "run.generations=1", *way))
+                self.assertEqual(sorted(set(re.findall(said, done.stderr))), sorted(set(re.findall(said, self.log()))))
+                self.assertEqual(len(re.findall(said, done.stderr)), 4, done.stderr)
+                self.assertEqual(len(set(re.findall(said, done.stderr))), 4, done.stderr)
+        patient = self.hebbes("train", CONFIG, "--out", "patient", "--threads", 4,
+                              *sets("env.variations=slow", "run.generations=1"))
+        self.assertNotIn("returned", patient.stderr)
+
     # -----------------------------------------------------------------------------------------------
     # Output: whole or not at all
 
@@ -338,6 +353,47 @@ class Faults(unittest.TestCase):
             file.write(b"other bytes")
         said = self.hebbes("resume", "run", *sets("run.generations=4", "env.name=sub/env.so"), code=2).stderr
         self.assertIn("another configuration: expected env.name", said)
+
+    def test_a_moved_shared_object_is_evaluated(self):
+        """Evaluations, train into an existing folder, studies: all find the moved file by --set or by the new configuration."""
+        shutil.copy(KNOWN, os.path.join(self.folder, "env.so"))
+        with open(os.path.join(self.folder, "moving.yaml"), "w") as file:
+            file.write("base: small.yaml\nenv:\n  name: ./env.so\nrun:\n  generations: 1\n")
+        with open(os.path.join(self.folder, "study.yaml"), "w") as file:
+            file.write("out: study\nconfigs: [moving.yaml]\nseeds: [1]\nset: [eval.rollouts=2]\n")
+        self.hebbes("train", "moving.yaml", "--out", "run", *SMALL)
+        self.hebbes("study", "study.yaml")
+        one = self.hebbes("eval", "run", "--set", "eval.rollouts=2").stdout
+        os.rename(os.path.join(self.folder, "env.so"), os.path.join(self.folder, "there.so"))
+        self.hebbes("eval", "run", "--set", "eval.rollouts=2", code=2)
+        two = self.hebbes("eval", "run", *sets("eval.rollouts=2", "env.name=./there.so")).stdout
+        self.assertEqual(one, two)
+        with open(os.path.join(self.folder, "moving.yaml"), "w") as file:
+            file.write("base: small.yaml\nenv:\n  name: ./there.so\nrun:\n  generations: 2\n")
+        self.hebbes("study", "study.yaml")
+
+    def test_every_reader_takes_the_chosen_checkpoint(self):
+        """export, trace and plot read eval.file as eval does; eval.seed draws other births for a trace, too."""
+        with open(os.path.join(self.folder, "point.yaml"), "w") as file:
+            file.write(f"env:\n  name: {POINTMASS}\n")
+        self.hebbes("train", "point.yaml", "--out", "run", *SMALL, *sets("search.population=4", "policy.hidden=3", "run.generations=3", "run.checkpoint_every=1"))
+        files = {k: f"run/checkpoints/gen-{k:06}.h5" for k in (1, 3)}
+        nets = {}
+        for name, choice in {"last": "eval.checkpoint=last", **{k: "eval.file=" + file for k, file in files.items()}}.items():
+            self.hebbes("export", "run", "--out", f"{name}.npz", "--set", choice)
+            with np.load(os.path.join(self.folder, f"{name}.npz")) as net:
+                nets[name] = {key: net[key].tobytes() for key in net.files if "text" not in key}
+        self.assertEqual(nets["last"], nets[3])
+        self.assertNotEqual(nets["last"], nets[1])
+        for seed in (0, 1):
+            choice = sets("eval.file=" + files[1], f"eval.seed={seed}", "eval.rollouts=1", "eval.protocol=mean")
+            row = next(csv.DictReader(self.hebbes("eval", "run", "--each", "--csv", *choice).stdout.splitlines()))
+            self.hebbes("trace", "run", "--steps", 1000, "--out", f"{seed}.h5", *choice)
+            with h5py.File(os.path.join(self.folder, f"{seed}.h5")) as life:
+                nets["life", seed] = life["obs"][:].tobytes()
+                self.assertEqual(life["reward"].shape[0], int(row["steps"]))
+                self.assertAlmostEqual(life["reward"][:].sum(), float(row["reward"]), places=4)
+        self.assertNotEqual(nets["life", 0], nets["life", 1])
 
     def test_another_library_version(self):
         self.hebbes("train", *self.ANT[:3], *SMALL, *sets("search.population=2", "run.generations=1"), "--out", "run")

@@ -279,6 +279,32 @@ static void integers_of_a_checkpoint(void **state) {
     close_scene(s);
 }
 
+// Numbers that no search has: refused, whichever it is, and nothing is taken over.
+static void numbers_of_a_checkpoint(void **state) {
+    (void)state;
+    const char *const sets[] = {"run.device=cpu"};
+    scene *s = open_scene(sets, 1);
+    const hb_trainer good = s->trainer;
+    hb_error error;
+    for (int k = 0; k < 9; k++) {
+        hb_search *search = &s->trainer.search;
+        s->trainer = good;
+        const double bad[] = {NAN, (double)INFINITY, -1};
+        if (k < 3) search->sigma = bad[k];
+        if (k >= 3 && k < 6) search->lr = bad[k - 3];
+        if (k == 6) search->generation = -1;
+        if (k == 7) search->generation = (int64_t)UINT32_MAX + 1;
+        if (k == 8) s->trainer.best_mean = NAN;
+        check_ok(hb_checkpoint_save(&s->trainer, "test_trainer.h5", &error), error);
+        s->trainer = good;
+        assert_int_equal(hb_checkpoint_load(&s->trainer, "test_trainer.h5", &error), HB_BAD_INPUT);
+        assert_string_equal(error.message, "test_trainer.h5: the checkpoint's attributes are damaged");
+        assert_true(search->sigma == good.search.sigma && search->lr == good.search.lr && search->generation == 0);
+        remove("test_trainer.h5");
+    }
+    close_scene(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fitness_is_mean_return_minus_penalty),
@@ -287,6 +313,7 @@ int main(void) {
         cmocka_unit_test(starts),
         cmocka_unit_test(device_served_by_one_thread),
         cmocka_unit_test(integers_of_a_checkpoint),
+        cmocka_unit_test(numbers_of_a_checkpoint),
     };
     return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);
 }
