@@ -134,6 +134,27 @@ class Build(unittest.TestCase):
             self.assertEqual(run("pkg-config", "--modversion", "hebbes", env=env).strip(), version)
             self.assertEqual(run(hebbes, "--version").split()[1], version)
 
+    def test_packages_that_cannot_be_installed(self):
+        """Without root ./dev says which packages are missing and the ways on, whatever fails: no sudo, one that refuses, no network."""
+        with tempfile.TemporaryDirectory() as folder:
+            def stub(name, script):
+                Path(folder, name).write_text("#!/bin/bash\n" + script)
+                Path(folder, name).chmod(0o755)
+
+            for name in ("dirname", "nproc", "grep", "cat", "env"):
+                os.symlink(shutil.which(name), Path(folder, name))
+            stub("dpkg-query", 'case "$*" in *libhdf5-dev*) exit 1;; esac; echo "install ok installed"\n')
+            stub("id", "echo 1000\n")
+            for sudo in (None, "exit 1\n", '[ "$2" = update ]\n'):
+                with self.subTest(sudo):
+                    if sudo:
+                        stub("sudo", sudo)
+                    done = subprocess.run(["/bin/bash", str(SOURCE / "dev"), "train"], env={"PATH": folder}, capture_output=True, text=True)
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertIn("cannot install packages that are missing: libhdf5-dev\n", done.stderr)
+                    for way in ("apt-get install libhdf5-dev", "HB_PACKAGES=here ./dev train", "-DHB_TESTS=OFF"):
+                        self.assertIn(way, done.stderr)
+
     def test_an_old_nvcc(self):
         """Configuring goes on without CUDA, and says so; HB_CUDA=ON makes it an error."""
         with tempfile.TemporaryDirectory() as folder:
