@@ -65,12 +65,6 @@ static __device__ float column_of(uint32_t planes, const layer_view &view, int32
     }
 }
 
-// Asks for n floats, a line of 128 bytes a thread: they come to the second-level cache while this layer is summed.
-static __device__ void prefetch(const float *from, int64_t n) {
-    for (int64_t at = (int64_t)threadIdx.x * 32; at < n; at += HB_CUDA_THREADS * 32)
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(from + at));
-}
-
 // Layer l's activation of the sums y, in place. `last` is the layer's output of the step before.
 __device__ static inline void activate(const hb_cuda_net &net, int32_t l, float scale, const float *last, float *y) {
     // A unit's thread reads and writes that unit's numbers alone: its gates, then h and c in place of two of them.
@@ -116,7 +110,6 @@ __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, cons
             pre[i] = last[net.inputs_at[l] + i];
         }
         if (threadIdx.x == 0) widest = 0;
-        if (l + 1 < net.n_layers) prefetch(lane + net.rows[l + 1], (int64_t)net.row[l + 1] * net.inputs[l + 1]);
         __syncthreads();
         const layer_view view = {
             lane + net.rows[l], net.row[l], net.padded[l], net.inputs[l], lane[net.scale + l], pre, x};

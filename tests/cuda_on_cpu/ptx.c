@@ -54,7 +54,6 @@ typedef enum {
     OP_CVT,
     OP_CVTA,
     OP_LD,
-    OP_PREFETCH,
     OP_ST,
     OP_ATOM_MAX,
     OP_ATOM_ADD,
@@ -235,13 +234,13 @@ static int parse_vector(ptx_kernel *k, const char *text, operand *out) {
 static const struct {
     const char *name;
     op op;
-} ops[] = {{"add", OP_ADD},       {"sub", OP_SUB},           {"mul", OP_MUL},  {"mad", OP_MAD},   {"fma", OP_FMA},
-           {"div", OP_DIV},       {"rem", OP_REM},           {"rcp", OP_RCP},  {"sqrt", OP_SQRT}, {"neg", OP_NEG},
-           {"abs", OP_ABS},       {"not", OP_NOT},           {"and", OP_AND},  {"or", OP_OR},     {"xor", OP_XOR},
-           {"shl", OP_SHL},       {"shr", OP_SHR},           {"min", OP_MIN},  {"max", OP_MAX},   {"setp", OP_SETP},
-           {"selp", OP_SELP},     {"mov", OP_MOV},           {"cvt", OP_CVT},  {"cvta", OP_CVTA}, {"ld", OP_LD},
-           {"st", OP_ST},         {"bfi", OP_BFI},           {"bra", OP_BRA},  {"ret", OP_RET},   {"bar", OP_BAR},
-           {"atom", OP_ATOM_MAX}, {"prefetch", OP_PREFETCH}, {"call", OP_CALL}};
+} ops[] = {{"add", OP_ADD},       {"sub", OP_SUB},  {"mul", OP_MUL}, {"mad", OP_MAD},   {"fma", OP_FMA},
+           {"div", OP_DIV},       {"rem", OP_REM},  {"rcp", OP_RCP}, {"sqrt", OP_SQRT}, {"neg", OP_NEG},
+           {"abs", OP_ABS},       {"not", OP_NOT},  {"and", OP_AND}, {"or", OP_OR},     {"xor", OP_XOR},
+           {"shl", OP_SHL},       {"shr", OP_SHR},  {"min", OP_MIN}, {"max", OP_MAX},   {"setp", OP_SETP},
+           {"selp", OP_SELP},     {"mov", OP_MOV},  {"cvt", OP_CVT}, {"cvta", OP_CVTA}, {"ld", OP_LD},
+           {"st", OP_ST},         {"bfi", OP_BFI},  {"bra", OP_BRA}, {"ret", OP_RET},   {"bar", OP_BAR},
+           {"atom", OP_ATOM_MAX}, {"call", OP_CALL}};
 
 // The modifiers behind the opcode's name, checked one by one: what is not known stops.
 static void parse_modifiers(instruction *in, char *text, const char *whole) {
@@ -273,7 +272,6 @@ static void parse_modifiers(instruction *in, char *text, const char *whole) {
         if (strcmp(m, "uni") == 0 && (in->op == OP_BRA || in->op == OP_RET || in->op == OP_CALL)) known = true;
         if (strcmp(m, "sync") == 0 && in->op == OP_BAR) known = true;
         if (strcmp(m, "nc") == 0 && in->op == OP_LD) known = true;
-        if (strcmp(m, "L2") == 0 && in->op == OP_PREFETCH) known = true;
         if (!known) stop("modifier .%s of '%s' is not known", m, whole);
     }
     const bool is_float = in->type == F32 || in->type == F64;
@@ -350,9 +348,6 @@ static void parse_statement(ptx_kernel *k, char *text, int line) {
         parts[1][strlen(parts[1]) - 1] = '\0';
         in.src[0] = parse_address(k, parts[1] + 1);
         if (n > 2) in.src[1] = parse_operand(k, parts[2]);
-    } else if (in.op == OP_PREFETCH) {
-        parts[0][strlen(parts[0]) - 1] = '\0';
-        in.src[0] = parse_address(k, parts[0] + 1);
     } else if (in.op == OP_ST) {
         parts[0][strlen(parts[0]) - 1] = '\0';
         in.dst[0] = parse_address(k, parts[0] + 1);
@@ -707,13 +702,6 @@ static void count_sector(const grid *g, const instruction *in, uint64_t address,
 
 static uint8_t nowhere[64];
 
-static bool in_region(uint64_t address) {
-    const uint8_t *at = (uint8_t *)(uintptr_t)address;
-    for (int k = 0; k < n_regions; k++)
-        if (at >= regions[k].start && at < regions[k].start + regions[k].bytes) return true;
-    return false;
-}
-
 // The host address of `bytes` at a kernel's address, or a harmless place and a fault.
 static uint8_t *resolve(const grid *g, const instruction *in, uint64_t address, size_t bytes, int32_t t, way now) {
     if (address % bytes) {
@@ -989,9 +977,6 @@ static bool execute(grid *g, uint32_t t) {
     case OP_ATOM_MAX:
     case OP_ATOM_ADD:
         access_memory(g, t, in);
-        return true;
-    case OP_PREFETCH: // changes nothing; outside allocations it would do nothing either, but nobody means that
-        if (!in_region(x)) fault(g, in, "thread %u prefetches what is in no allocation", t);
         return true;
     case OP_MOV:
     case OP_CVTA:
