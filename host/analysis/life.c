@@ -33,9 +33,10 @@ static void draw(hb_life *life, int64_t number) {
     const bool training = life->individual >= 0 && number == 0;
     const hb_search *search = &life->trainer.search;
     const uint32_t v = (uint32_t)life->variation;
-    life->birth.weights = training ? hb_search_noise(search, HB_STREAM_WEIGHTS, life->individual, v)
-                                   : hb_trainer_eval_noise(&life->trainer, HB_STREAM_WEIGHTS, number, life->variation);
-    life->reset = training ? hb_search_noise(search, HB_STREAM_RESET, life->individual, v)
+    life->birth.weights = training
+                              ? hb_search_life_noise(search, HB_STREAM_WEIGHTS, life->individual, v)
+                              : hb_trainer_eval_noise(&life->trainer, HB_STREAM_WEIGHTS, number, life->variation);
+    life->reset = training ? hb_search_life_noise(search, HB_STREAM_RESET, life->individual, v)
                            : hb_trainer_eval_noise(&life->trainer, HB_STREAM_RESET, number, life->variation);
 }
 

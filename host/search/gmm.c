@@ -55,6 +55,11 @@ static const gmm_settings *own_settings(const hb_search *search) {
 // Mixtures need coefficients to share, and know no evolved initial weights.
 static bool gmm_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault) {
     if (!hb_sharing_fits(settings, subject, fault)) return false;
+    if (settings->common == HB_COMMON_PAIR) {
+        fault->key = "search.common";
+        snprintf(fault->reason, sizeof fault->reason, "'pair' does not fit search.kind 'gmm', which has no pairs");
+        return false;
+    }
     if (!subject.evolves_weights) return true;
     fault->key = "policy.init";
     snprintf(fault->reason, sizeof fault->reason, "'coevolve' does not fit search.kind 'gmm'");

@@ -14,6 +14,7 @@ static const char *search_word(int k) {
 }
 
 static const char *const optimisers[] = {"sgd", "adam", NULL};
+static const char *const commons[] = {"none", "pair", "generation", NULL};
 static const char *const shapings[] = {"ranks", "ranks_unbiased", "none", NULL};
 static const char *const starts[] = {"normal", "u01", "u11", "fan_in", NULL};
 static const char *const formulas[] = {"text", "code", NULL};
@@ -33,6 +34,8 @@ const hb_key hb_search_keys[] = {
     HB_KEY(FIELDS, beta2, REAL, "0.999", 0, 0.999999, "Adam's decay of the second moment"),
     HB_KEY(FIELDS, epsilon, REAL, "1e-8", 0, 1, "Adam's term in the denominator"),
     HB_KEY(FIELDS, antithetic, BOOL, "true", 0, 0, "individuals come in pairs mean +- sigma eps"),
+    HB_KEY_OF(FIELDS, common, commons, "none",
+              "who shares birth weights and resets: none; pair: the two of an antithetic pair; generation: all"),
     HB_KEY_OF(FIELDS, shaping, shapings, "ranks",
               "fitness shaping: standardised ranks (NR), ranks with unbiased sd (PNR), none"),
     HB_KEY(FIELDS, l2, REAL, "0.01", 0, 1e6, "penalty: fitness -= l2 mean(h^2)"),
@@ -54,6 +57,11 @@ bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subjec
         fault->key = "search.population";
         snprintf(fault->reason, sizeof fault->reason, "expected an even number with search.antithetic, found %lld",
                  (long long)settings->population);
+        return false;
+    }
+    if (settings->common == HB_COMMON_PAIR && !settings->antithetic) {
+        fault->key = "search.common";
+        snprintf(fault->reason, sizeof fault->reason, "'pair' needs search.antithetic");
         return false;
     }
     return !method->fits || method->fits(settings, subject, fault);
@@ -146,4 +154,13 @@ hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t indiv
                       .generation = (uint32_t)search->generation,
                       .individual = (uint32_t)individual,
                       .episode = episode};
+}
+
+hb_noise hb_search_life_noise(const hb_search *search, uint32_t stream, int64_t s, uint32_t episode) {
+    const hb_common common = search->settings->common;
+    return hb_search_noise(search, stream,
+                           common == HB_COMMON_NONE   ? s
+                           : common == HB_COMMON_PAIR ? s / 2
+                                                      : 0,
+                           episode);
 }

@@ -15,6 +15,7 @@ typedef struct hb_search_method hb_search_method;
 typedef enum { HB_SGD, HB_ADAM } hb_optimiser;
 typedef enum { HB_RANKS, HB_RANKS_UNBIASED, HB_UNSHAPED } hb_shaping;
 typedef enum { HB_START_NORMAL, HB_START_U01, HB_START_U11, HB_START_FAN_IN } hb_start;
+typedef enum { HB_COMMON_NONE, HB_COMMON_PAIR, HB_COMMON_GENERATION } hb_common;
 typedef enum { HB_RULES_BY_TEXT, HB_RULES_BY_CODE } hb_rules_formula;
 
 // The settings of section `search` that all searches read.
@@ -26,6 +27,7 @@ typedef struct {
     hb_optimiser optimiser;
     double beta1, beta2, epsilon;
     bool antithetic;
+    hb_common common; // births and resets
     hb_shaping shaping;
     double l2;
     bool clip_negative;
@@ -144,6 +146,10 @@ void hb_search_eval_genome(const hb_search *search, int64_t r, hb_genome *genome
 // HB_EPISODE_EVAL tells evaluation from training.
 #define HB_EPISODE_EVAL 0x10000u
 hb_noise hb_search_noise(const hb_search *search, uint32_t stream, int64_t individual, uint32_t episode);
+
+// The noise of a life of individual s in the current generation: its birth weights or its reset. Individuals share it as
+// search.common says.
+hb_noise hb_search_life_noise(const hb_search *search, uint32_t stream, int64_t s, uint32_t episode);
 
 // For `create` of a method: adds a zeroed array of floats, or of integers in [0, below), to the state. The array is
 // search->array[search->n_arrays - 1] then.

@@ -141,8 +141,8 @@ void hb_trainer_episode(const hb_trainer *trainer, int64_t k, hb_episode *episod
     const int32_t v = trainer->variation[k % trainer->n_variations];
     const hb_search *search = &trainer->search;
     search->method->genome(search, individual, &episode->birth.genome);
-    episode->birth.weights = hb_search_noise(search, HB_STREAM_WEIGHTS, individual, (uint32_t)v);
-    episode->reset = hb_search_noise(search, HB_STREAM_RESET, individual, (uint32_t)v);
+    episode->birth.weights = hb_search_life_noise(search, HB_STREAM_WEIGHTS, individual, (uint32_t)v);
+    episode->reset = hb_search_life_noise(search, HB_STREAM_RESET, individual, (uint32_t)v);
     episode->variation = v;
 }
 

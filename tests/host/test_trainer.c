@@ -69,7 +69,7 @@ static void fitness_is_mean_return_minus_penalty(void **state) {
                 f[k] = (12 + minus + 7) / 3 - penalty;
                 check_close(s->trainer.fitness[k], f[k], 1e-5);
                 mean += f[k] / POPULATION;
-                max = fmax(max, f[k]);
+                max = larger(max, f[k]);
                 assert_true(penalty > 0.1);
             }
             for (int64_t k = 0; k < POPULATION; k++) squares += (f[k] - mean) * (f[k] - mean);
@@ -140,7 +140,7 @@ static void starts(void **state) {
     const double bound[] = {1, 0.1, 0.2};
     for (int l = 0; l < 3; l++) {
         double largest = 0;
-        for (int64_t d = first[l]; d < first[l + 1]; d++) largest = fmax(largest, fabs((double)w[d]));
+        for (int64_t d = first[l]; d < first[l + 1]; d++) largest = larger(largest, fabs((double)w[d]));
         assert_true(largest <= bound[l] && largest > 0.8 * bound[l]);
     }
     close_scene(s);
@@ -149,7 +149,7 @@ static void starts(void **state) {
     w = hb_floats(s->trainer.search.array[0].data) + hb_net_vision_offset(&s->trainer.net);
     assert_int_equal(s->trainer.search.array[0].n, 648 * 3 + 3 * 3 + 162 + 1200);
     double largest[2] = {0, 0};
-    for (int e = 0; e < 1362; e++) largest[e >= 162] = fmax(largest[e >= 162], fabs((double)w[e]));
+    for (int e = 0; e < 1362; e++) largest[e >= 162] = larger(largest[e >= 162], fabs((double)w[e]));
     assert_true(largest[0] <= 1 / sqrt(27) && largest[0] > 0.8 / sqrt(27));
     assert_true(largest[1] <= 1 / sqrt(150) && largest[1] > 0.8 / sqrt(150));
     close_scene(s);
@@ -305,6 +305,71 @@ static void numbers_of_a_checkpoint(void **state) {
     close_scene(s);
 }
 
+static bool same_noise(hb_noise a, hb_noise b) {
+    return a.seed == b.seed && a.stream == b.stream && a.generation == b.generation && a.individual == b.individual &&
+           a.episode == b.episode;
+}
+
+// Who shares births and resets: nobody, a pair, everybody; never two variations, and never the search's own noise.
+static void common_births(void **state) {
+    (void)state;
+    const char *const sets[] = {"env.variations=plus,minus", "search.common=none", "run.device=cpu"};
+    const char *const common[] = {"search.common=none", "search.common=pair", "search.common=generation"};
+    for (int c = 0; c < 3; c++) {
+        const char *const these[] = {sets[0], common[c], sets[2]};
+        scene *s = open_scene(these, 3);
+        for (int64_t a = 0; a < 12; a++)
+            for (int64_t b = 0; b < a; b++) {
+                hb_episode one, two;
+                hb_trainer_episode(&s->trainer, a, &one);
+                hb_trainer_episode(&s->trainer, b, &two);
+                const int64_t i = a / 2, j = b / 2; // individuals, of two variations each
+                const bool shared = a % 2 == b % 2 && (c == 0 ? i == j : c == 1 ? i / 2 == j / 2 : true);
+                assert_int_equal(same_noise(one.birth.weights, two.birth.weights), shared);
+                assert_int_equal(same_noise(one.reset, two.reset), shared);
+                assert_int_equal(same_noise(one.birth.genome.noise, two.birth.genome.noise), i / 2 == j / 2);
+                assert_false(same_noise(one.birth.weights, one.reset));
+            }
+        close_scene(s);
+    }
+    const char *const odd[][2] = {{"search.antithetic=false", "search.common=pair"},
+                                  {"search.kind=gmm", "search.common=pair"}};
+    for (int k = 0; k < 2; k++) {
+        hb_config *config;
+        hb_error error;
+        assert_int_equal(hb_config_open(NULL, odd[k], 2, &config, &error), HB_BAD_INPUT);
+        assert_non_null(strstr(error.message, "search.common"));
+    }
+}
+
+static void first_episode(const void *context, int64_t k, hb_episode *episode) {
+    (void)k;
+    hb_trainer_episode(context, 0, episode);
+}
+
+// The noise floor: 64 copies of one individual with one birth and one reset live the same life, however they are scheduled.
+static void copies_spread_by_nothing(void **state) {
+    (void)state;
+    const char *const ways[] = {"run.width=1", "run.width=16", "run.rollout=batched"};
+    for (int way = 0; way < 3; way++) {
+        const char *const sets[] = {"env.name=ant", ways[way], "env.early_stop=false", "run.device=cpu"};
+        scene *s = open_scene(sets, 4);
+        hb_error error;
+        hb_episode_result result[64];
+        hb_rollout_times times = {.physics = 0};
+        check_ok(hb_trainer_ready(&s->trainer, &error), error);
+        check_ok(hb_search_prepare(&s->trainer.search, 6, 0, &error), error);
+        check_ok(hb_rollout_run(s->trainer.rollout, 64, first_episode, &s->trainer, result, &times, NULL, &error),
+                 error);
+        for (int k = 1; k < 64; k++) {
+            assert_true(result[k].fitness == result[0].fitness && result[k].reward == result[0].reward);
+            assert_int_equal(result[k].steps, result[0].steps);
+        }
+        assert_true(result[0].fitness != 0 && result[0].steps > 50);
+        close_scene(s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fitness_is_mean_return_minus_penalty),
@@ -314,6 +379,8 @@ int main(void) {
         cmocka_unit_test(device_served_by_one_thread),
         cmocka_unit_test(integers_of_a_checkpoint),
         cmocka_unit_test(numbers_of_a_checkpoint),
+        cmocka_unit_test(common_births),
+        cmocka_unit_test(copies_spread_by_nothing),
     };
     return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);
 }
