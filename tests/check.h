@@ -29,6 +29,11 @@
         }                                                                                                            \
     } while (0)
 
+// The larger of two, NaN if one is: what fmax loses, a bound on the result then finds.
+static inline double larger(double a, double b) {
+    return isnan(a) || isnan(b) ? (double)NAN : fmax(a, b);
+}
+
 // x rounded to half precision, ties to even, from the format's definition alone.
 static inline double nearest_half(double x) {
     if (x == 0 || !isfinite(x)) return x;

@@ -71,8 +71,7 @@ hb_status hb_plot_coefficients(const hb_plot_def *def, hb_error *error) {
     hb_gnuplot g;
     if (!h[0] || !h[1]) status = hb_fail(error, HB_FAILED, "out of memory plotting");
     if (status == HB_OK) status = mean_genome(&trainer, h[0], error);
-    if (status == HB_OK)
-        status = hb_run_load_chosen(&trainer, def->sources[0], error);
+    if (status == HB_OK) status = hb_run_load_chosen(&trainer, def->sources[0], error);
     if (status == HB_OK) status = mean_genome(&trainer, h[1], error);
     if (status == HB_OK) status = hb_gnuplot_begin(&g, def->out, 540, error);
     if (status == HB_OK) {

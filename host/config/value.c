@@ -182,7 +182,7 @@ hb_status hb_config_assign(hb_config *config, int32_t k, const char *text, const
     }
     if (status != HB_OK) return status;
     if (entry->key.type == HB_KEY_INT) snprintf(value, sizeof value, "%.0f", strtod(text, NULL));
-    if (entry->key.type == HB_KEY_REAL) shortest(strtod(text, NULL), value);
+    if (entry->key.type == HB_KEY_REAL) shortest(strtod(text, NULL) + 0.0, value); // -0 is 0
     strcpy(entry->value, value);
     snprintf(entry->source, sizeof entry->source, "%s", source);
     return HB_OK;

@@ -63,7 +63,7 @@ struct hb_rollout {
     hb_queue queue;
     int32_t n_threads, n_batches;
     hb_batch *batches;
-    hb_worker *workers; // (n_threads)
+    hb_worker *workers;  // (n_threads)
     hb_watched *watched; // (n_threads)
     pthread_barrier_t barrier;
 };

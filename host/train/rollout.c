@@ -85,7 +85,8 @@ static hb_status open_batches(hb_rollout *rollout, hb_error *error) {
     rollout->batches = calloc((size_t)rollout->n_batches, sizeof *rollout->batches);
     rollout->workers = calloc((size_t)rollout->n_threads, sizeof *rollout->workers);
     rollout->watched = aligned_alloc(sizeof *rollout->watched, (size_t)rollout->n_threads * sizeof *rollout->watched);
-    if (!rollout->batches || !rollout->workers || !rollout->watched) return hb_fail(error, HB_FAILED, "out of memory opening the rollout");
+    if (!rollout->batches || !rollout->workers || !rollout->watched)
+        return hb_fail(error, HB_FAILED, "out of memory opening the rollout");
     hb_status status = HB_OK;
     for (int32_t k = 0; k < rollout->n_batches && status == HB_OK; k++)
         status = open_batch(rollout, &rollout->batches[k], batched ? (lanes + 1 - k) / 2 : rollout->width, error);
@@ -150,8 +151,9 @@ static void tell_slow(void *context, int64_t life) {
     snprintf(line, sizeof line,
              "life %lld of %lld%s: the environment '%s', variation '%s', has not returned from a call for %lld s; "
              "the run waits for it",
-             (long long)life + 1, (long long)call->n, call->rollout->width > 1 ? ", or one beside it in its body" : "",
-             def->world->env->name, def->world->env->variations[episode.variation], (long long)def->patience_s);
+             (long long)life + 1, (long long)call->n,
+             call->rollout->width > 1 ? ", or one beside it in its body" : "", def->world->env->name,
+             def->world->env->variations[episode.variation], (long long)def->patience_s);
     def->slow(def->slow_context, line);
 }
 

@@ -39,7 +39,8 @@ static void *look(void *argument) {
     pthread_mutex_lock(&watch->mutex);
     while (!watch->ending) {
         next.tv_sec++;
-        while (!watch->ending && pthread_cond_timedwait(&watch->end, &watch->mutex, &next) == 0) {}
+        while (!watch->ending && pthread_cond_timedwait(&watch->end, &watch->mutex, &next) == 0) {
+        }
         for (int32_t w = 0; w < watch->n && !watch->ending; w++) look_at(watch, w);
     }
     pthread_mutex_unlock(&watch->mutex);

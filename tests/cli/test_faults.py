@@ -230,7 +230,8 @@ class Faults(unittest.TestCase):
         here = self.rows()
         self.assertEqual([(r["variation"], r["protocol"], r["trained"], r["elsewhere"]) for r in here],
                          [("default", "mean", True, ""), ("default", "sample", True, "")])
-        self.assertEqual(here, self.rows("--set", "eval.engine=mujoco"))
+        self.assertEqual(here, self.rows("--set", "eval.engine=mujoco"))  # the default
+        self.assertNotEqual(here[0]["mean"], self.rows("--set", "eval.engine=same")[0]["mean"])  # trained in lanes
         there = self.rows(*sets("env.friction=0.5", "env.variations=default,palm_long_front", "eval.protocol=mean"))
         self.assertEqual([(r["variation"], r["trained"]) for r in there], [("default", True), ("palm_long_front", False)])
         self.assertIn("env.friction=0.5 instead of 1.2", there[0]["elsewhere"])

@@ -72,9 +72,17 @@ def devices(program, device):
     """Settings of every build of the arithmetic that runs here."""
     if device != "cpu":
         return [[f"run.device={device}"]]
-    variants = [[f"run.variant={v}"] for v in ("generic", "avx2", "avx512")]
-    return [v for v in variants if subprocess.run([program, "plan", ANT[0], *options([*v, "search.population=4"])],
-                                                  capture_output=True).returncode == 0]
+    usable = []
+    for variant in ("generic", "avx2", "avx512"):
+        done = subprocess.run([program, "plan", ANT[0], *options([f"run.variant={variant}", "search.population=4"])],
+                              capture_output=True, text=True)
+        if done.returncode == 0:
+            usable.append([f"run.variant={variant}"])
+        elif variant == "generic" or "cannot run" not in done.stderr:
+            sys.exit(f"{variant}: {done.stderr}")
+        else:
+            print(f"skipped: {done.stderr.strip()}")
+    return usable
 
 
 def main():

@@ -170,7 +170,7 @@ static void random_actions_go_nowhere(void **state) {
         check_close(total, (start - distance_to_target(body)) / 0.0165, 1e-6); // steps add up to the way gone
         sum += total / LIVES;
         within += fabs(total) < 300;
-        largest = fmax(largest, fabs(total));
+        largest = larger(largest, fabs(total));
     }
     print_message("random lives: mean %.1f, largest %.1f, %d of %d within 300\n", sum, largest, within, LIVES);
     assert_true(within >= LIVES * 9 / 10 && largest < 700);
@@ -226,8 +226,8 @@ static void mirrored_motion(void **state) {
         control(model, a->data[0]);
         control(model, b->data[0]);
         mirror_state(a->data[0], expected);
-        for (int k = 0; k < 15; k++) worst = fmax(worst, fabs(expected->qpos[k] - b->data[0]->qpos[k]));
-        for (int k = 0; k < 14; k++) worst = fmax(worst, 0.01 * fabs(expected->qvel[k] - b->data[0]->qvel[k]));
+        for (int k = 0; k < 15; k++) worst = larger(worst, fabs(expected->qpos[k] - b->data[0]->qpos[k]));
+        for (int k = 0; k < 14; k++) worst = larger(worst, 0.01 * fabs(expected->qvel[k] - b->data[0]->qvel[k]));
     }
     print_message("largest difference of mirrored steps: %.2g m or rad\n", worst);
     assert_true(worst < 1e-5);

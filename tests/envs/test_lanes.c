@@ -3,6 +3,7 @@
 
 #include "envs/ant/ant.h"
 #include "envs/ant/episode.h"
+#include "kernels/rigid.h"
 #include "kernels/scalar.h"
 
 #include <stdlib.h>
@@ -148,6 +149,8 @@ static void lanes_are_single_lives(void **state) {
         live_alone(world, alone);
         assert_int_equal(alone[7].outcome, HB_ENV_DIVERGED);
         assert_int_equal(alone[7].steps, 31);
+        assert_int_equal(shape.width, hb_rigid_code_4x2(0)->width);
+        if (shape.width == 1) print_message("[  SKIPPED ] lanes beside each other: this processor has none\n");
         for (int width = 8; width <= shape.width; width *= 2) {
             live_together(world, width, together);
             for (int k = 0; k < LIVES; k++) {

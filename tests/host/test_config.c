@@ -164,6 +164,7 @@ static void canonical_numbers(void **state) {
     assert_string_equal(hb_config_value(config, "env.burn_in"), "40");
     assert_string_equal(hb_config_value(config, "search.lr"), "0.2");
     assert_string_equal(hb_config_value(config, "search.sigma"), "0.1");
+    assert_string_equal(hb_config_value(config, "search.l2"), "0");
     hb_config_close(config);
 }
 

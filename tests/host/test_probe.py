@@ -55,6 +55,9 @@ def grey_image(path):
             image[y, x] = (row[x - 2] + (0, left, above, (left + above) // 2, paeth)[row[0]]) % 256
     return image[1:, 3::3]
 
+# Every way to draw initial weights, in the order of the table.
+INITS = ["uni", "uni_big", "normal", "normal_wide", "xa_uni", "xa_uni_big", "ka_uni", "default", "sparse", "ones", "zeros"]
+
 
 class Life:
     """One life from its trace; live() goes through it, disturbed or not."""
@@ -178,7 +181,9 @@ class Probes(unittest.TestCase):
     def test_means_are_those_of_an_evaluation(self):
         run = self.folder / "run"
         self.call("train", self.config, "--out", run, *sets("run.generations=2", "search.population=4", "search.l2=40"))
-        for row in self.probe("init", "--set", "eval.rollouts=7", source=run):
+        rows = self.probe("init", "--set", "eval.rollouts=7", source=run)
+        self.assertEqual([row["init"] for row in rows], INITS)
+        for row in rows:
             init = [] if row["init"] == "uni" else ["--set", "eval.init=" + row["init"]]
             told = self.call("eval", run, "--set", "eval.rollouts=7", "--set", "eval.protocol=mean", *init).splitlines()[1]
             mean, sd = map(float, told.split()[3:5])

@@ -197,14 +197,13 @@ static void every_kind_of_policy(void **state) {
                                  "search.antithetic=false",
                                  "search.shaping=none",
                                  "env.variations=default,palm_long_back"};
-    char last[33] = "", resident[33], batched[33];
+    char all[sizeof kinds / sizeof *kinds][33], batched[33];
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        TRAIN(resident, kinds[k], "run.generations=2", "search.population=4");
+        TRAIN(all[k], kinds[k], "run.generations=2", "search.population=4");
         TRAIN(batched, kinds[k], "run.generations=2", "search.population=4", "run.rollout=batched", "run.group=3");
-        if (strcmp(resident, batched) != 0) print_error("%s\n", kinds[k]);
-        assert_string_equal(resident, batched);
-        assert_string_not_equal(resident, last);
-        strcpy(last, resident);
+        if (strcmp(all[k], batched) != 0) print_error("%s\n", kinds[k]);
+        assert_string_equal(all[k], batched);
+        for (size_t i = 0; i < k; i++) assert_string_not_equal(all[k], all[i]);
     }
 }
 

@@ -278,6 +278,12 @@ static void merging_keeps_the_mean_planes(void **state) {
             if (after == 0) assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
         }
         for (int p = 0; p < HB_N_PLANES; p++) check_close(mean[1][p], mean[0][p], 1e-5);
+        uint32_t most = 0;
+        hb_genome genome;
+        s->search.method->genome(&s->search, -1, &genome);
+        for (int i = 0; i < 36; i++)
+            most = hb_integers(genome.sharing.rule)[i] > most ? hb_integers(genome.sharing.rule)[i] : most;
+        assert_true(most < 35); // it has merged
         close_scene(s);
     }
 }

@@ -120,7 +120,7 @@ static void check_step(oracle *o, hb_group *group, int32_t lane, const float *x,
             const double relative = divide ? largest.error / largest.value + 4 * unit : 0;
             const double expected = next[e].value / by;
             const double tolerance = next[e].error / by + fabs(expected) * relative + 1e-30;
-            *worst = fmax(*worst, fabs((double)got[e] - expected) / tolerance);
+            *worst = larger(*worst, fabs((double)got[e] - expected) / tolerance);
             check_close(got[e], expected, tolerance);
         }
         memcpy(o->w[l], got, size * sizeof *got);

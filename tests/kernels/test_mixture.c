@@ -175,6 +175,22 @@ static void take_gradient(const opened *d, const hb_mixture *mixture, const hb_m
     check_ok(hb_mixture_end(work, g, counts, &error), error);
 }
 
+// -sum pi ln pi of every row.
+static void check_entropy(const scene *s, const float *entropy) {
+    const int32_t m = s->def.m;
+    for (int64_t i = 0; i < s->def.n; i++) {
+        const float *row = s->lambda + i * m;
+        double top = row[0], total = 0, weighted = 0;
+        for (int32_t k = 1; k < m; k++) top = larger(top, row[k]);
+        for (int32_t k = 0; k < m; k++) {
+            const double e = exp(row[k] - top);
+            total += e;
+            weighted += e * (row[k] - top);
+        }
+        check_close((double)entropy[i], log(total) - weighted / total, 1e-4);
+    }
+}
+
 static outcome run_scene(const opened *d, const scene *s, bool dense) {
     const scene_def *def = &s->def;
     const size_t n = (size_t)def->n, m = (size_t)def->m, size = n * m, numbers = m * (size_t)def->c;
@@ -214,7 +230,7 @@ static outcome run_scene(const opened *d, const scene *s, bool dense) {
     download(d, o.moved, lambda, size);
     for (size_t e = 0; e < size; e++)
         assert_true(o.moved[e] == (o.gradient[e] != 0.0f ? fmaf(0.25f, o.gradient[e], s->lambda[e]) : s->lambda[e]));
-    for (size_t i = 0; i < n; i++) assert_true(entropy[i] >= -1e-5f && entropy[i] <= logf((float)m) + 1e-4f);
+    check_entropy(s, entropy);
     free(g);
     free(entropy);
     const hb_memory all[] = {lambda, mu, choice, gradient};
@@ -507,7 +523,7 @@ int main(int argc, char **argv) {
 #else
     (void)argc, (void)argv;
 #endif
-    if (!has_builds_to_compare()) return SKIPPED;
+    name_single_build();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(oracle_small_case),    cmocka_unit_test(oracle_is_the_gradient),
         cmocka_unit_test(numbers_of_rules),     cmocka_unit_test(placings),

@@ -26,7 +26,7 @@ static double worst(float (*f)(float), long double (*exact)(long double), float 
             const float x = hb_from_bits(bits | sign);
             if (!(x >= low && x <= high)) continue;
             const double error = ulps(f(x), exact((long double)x));
-            if (!(error <= largest)) largest = error; // NaN stays
+            largest = larger(largest, error);
         }
     }
     return largest;
@@ -74,7 +74,7 @@ static double worst_of_unit(float (*f)(float), long double (*exact)(long double)
     for (uint32_t k = 0; k < 4000000; k++) {
         const float x = hb_uniform_within(hb_uniform(k * 2654435761u), bound);
         const double error = (double)fabsl((long double)f(x) - exact((long double)x)) / 1.1920929e-07;
-        if (!(error <= largest)) largest = error;
+        largest = larger(largest, error);
     }
     return largest;
 }
@@ -83,7 +83,7 @@ static void angles(void **state) {
     (void)state;
     const double sine = worst(sine_function, sinl, -3.1f, 3.1f, 3001);
     const double cosine = worst(cosine_function, cosl, -1.5f, 1.5f, 3001);
-    const double far = fmax(worst_of_unit(sine_function, sinl, 3000), worst_of_unit(cosine_function, cosl, 3000));
+    const double far = larger(worst_of_unit(sine_function, sinl, 3000), worst_of_unit(cosine_function, cosl, 3000));
     const double asin_error = worst(asin_function, asinl, -1.0f, 1.0f, 1001);
     double atan2_error = 0;
     for (uint32_t k = 0; k < 4000000; k++) {
@@ -92,7 +92,7 @@ static void angles(void **state) {
         const float x = hb_uniform_within(hb_uniform(block.word[0]), 1.0f);
         const float y = scale * hb_uniform_within(hb_uniform(block.word[1]), 1.0f);
         const double error = ulps(hb_atan2(y, x), atan2l((long double)y, (long double)x));
-        if (!(error <= atan2_error)) atan2_error = error;
+        atan2_error = larger(atan2_error, error);
     }
     print_message("largest errors in ulps: sin %.3f, cos %.3f, both to 3000 %.3f of 1, asin %.3f, atan2 %.3f\n", sine,
                   cosine, far, asin_error, atan2_error);
@@ -228,7 +228,7 @@ static void normals_are_normal(void **state) {
     double distance = 0;
     for (int i = 0; i < N; i++) {
         const double normal = 0.5 * erfc(-(double)x[i] / sqrt(2));
-        distance = fmax(distance, fmax(fabs(normal - (double)i / N), fabs(normal - (i + 1.0) / N)));
+        distance = larger(distance, larger(fabs(normal - (double)i / N), fabs(normal - (i + 1.0) / N)));
     }
     check_close(distance, 0, 2.7 / sqrt(N));
     free(x);
