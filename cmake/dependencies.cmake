@@ -8,6 +8,7 @@ pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5)
 pkg_check_modules(LAPACK REQUIRED IMPORTED_TARGET lapack)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 find_package(box2d 2.4.1 EXACT REQUIRED)
+find_package(MPI COMPONENTS C) # optional: training by several processes
 if(HB_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 endif()

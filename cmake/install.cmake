@@ -8,6 +8,10 @@ set_target_properties(hebbes_cli hebbes_bench PROPERTIES
 
 install(TARGETS hebbes EXPORT hebbes LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(TARGETS hebbes_cli hebbes_bench RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+if(TARGET hebbes_mpi)
+  install(TARGETS hebbes_mpi LIBRARY DESTINATION "${HB_PRIVATE_LIBRARIES}")
+endif()
+install(FILES host/ranks/mpi.c host/ranks/link.h DESTINATION "${CMAKE_INSTALL_DATADIR}/hebbes/host/ranks") # for the site's MPI
 install(FILES "${HB_MUJOCO_DIR}/libmujoco.so.${HB_MUJOCO_VERSION}" DESTINATION "${HB_PRIVATE_LIBRARIES}")
 install(DIRECTORY configs DESTINATION "${CMAKE_INSTALL_DATADIR}/hebbes")
 

@@ -81,6 +81,19 @@ HB_API void hb_stop_destroy(hb_stop *stop);
 HB_API void hb_stop_request(hb_stop *stop); // from any thread, or from a signal handler
 HB_API bool hb_stop_requested(const hb_stop *stop);
 
+// Ranks: processes, on one machine or many, that train one run together (docs/clusters.md). Rank 0 writes the run; the bits are those of one
+// process.
+typedef struct hb_ranks hb_ranks;
+HB_API int hb_launcher_size(void); // how many processes the launcher (mpirun, srun) has started; 1 without one
+HB_API int hb_launcher_rank(void); // this one's number, from 0
+// Joins the processes of the launcher by the MPI plugin; call it once, and install signal handlers before: MPI takes its time. Fails with
+// HB_BAD_INPUT where the plugin is missing.
+HB_API hb_status hb_ranks_join(hb_ranks **ranks, hb_error *error);
+HB_API int hb_ranks_number(const hb_ranks *ranks);                 // this process's, 0 if ranks is NULL
+HB_API const char *hb_ranks_host(const hb_ranks *ranks, int rank); // the machine of a rank
+// Leaves; accepts NULL. A status other than HB_OK and HB_INTERRUPTED ends all ranks at once with that exit code, and does not return.
+HB_API void hb_ranks_leave(hb_ranks *ranks, hb_status status);
+
 // Callbacks of a training, each nullable, called on the thread that called hb_train; note also on one of the library's own, beside the
 // others.
 typedef struct {
@@ -89,6 +102,8 @@ typedef struct {
     void (*note)(void *context, const char *line); // a line for the user: a skipped checkpoint, a fallback
     void *context;
     const hb_stop *stop;
+    hb_ranks *
+        ranks; // nullable: trains beside them; every rank makes the same call, and rank 0's started and progress are called
 } hb_hooks;
 
 // Trains `config` into its folder (run.out), which must not exist, or be empty. HB_INTERRUPTED after hb_stop_request.

@@ -59,6 +59,7 @@ struct hb_cli {
     const char *value[HB_CLI_MOST_OPTIONS]; // by the option's index; "" for a switch; NULL: not given
     char text[16][512];                     // sets made from --threads and its like
     int n_text;
+    hb_ranks *ranks; // of a command that trains, under a launcher; otherwise NULL
 };
 
 // Reads the words after the command. Fails with HB_BAD_INPUT on an option that the command does not have, a missing value, or too
@@ -92,10 +93,11 @@ typedef struct {
     bool live;
     double generation_seconds; // smoothed
     char folder[4096];
+    hb_ranks *ranks; // nullable
 } hb_screen;
 
 // Hooks that write to the screen, and stop on signals.
-hb_hooks hb_screen_hooks(hb_screen *screen);
+hb_hooks hb_screen_hooks(hb_screen *screen, hb_ranks *ranks);
 
 // Prints what can be done next with a run that is done. Returns status.
 hb_status hb_screen_finish(const hb_screen *screen, const char *program, hb_status status);

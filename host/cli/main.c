@@ -71,18 +71,34 @@ static hb_status refuse_command(const char *name, hb_error *error) {
                    name ? name : "nothing");
 }
 
-static hb_status run(int n, char **words, hb_error *error) {
-    static hb_cli cli;
+// Joins the launcher's processes. Those beside rank 0 have nothing to say on standard output.
+static hb_status join_ranks(hb_cli *cli, hb_error *error) {
+    if (hb_launcher_size() <= 1) return HB_OK;
+    if (cli->command != &hb_command_train && cli->command != &hb_command_resume)
+        return hb_fail(
+            error, HB_BAD_INPUT,
+            "%s: %d processes were started by a launcher, but one does this; start it without mpirun or srun, "
+            "or with one task",
+            cli->command->name, hb_launcher_size());
+    hb_stop_on_signals(); // before MPI, which takes its time to start
+    const hb_status status = hb_ranks_join(&cli->ranks, error);
+    if (status == HB_OK && hb_ranks_number(cli->ranks) > 0 && !freopen("/dev/null", "w", stdout))
+        return hb_fail(error, HB_FAILED, "/dev/null cannot be opened");
+    return status;
+}
+
+static hb_status run(hb_cli *cli, int n, char **words, hb_error *error) {
     if (n > 1 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-?") == 0))
         return print_help(word_after(n, words, "--env"), error);
     if (n > 1 && (strcmp(words[1], "--version") == 0 || strcmp(words[1], "-V") == 0))
         return puts("hebbes " HB_VERSION), HB_OK;
-    cli = (hb_cli){.program = words[0], .command = find_command(words[1])};
-    if (!cli.command) return refuse_command(words[1], error);
-    if (cli.command == &hb_command_bench) return hb_bench_start(words + 1, error);
-    if (asks_for(n - 1, words + 1, "--help")) return hb_cli_help(cli.command, stdout), HB_OK;
-    const hb_status status = hb_cli_parse(&cli, n - 1, words + 1, error);
-    return status == HB_OK ? cli.command->run(&cli, error) : status;
+    *cli = (hb_cli){.program = words[0], .command = find_command(words[1])};
+    if (!cli->command) return refuse_command(words[1], error);
+    if (cli->command == &hb_command_bench) return hb_bench_start(words + 1, error);
+    if (asks_for(n - 1, words + 1, "--help")) return hb_cli_help(cli->command, stdout), HB_OK;
+    hb_status status = hb_cli_parse(cli, n - 1, words + 1, error);
+    if (status == HB_OK) status = join_ranks(cli, error);
+    return status == HB_OK ? cli->command->run(cli, error) : status;
 }
 
 // A closed standard stream must not become one of the run's files.
@@ -91,13 +107,29 @@ static void open_standard_streams(void) {
         if (fcntl(k, F_GETFD) < 0 && open("/dev/null", k ? O_WRONLY : O_RDONLY) != k) _exit(HB_FAILED);
 }
 
+// What fails on all ranks fails on rank 0, which says it for all and ends them. A rank beside it that still lives a while later is the only
+// one.
+static void report(const hb_cli *cli, const hb_error *error) {
+    enum { PATIENCE = 2 }; // s
+    const int rank = cli->ranks ? hb_ranks_number(cli->ranks) : hb_launcher_rank();
+    if (rank == 0) {
+        fprintf(stderr, "hebbes: %s\n", error->message);
+        return;
+    }
+    if (!cli->ranks) return; // every process says the same before they join
+    sleep(PATIENCE);
+    fprintf(stderr, "hebbes: rank %d on %s: %s\n", rank, hb_ranks_host(cli->ranks, rank), error->message);
+}
+
 int main(int argc, char **argv) {
     open_standard_streams();
     signal(SIGXFSZ, SIG_IGN); // a file that grows too large is a write error
+    static hb_cli cli;
     hb_error error = {""};
-    hb_status status = run(argc, argv, &error);
+    hb_status status = run(&cli, argc, argv, &error);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == HB_OK)
         status = hb_fail(&error, HB_FAILED, "standard output: cannot be written");
-    if (status != HB_OK) fprintf(stderr, "hebbes: %s\n", error.message);
+    if (status != HB_OK) report(&cli, &error);
+    hb_ranks_leave(cli.ranks, status);
     return (int)status;
 }

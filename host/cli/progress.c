@@ -63,12 +63,15 @@ static void on_progress(void *context, const hb_progress *p) {
 
 static void on_note(void *context, const char *line) {
     const hb_screen *s = context;
-    fprintf(stderr, "%shebbes: %s\n", s->live ? "\n" : "", line);
+    char who[128] = "";
+    const int rank = hb_ranks_number(s->ranks);
+    if (rank > 0) snprintf(who, sizeof who, "rank %d on %s: ", rank, hb_ranks_host(s->ranks, rank));
+    fprintf(stderr, "%shebbes: %s%s\n", s->live ? "\n" : "", who, line);
 }
 
-hb_hooks hb_screen_hooks(hb_screen *screen) {
-    *screen = (hb_screen){.live = isatty(STDOUT_FILENO)};
-    return (hb_hooks){on_started, on_progress, on_note, screen, hb_stop_on_signals()};
+hb_hooks hb_screen_hooks(hb_screen *screen, hb_ranks *ranks) {
+    *screen = (hb_screen){.live = isatty(STDOUT_FILENO), .ranks = ranks};
+    return (hb_hooks){on_started, on_progress, on_note, screen, hb_stop_on_signals(), ranks};
 }
 
 hb_status hb_screen_finish(const hb_screen *s, const char *program, hb_status status) {

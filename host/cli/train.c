@@ -11,7 +11,7 @@ static hb_status train_one(const hb_cli *cli, const char *const *sets, int n_set
     hb_status status = hb_config_open(cli->argument[0], sets, n_sets, &config, error);
     if (status != HB_OK) return status;
     hb_screen screen;
-    const hb_hooks hooks = hb_screen_hooks(&screen);
+    const hb_hooks hooks = hb_screen_hooks(&screen, cli->ranks);
     status = hb_screen_finish(&screen, cli->program, how(config, &hooks, error));
     hb_config_close(config);
     return status;
@@ -112,7 +112,7 @@ static hb_status run_resume(const hb_cli *cli, hb_error *error) {
     const hb_status status = all_settings(cli, &s, error);
     if (status != HB_OK) return status;
     hb_screen screen;
-    const hb_hooks hooks = hb_screen_hooks(&screen);
+    const hb_hooks hooks = hb_screen_hooks(&screen, cli->ranks);
     return hb_screen_finish(&screen, cli->program, hb_resume(cli->argument[0], s.item, s.n, &hooks, error));
 }
 

@@ -6,6 +6,7 @@
 #include "host/run/checkpoint.h"
 #include "host/run/folder.h"
 #include "host/run/metrics.h"
+#include "host/train/meet.h"
 
 #include <errno.h>
 #include <math.h>
@@ -26,6 +27,7 @@ typedef struct {
     double save;   // seconds since the last row of metrics
     int unlocked;  // the errno of a file system that has no locks, or 0
     bool diverged; // it has been said that all lives of a generation diverged
+    bool waited;   // it has been said that a rank waits for the others
 } run;
 
 // ---------------------------------------------------------------------------------------------------
@@ -133,7 +135,7 @@ static hb_status save_config(const run *r, hb_error *error) {
 }
 
 static hb_status open_trainer(run *r, const hb_config *config, hb_error *error) {
-    const hb_status status = hb_trainer_open(config, &r->trainer, error);
+    const hb_status status = hb_trainer_open_rank(config, r->hooks ? r->hooks->ranks : NULL, &r->trainer, error);
     r->trainer.note = note;
     r->trainer.note_context = r;
     return status;
@@ -196,6 +198,20 @@ static void note_divergence(run *r, const hb_generation *g) {
     note(r, line);
 }
 
+// Says once which rank waits for the others' lives.
+static void note_waiting(run *r, const hb_generation *g) {
+    char line[256];
+    const hb_ranks *ranks = r->trainer.ranks;
+    if (r->waited || !ranks || g->waited < 0.1) return;
+    r->waited = true;
+    snprintf(line, sizeof line,
+             "generation %lld: rank %d on %s waited %.0f %% of it for the others: give it fewer threads, or each "
+             "rank more "
+             "lives (search.population)",
+             (long long)g->generation, g->waiting, hb_ranks_host(ranks, g->waiting), 100 * g->waited);
+    note(r, line);
+}
+
 // One generation and its records. The best checkpoint holds the search before its update: the distribution that the best
 // population was drawn from.
 static hb_status generation(run *r, bool *solved, hb_error *error) {
@@ -210,6 +226,7 @@ static hb_status generation(run *r, bool *solved, hb_error *error) {
         if (status != HB_OK) return status;
     }
     note_divergence(r, &report);
+    note_waiting(r, &report);
     status = hb_trainer_update(trainer, &report, error);
     if (status == HB_OK) status = check_ours(r, error);
     if (status != HB_OK) return status;
@@ -293,6 +310,8 @@ static hb_status begin(run *r, hb_error *error) {
         note(r, line);
     }
     hb_status status = hb_metrics_open(&r->trainer, r->folder, &r->metrics, error);
+    if (status == HB_OK) status = hb_meet(&r->trainer, error);
+    if (status == HB_OK) status = hb_meet_share(&r->trainer, error);
     if (status != HB_OK) return status;
     if (r->hooks && r->hooks->started) r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);
     return train(r, error);
@@ -355,10 +374,48 @@ static hb_status train_in(const hb_config *config, const char *folder, const hb_
     return close_run(r, status, &why, error);
 }
 
+// ---------------------------------------------------------------------------------------------------
+// A rank beside rank 0
+
+// A note of this rank goes to its caller; rank 0 alone has a log.
+static void note_only(void *context, const char *line) {
+    const hb_hooks *hooks = context;
+    if (hooks->note) hooks->note(hooks->context, line);
+}
+
+// Trains as rank 0 does, and writes nothing: the search and every decision are the same on all ranks.
+static hb_status follow(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+    hb_trainer trainer;
+    hb_status status = hb_trainer_open_rank(config, hooks->ranks, &trainer, error);
+    if (status != HB_OK) return status;
+    trainer.note = note_only;
+    trainer.note_context = (void *)(uintptr_t)hooks;
+    status = hb_trainer_ready(&trainer, error);
+    if (status == HB_OK) status = hb_meet(&trainer, error);
+    if (status == HB_OK) status = hb_meet_share(&trainer, error);
+    const double enough = trainer.settings->search.stop_mean;
+    bool solved = trainer.best_mean > enough;
+    while (status == HB_OK && !solved && trainer.search.generation < trainer.settings->run.generations) {
+        hb_generation report;
+        status = hb_trainer_rollout(&trainer, &report, hb_stop_flag(hooks->stop), error);
+        if (status != HB_OK) break;
+        if (report.mean > trainer.best_mean) trainer.best_mean = report.mean;
+        solved = report.mean > enough;
+        status = hb_trainer_update(&trainer, &report, error);
+    }
+    hb_trainer_close(&trainer);
+    return status;
+}
+
+static bool follows(const hb_hooks *hooks) {
+    return hooks && hb_rank_of(hooks->ranks) > 0;
+}
+
 // Into the folder that the configuration names, or into a new one, which goes again if nothing can begin.
 hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
     char folder[HB_PATH];
+    if (follows(hooks)) return follow(config, hooks, error);
     if (*config->settings.run.out) {
         hb_folder_named(config, folder);
         return train_in(config, folder, hooks, error);
@@ -458,7 +515,8 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
     HB_NUMBERS_WITH_POINTS;
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
-    if (status == HB_OK) status = resume_in(config, folder, hooks, error);
+    if (status == HB_OK)
+        status = follows(hooks) ? follow(config, hooks, error) : resume_in(config, folder, hooks, error);
     hb_config_close(config);
     return status;
 }
@@ -485,7 +543,7 @@ hb_status hb_start_from(const char *source, char from[4200], char digest[64], hb
 hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
     char folder[HB_PATH], path[HB_PATH], difference[HB_DIFFERENCE];
-    if (!*config->settings.run.out) return hb_train(config, hooks, error);
+    if (!*config->settings.run.out || follows(hooks)) return hb_train(config, hooks, error);
     hb_folder_named(config, folder);
     hb_path(path, folder, "config.yaml");
     if (access(path, F_OK) != 0) return train_in(config, folder, hooks, error);

@@ -7,66 +7,6 @@
 #include "host/train/lives.h"
 #include "host/train/outcome.h"
 
-#include <stdlib.h>
-
-// ---------------------------------------------------------------------------------------------------
-// Episodes by variation
-
-// Leaves part NULL where memory is out.
-static void sort_by_variation(hb_queue *queue, const int32_t *variation, int64_t n) {
-    int64_t at = 0;
-    queue->part = calloc((size_t)queue->n_parts + 1, sizeof *queue->part);
-    for (int32_t v = 0; queue->part && v < queue->n_parts; v++) {
-        queue->part[v].next = at;
-        for (int64_t k = 0; k < n; k++)
-            if (variation[k] == v) queue->number[at++] = k;
-        queue->part[v].end = at;
-    }
-}
-
-hb_status hb_queue_open(hb_queue *queue, int64_t n, void (*episode)(const void *context, int64_t k, hb_episode *out),
-                        const void *context, hb_error *error) {
-    int32_t *variation = calloc((size_t)n + 1, sizeof *variation);
-    *queue = (hb_queue){.number = calloc((size_t)n + 1, sizeof *queue->number)};
-    if (variation && queue->number) {
-        for (int64_t k = 0; k < n; k++) {
-            hb_episode one;
-            episode(context, k, &one);
-            variation[k] = one.variation;
-            if (one.variation >= queue->n_parts) queue->n_parts = one.variation + 1;
-        }
-        sort_by_variation(queue, variation, n);
-    }
-    free(variation);
-    return queue->part ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for %lld lives", (long long)n);
-}
-
-void hb_queue_close(hb_queue *queue) {
-    free(queue->number);
-    free(queue->part);
-    *queue = (hb_queue){.number = NULL};
-}
-
-// The next episode of a variation, or -1.
-static int64_t take(hb_queue *queue, int32_t variation) {
-    const int64_t at = atomic_fetch_add(&queue->part[variation].next, 1);
-    return at < queue->part[variation].end ? queue->number[at] : -1;
-}
-
-// The variation with most episodes left, or -1.
-static int32_t choose(hb_queue *queue) {
-    int32_t best = -1;
-    int64_t most = 0;
-    for (int32_t v = 0; v < queue->n_parts; v++) {
-        const int64_t left = queue->part[v].end - atomic_load(&queue->part[v].next);
-        if (left > most) {
-            most = left;
-            best = v;
-        }
-    }
-    return best;
-}
-
 // ---------------------------------------------------------------------------------------------------
 // A body of lives
 
@@ -87,7 +27,7 @@ static void begin(group *g, int32_t lane) {
     hb_rollout_call *call = g->call;
     hb_living *living = &g->b->living[lane];
     const bool was_busy = is_busy(living);
-    const int64_t number = hb_call_halted(call) ? -1 : take(&call->rollout->queue, g->variation);
+    const int64_t number = hb_call_halted(call) ? -1 : hb_queue_take(&call->rollout->queue, g->variation);
     *living = (hb_living){.number = number, .fresh = true, .starting = true};
     g->n_lives += (number >= 0) - was_busy;
     if (number < 0) return;
@@ -175,10 +115,11 @@ void hb_lanes_worker(void *context, int32_t w) {
         g.b->lane[k] = k;
         g.b->living[k].number = -1;
     }
-    // With few lives each thread fills only its share of lanes.
-    const int64_t share = (call->n + call->rollout->n_threads - 1) / call->rollout->n_threads;
+    // With few lives each thread, of all ranks, fills only its share of lanes.
+    const int64_t threads = (int64_t)call->rollout->n_threads * hb_ranks_size(call->rollout->def.ranks);
+    const int64_t share = (call->n + threads - 1) / threads;
     const int32_t lanes = share < g.b->n_lanes ? (int32_t)share : g.b->n_lanes;
-    while (!hb_call_halted(call) && (g.variation = choose(&call->rollout->queue)) >= 0) {
+    while (!hb_call_halted(call) && (g.variation = hb_queue_choose(&call->rollout->queue)) >= 0) {
         for (int32_t k = 0; k < lanes; k++) begin(&g, k);
         while (g.n_lives > 0) {
             if (hb_call_halted(call)) return;

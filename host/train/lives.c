@@ -38,8 +38,8 @@ bool hb_life_begin_in(hb_rollout_call *call, hb_batch *b, int32_t row, hb_worker
     hb_living *living = &b->living[b->lane[row]];
     float *observation = hb_batch_observation(call->rollout, b, row);
     for (;;) {
-        const int64_t number = atomic_fetch_add(&call->next, 1);
-        if (number >= call->n || hb_call_halted(call)) return false;
+        const int64_t number = hb_call_halted(call) ? -1 : hb_queue_take(&call->rollout->queue, 0);
+        if (number < 0) return false;
         hb_episode episode;
         call->episode(call->context, number, &episode);
         *living = (hb_living){.body = living->body, .number = number, .birth = episode.birth, .fresh = true};

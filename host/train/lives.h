@@ -2,6 +2,7 @@
 #ifndef HB_LIVES_H
 #define HB_LIVES_H
 
+#include "host/train/queue.h"
 #include "host/train/rollout.h"
 #include "host/train/watch.h"
 
@@ -40,16 +41,6 @@ typedef struct {
     int32_t n_fresh;       // how many, where one thread serves all rows and takes the results later
 } hb_batch;
 
-// The episodes of a call, variation by variation (lanes.c).
-typedef struct {
-    int64_t *number; // all, sorted
-    struct {
-        atomic_llong next; // into number
-        int64_t end;
-    } * part; // (n_parts), by variation
-    int32_t n_parts;
-} hb_queue;
-
 // A thread of a call.
 typedef struct {
     hb_rollout_times times;
@@ -59,8 +50,8 @@ typedef struct {
 // Resident: one batch per thread, of one lane, or of the lanes of a body. Batched: two batches that take turns.
 struct hb_rollout {
     hb_rollout_def def;
-    int32_t width; // lives of a body; more than 1: lanes.c
-    hb_queue queue;
+    int32_t width;  // lives of a body; more than 1: lanes.c
+    hb_queue queue; // of the call under way
     int32_t n_threads, n_batches;
     hb_batch *batches;
     hb_worker *workers;  // (n_threads)
@@ -76,7 +67,6 @@ typedef struct {
     const void *context;
     hb_episode_result *results;
     const atomic_bool *stop;
-    atomic_llong next; // episode
     atomic_int failed; // a status
     pthread_mutex_t mutex;
     hb_error *error;
@@ -118,10 +108,5 @@ bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t e
 void hb_resident_worker(void *context, int32_t w);
 void hb_batched_worker(void *context, int32_t w);
 void hb_lanes_worker(void *context, int32_t w);
-
-// Sorts n episodes by variation; the caller closes the queue.
-hb_status hb_queue_open(hb_queue *queue, int64_t n, void (*episode)(const void *context, int64_t k, hb_episode *out),
-                        const void *context, hb_error *error);
-void hb_queue_close(hb_queue *queue); // accepts one that is not open
 
 #endif

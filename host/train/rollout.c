@@ -1,4 +1,6 @@
 #include "host/train/rollout.h"
+#include "host/base/clock.h"
+#include "host/train/exchange.h"
 #include "host/train/lives.h"
 
 #include <stdio.h>
@@ -157,10 +159,30 @@ static void tell_slow(void *context, int64_t life) {
     def->slow(def->slow_context, line);
 }
 
+// Lives what this rank takes of the queue.
+static hb_status live(hb_rollout_call *call, hb_rollout_times *times) {
+    hb_rollout *rollout = call->rollout;
+    begin(rollout);
+    hb_watch *watch = hb_watch_open(rollout->watched, rollout->n_threads,
+                                    rollout->def.slow ? rollout->def.patience_s : 0, tell_slow, call);
+    hb_pool_run(rollout->def.machine->pool,
+                rollout->def.batched ? hb_batched_worker
+                : rollout->width > 1 ? hb_lanes_worker
+                                     : hb_resident_worker,
+                call);
+    hb_watch_close(watch);
+    end(rollout, times);
+    if (hb_call_halted(call)) hb_queue_drain(&rollout->queue);
+    if (atomic_load(&call->failed) != HB_OK) return (hb_status)atomic_load(&call->failed);
+    return call->stop && atomic_load(call->stop) ? hb_fail(call->error, HB_INTERRUPTED, "stopped on request") : HB_OK;
+}
+
 hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
                          void (*episode)(const void *context, int64_t k, hb_episode *out), const void *context,
                          hb_episode_result *results, hb_rollout_times *times, const atomic_bool *stop,
                          hb_error *error) {
+    enum { LIVES = 4 }; // of a chunk, for each thread: few, since lives end early and the last chunk is waited for
+    const hb_ranks *ranks = rollout->def.ranks;
     hb_rollout_call call = {.rollout = rollout,
                             .n = n,
                             .episode = episode,
@@ -169,24 +191,17 @@ hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
                             .stop = stop,
                             .mutex = PTHREAD_MUTEX_INITIALIZER,
                             .error = error};
-    const bool in_lanes = rollout->width > 1;
-    const hb_status status = in_lanes ? hb_queue_open(&rollout->queue, n, episode, context, error) : HB_OK;
-    if (status != HB_OK) {
-        hb_queue_close(&rollout->queue);
-        return status;
+    hb_status status = hb_queue_open(&rollout->queue, ranks, n, LIVES * rollout->n_threads, rollout->width > 1,
+                                     episode, context, error);
+    if (status != HB_OK) return status;
+    if (ranks) memset(results, 0, (size_t)n * sizeof *results);
+    const double begun = hb_now();
+    status = live(&call, times);
+    if (ranks) {
+        const hb_exchange_own own = {status, hb_now() - begun, times};
+        status = hb_exchange_results(ranks, n, results, own, error);
     }
-    begin(rollout);
-    hb_watch *watch = hb_watch_open(rollout->watched, rollout->n_threads,
-                                    rollout->def.slow ? rollout->def.patience_s : 0, tell_slow, &call);
-    hb_pool_run(rollout->def.machine->pool,
-                rollout->def.batched ? hb_batched_worker
-                : in_lanes           ? hb_lanes_worker
-                                     : hb_resident_worker,
-                &call);
-    hb_watch_close(watch);
-    end(rollout, times);
     hb_queue_close(&rollout->queue);
     pthread_mutex_destroy(&call.mutex);
-    if (atomic_load(&call.failed) != HB_OK) return (hb_status)atomic_load(&call.failed);
-    return stop && atomic_load(stop) ? hb_fail(error, HB_INTERRUPTED, "stopped on request") : HB_OK;
+    return status;
 }

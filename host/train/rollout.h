@@ -8,6 +8,7 @@
 
 #include "envs/env.h"
 #include "host/base/machine.h"
+#include "host/ranks/ranks.h"
 #include "host/train/world.h"
 
 #include <stdatomic.h>
@@ -29,15 +30,18 @@ typedef struct {
     bool diverged;
 } hb_episode_result;
 
-// Seconds of all threads together.
+// Seconds of all threads together, of all ranks.
 typedef struct {
     double physics, env, policy, expand;
+    int32_t waiting; // the rank that waited longest for the others' lives
+    double waited;   // for this share of the rollout
 } hb_rollout_times;
 
 typedef struct {
     const hb_machine *machine;
     const hb_net *net;
     const hb_world *world;
+    const hb_ranks *ranks; // NULL: this process lives all lives
     bool batched;
     int32_t group; // batched: lanes, in both batches together
     int32_t width; // resident: lives of a body, at most the shape's; 0: as many
@@ -58,7 +62,8 @@ int32_t hb_rollout_lanes(const hb_rollout *rollout);
 // at the same time.
 // results[k] receives its result; *times is added to. When *stop becomes true, or something fails, threads abandon their lives
 // before the next step, and HB_INTERRUPTED or the failure is returned; results are then incomplete. In every case the device
-// is idle on return, and the rollout can be run again. stop is nullable.
+// is idle on return, and the rollout can be run again. stop is nullable. With ranks, the call is collective: each lives what it takes from
+// their counter, and all receive all results; one that is asked to stop stops all.
 hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
                          void (*episode)(const void *context, int64_t k, hb_episode *out), const void *context,
                          hb_episode_result *results, hb_rollout_times *times, const atomic_bool *stop,

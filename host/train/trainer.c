@@ -58,6 +58,7 @@ hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
     const hb_rollout_def def = {.machine = &trainer->machine,
                                 .net = &trainer->net,
                                 .world = &trainer->world,
+                                .ranks = trainer->ranks,
                                 .batched = wants_batches(trainer),
                                 .group = group_lanes(trainer),
                                 .width = (int32_t)trainer->settings->run.width,
@@ -68,8 +69,13 @@ hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
 }
 
 hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error *error) {
-    *trainer = (hb_trainer){.config = config, .settings = &config->settings, .best_mean = -HUGE_VAL};
-    hb_status status = hb_machine_open(&trainer->machine, &trainer->settings->machine, error);
+    return hb_trainer_open_rank(config, NULL, trainer, error);
+}
+
+hb_status hb_trainer_open_rank(const hb_config *config, const hb_ranks *ranks, hb_trainer *trainer, hb_error *error) {
+    *trainer = (hb_trainer){.config = config, .settings = &config->settings, .ranks = ranks, .best_mean = -HUGE_VAL};
+    hb_status status =
+        hb_machine_open(&trainer->machine, &trainer->settings->machine, ranks ? ranks->seat.beside : 1, error);
     if (status == HB_OK) status = open_world(trainer, error);
     if (status == HB_OK)
         status = hb_policy_build(&trainer->settings->policy, &trainer->world.shape, &trainer->net, error);
@@ -210,7 +216,9 @@ hb_status hb_trainer_rollout(hb_trainer *trainer, hb_generation *report, const a
         hb_rollout_run(trainer->rollout, lives, training_episode, trainer, trainer->results, &times, stop, error);
     if (status == HB_OK) status = gather(trainer, report, error);
     if (status != HB_OK) return status;
-    const double threads = hb_pool_threads(trainer->machine.pool);
+    const double threads = (double)hb_pool_threads(trainer->machine.pool) * hb_ranks_size(trainer->ranks);
+    report->waiting = times.waiting;
+    report->waited = times.waited;
     report->physics = times.physics / threads;
     report->env = times.env / threads;
     report->policy = times.policy / threads;

@@ -11,6 +11,7 @@
 typedef struct {
     const hb_config *config;
     const hb_settings *settings; // the config's
+    const hb_ranks *ranks;       // nullable: trains beside others
     hb_machine machine;
     hb_world world;
     hb_net net;
@@ -35,13 +36,18 @@ typedef struct {
     double lr, sigma;  // that it used
     int64_t env_steps; // environment steps with an action of the policy, of all lives (burn-in is not counted)
     int64_t diverged;  // lives
-    double seconds;    // wall
-    // Wall seconds by phase: thread seconds divided by threads; other is what remains.
+    int32_t waiting;   // the rank that waited longest for the others, and for which share of the rollout
+    double waited;
+    double seconds; // wall
+    // Wall seconds by phase: thread seconds divided by threads, those of all ranks; other is what remains.
     double ask, physics, env, policy, expand, update, other;
 } hb_generation;
 
 // Opens machine, world, network and search; config must outlive the trainer. The caller closes it, on success only.
 hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error *error);
+
+// The same for one rank of several, nullable: without run.threads the machine's cores are shared with the ranks beside it.
+hb_status hb_trainer_open_rank(const hb_config *config, const hb_ranks *ranks, hb_trainer *trainer, hb_error *error);
 void hb_trainer_close(hb_trainer *trainer);
 
 // Opens the rollout, with bodies and lanes, and makes room for results, unless that is done. Generations do it themselves.

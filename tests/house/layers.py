@@ -18,6 +18,7 @@ LAYERS = [
     ["host/train"],
     ["host/config"],
     ["host/search", "host/policy"],
+    ["host/ranks"],
     ["host/base"],
     ["envs/ant", "envs/car"],
     ["envs/mujoco"],

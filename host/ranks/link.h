@@ -1,0 +1,39 @@
+// What joins the ranks of a training: a table of functions that a shared object exports, so that the program itself links no MPI.
+// host/ranks/mpi.c is one; it is compiled with the MPI of the place where it runs.
+#ifndef HB_LINK_H
+#define HB_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HB_LINK_ABI 1
+
+// Where this process stands.
+typedef struct {
+    int32_t rank, size;    // of all ranks; 0 writes the run
+    int32_t local, beside; // of the ranks on this machine: number, how many
+} hb_seat;
+
+// Collective functions are called by every rank in the same order. One thread at a time calls any of them. A failure of the network or of
+// a peer ends the process: a generation is seconds, and the run can be resumed.
+typedef struct {
+    int32_t abi; // HB_LINK_ABI
+    const char *name;
+    // Joins; returns 0, or -1 and a line.
+    int (*join)(hb_seat *seat, char *message, size_t size);
+    void (*leave)(void); // collective
+    // Adds n to the counter that all ranks share and returns what it was; waits for no other rank.
+    int64_t (*take)(int64_t n);
+    void (*restart)(void); // collective: the counter is 0
+    // Collective: words become the bitwise OR of every rank's.
+    void (*combine)(uint64_t *words, size_t n);
+    // Collective: bytes become those of rank 0.
+    void (*share)(void *data, size_t bytes);
+    void (*end_all)(int code); // ends every rank with this exit code; does not return
+} hb_link;
+
+// The one function that the object exports.
+typedef const hb_link *hb_link_export_function(void);
+#define HB_LINK_EXPORT "hb_link_export"
+
+#endif

@@ -1,0 +1,127 @@
+// The link by MPI: libhebbes_mpi.so. It is the one file that includes mpi.h; docs/clusters.md says how to build it with a site's MPI.
+//
+// The shared counter is served by a thread of rank 0 that answers messages, not by MPI_Fetch_and_op: a one-sided access waits, on
+// networks without hardware for it, until rank 0 calls MPI by chance, which may be seconds.
+#include "host/ranks/link.h"
+
+#include <mpi.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ASK = 1, ANSWER = 2, MOST = 1 << 27 }; // tags; words of one call
+
+static MPI_Comm all, counting; // the collectives; the counter's messages
+static int rank_, size_;
+static atomic_llong counter; // rank 0's
+static atomic_bool leaving;
+static pthread_t server;
+
+// Says who found it: MPI's own lines name no host.
+static void fail(MPI_Comm *comm, int *code, ...) {
+    (void)comm;
+    char text[MPI_MAX_ERROR_STRING] = "", host[256] = "";
+    int n = 0;
+    MPI_Error_string(*code, text, &n);
+    gethostname(host, sizeof host - 1);
+    fprintf(stderr, "hebbes: rank %d on %s: MPI: %s; another rank may be gone; resume the run\n", rank_, host, text);
+    MPI_Abort(MPI_COMM_WORLD, 1);
+}
+
+static void *serve(void *nothing) {
+    (void)nothing;
+    while (!atomic_load(&leaving)) {
+        int there = 0;
+        MPI_Status from;
+        MPI_Iprobe(MPI_ANY_SOURCE, ASK, counting, &there, &from);
+        if (!there) {
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+            continue;
+        }
+        long long n;
+        MPI_Recv(&n, 1, MPI_LONG_LONG, from.MPI_SOURCE, ASK, counting, MPI_STATUS_IGNORE);
+        n = atomic_fetch_add(&counter, n);
+        MPI_Send(&n, 1, MPI_LONG_LONG, from.MPI_SOURCE, ANSWER, counting);
+    }
+    return NULL;
+}
+
+static int join(hb_seat *seat, char *message, size_t size) {
+    int given = 0;
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &given) != MPI_SUCCESS)
+        return snprintf(message, size, "MPI_Init_thread failed"), -1;
+    if (given < MPI_THREAD_MULTIPLE) return snprintf(message, size, "this MPI has no MPI_THREAD_MULTIPLE"), -1;
+    MPI_Errhandler handler;
+    MPI_Comm beside;
+    MPI_Comm_create_errhandler(fail, &handler);
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, handler);
+    MPI_Comm_dup(MPI_COMM_WORLD, &all);
+    MPI_Comm_dup(MPI_COMM_WORLD, &counting);
+    MPI_Comm_set_errhandler(all, handler);
+    MPI_Comm_set_errhandler(counting, handler);
+    MPI_Comm_rank(all, &rank_);
+    MPI_Comm_size(all, &size_);
+    MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &beside);
+    int local = 0, n = 1;
+    MPI_Comm_rank(beside, &local);
+    MPI_Comm_size(beside, &n);
+    MPI_Comm_free(&beside);
+    *seat = (hb_seat){rank_, size_, local, n};
+    if (rank_ == 0 && size_ > 1 && pthread_create(&server, NULL, serve, NULL) != 0)
+        return snprintf(message, size, "the counter's thread cannot be started"), -1;
+    return 0;
+}
+
+static void leave(void) {
+    MPI_Barrier(all);
+    atomic_store(&leaving, true);
+    if (rank_ == 0 && size_ > 1) pthread_join(server, NULL);
+    MPI_Finalize();
+}
+
+static int64_t take(int64_t n) {
+    if (rank_ == 0) return atomic_fetch_add(&counter, n);
+    long long word = n;
+    MPI_Send(&word, 1, MPI_LONG_LONG, 0, ASK, counting);
+    MPI_Recv(&word, 1, MPI_LONG_LONG, 0, ANSWER, counting, MPI_STATUS_IGNORE);
+    return word;
+}
+
+static void restart(void) {
+    MPI_Barrier(all);
+    if (rank_ == 0) atomic_store(&counter, 0);
+    MPI_Barrier(all);
+}
+
+static void combine(uint64_t *words, size_t n) {
+    for (size_t at = 0; at < n; at += MOST)
+        MPI_Allreduce(MPI_IN_PLACE, words + at, (int)(n - at < MOST ? n - at : MOST), MPI_UINT64_T, MPI_BOR, all);
+}
+
+static void share(void *data, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += MOST)
+        MPI_Bcast((char *)data + at, (int)(bytes - at < MOST ? bytes - at : MOST), MPI_BYTE, 0, all);
+}
+
+static void end_all(int code) {
+    MPI_Abort(MPI_COMM_WORLD, code);
+    _Exit(code);
+}
+
+const hb_link *hb_link_export(void);
+__attribute__((visibility("default"))) const hb_link *hb_link_export(void) {
+    static const hb_link link = {.abi = HB_LINK_ABI,
+                                 .name = "mpi",
+                                 .join = join,
+                                 .leave = leave,
+                                 .take = take,
+                                 .restart = restart,
+                                 .combine = combine,
+                                 .share = share,
+                                 .end_all = end_all};
+    return &link;
+}

@@ -1,0 +1,123 @@
+#define _GNU_SOURCE // dladdr
+#include "host/ranks/ranks.h"
+#include "kernels/error.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// ---------------------------------------------------------------------------------------------------
+// The launcher
+
+// What launchers tell each process: how many there are, and its number. SLURM_STEP_NUM_TASKS is set by srun alone; in a batch script
+// without srun there is one process, whatever SLURM_NTASKS says.
+static const char *const launchers[][2] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+                                           {"PMI_SIZE", "PMI_RANK"},
+                                           {"MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"},
+                                           {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
+
+static int number_of(const char *name, int fallback) {
+    const char *text = getenv(name);
+    return text && *text ? atoi(text) : fallback;
+}
+
+int hb_launcher_size(void) {
+    for (size_t k = 0; k < sizeof launchers / sizeof *launchers; k++)
+        if (getenv(launchers[k][0])) return number_of(launchers[k][0], 1);
+    return 1;
+}
+
+int hb_launcher_rank(void) {
+    for (size_t k = 0; k < sizeof launchers / sizeof *launchers; k++)
+        if (getenv(launchers[k][0])) return number_of(launchers[k][1], 0);
+    return 0;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Join, leave
+
+// The plugin's path: HB_LINK, or libhebbes_mpi.so beside the library or in its folder `hebbes`.
+static void plugin_path(int try, char out[4096]) {
+    Dl_info self;
+    const char *given = getenv("HB_LINK");
+    if (given) {
+        snprintf(out, 4096, "%s", given);
+        return;
+    }
+    const bool known = dladdr(__extension__(void *) hb_ranks_join, &self) && strchr(self.dli_fname, '/');
+    const int folder = known ? (int)(strrchr(self.dli_fname, '/') - self.dli_fname) : 1;
+    snprintf(out, 4096, "%.*s/%slibhebbes_mpi.so", folder, known ? self.dli_fname : ".", try ? "hebbes/" : "");
+}
+
+static hb_status open_link(hb_ranks *ranks, hb_error *error) {
+    char path[4096], first[256] = "";
+    for (int try = 0; try < 2 && !ranks->library; try++) {
+        plugin_path(try, path);
+        ranks->library = dlopen(path, RTLD_NOW | RTLD_GLOBAL); // MPI opens parts of its own that need its names
+        if (!ranks->library && !*first) snprintf(first, sizeof first, "%s", dlerror());
+    }
+    if (!ranks->library)
+        return hb_fail(
+            error, HB_BAD_INPUT,
+            "%d processes were started by a launcher, but the MPI plugin cannot be opened (%s); build it with "
+            "this machine's MPI (docs/clusters.md), or start one process",
+            hb_launcher_size(), first);
+    hb_link_export_function *export;
+    *(void **)&export = dlsym(ranks->library, HB_LINK_EXPORT);
+    ranks->link = export ? export() : NULL;
+    if (ranks->link && ranks->link->abi == HB_LINK_ABI) return HB_OK;
+    return hb_fail(error, HB_BAD_INPUT, "%s: built for another version of hebbes; compile it against this one", path);
+}
+
+static hb_status gather_hosts(hb_ranks *ranks, hb_error *error) {
+    char name[HB_HOST] = "";
+    gethostname(name, sizeof name - 1);
+    ranks->host = (char(*)[HB_HOST])hb_ranks_gather(ranks, name, HB_HOST);
+    return ranks->host ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for %d ranks", ranks->seat.size);
+}
+
+hb_status hb_ranks_join(hb_ranks **out, hb_error *error) {
+    hb_ranks *ranks = calloc(1, sizeof *ranks);
+    if (!ranks) return hb_fail(error, HB_FAILED, "out of memory");
+    char message[256] = "";
+    hb_status status = open_link(ranks, error);
+    if (status == HB_OK && ranks->link->join(&ranks->seat, message, sizeof message) != 0)
+        status = hb_fail(error, HB_FAILED, "%s: %s", ranks->link->name, message);
+    if (status == HB_OK) status = gather_hosts(ranks, error);
+    if (status != HB_OK) {
+        free(ranks);
+        return status;
+    }
+    *out = ranks;
+    return HB_OK;
+}
+
+int hb_ranks_number(const hb_ranks *ranks) {
+    return hb_rank_of(ranks);
+}
+
+const char *hb_ranks_host(const hb_ranks *ranks, int rank) {
+    return ranks->host[rank];
+}
+
+void hb_ranks_leave(hb_ranks *ranks, hb_status status) {
+    if (!ranks) return;
+    if (status != HB_OK && status != HB_INTERRUPTED) ranks->link->end_all((int)status);
+    ranks->link->leave(); // MPI's library stays open: it has threads and exit handlers of its own
+    free(ranks->host);
+    free(ranks);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Exchange
+
+char *hb_ranks_gather(const hb_ranks *ranks, const char *text, size_t length) {
+    const size_t words = (length + 7) / 8 * (size_t)ranks->seat.size;
+    uint64_t *all = calloc(words, sizeof *all);
+    if (!all) return NULL;
+    const size_t n = strlen(text);
+    memcpy((char *)all + (size_t)ranks->seat.rank * length, text, n < length ? n : length - 1);
+    ranks->link->combine(all, words);
+    return (char *)all;
+}

@@ -1,0 +1,30 @@
+// Ranks: processes, on one machine or many, that train one run together. Noise is numbered, so who lives a life matters to no bit: ranks
+// take lives from a shared counter, exchange the results as bit patterns, and make the same update.
+#ifndef HB_RANKS_H
+#define HB_RANKS_H
+
+#include "host/hebbes.h"
+#include "host/ranks/link.h"
+
+enum { HB_HOST = 64 };
+
+struct hb_ranks {
+    const hb_link *link;
+    void *library;
+    hb_seat seat;
+    char (*host)[HB_HOST]; // (size): names of their machines
+};
+
+// One rank, alone, is NULL everywhere: these functions accept it.
+static inline int32_t hb_rank_of(const hb_ranks *ranks) {
+    return ranks ? ranks->seat.rank : 0;
+}
+static inline int32_t hb_ranks_size(const hb_ranks *ranks) {
+    return ranks ? ranks->seat.size : 1;
+}
+
+// Collective: every rank gives a text of at most `length` - 1 letters; all receive those of all, (size, length), which the caller frees.
+// NULL when out of memory.
+char *hb_ranks_gather(const hb_ranks *ranks, const char *text, size_t length);
+
+#endif
