@@ -107,18 +107,15 @@ static void open_standard_streams(void) {
         if (fcntl(k, F_GETFD) < 0 && open("/dev/null", k ? O_WRONLY : O_RDONLY) != k) _exit(HB_FAILED);
 }
 
-// What fails on all ranks fails on rank 0, which says it for all and ends them. A rank beside it that still lives a while later is the only
-// one.
-static void report(const hb_cli *cli, const hb_error *error) {
+// What fails on all ranks fails on rank 0, which says it for all and ends them. A rank beside it that still lives a while later, and that
+// the launcher has not signalled, is the only one.
+static void report(const hb_cli *cli, hb_status status, const hb_error *error) {
     enum { PATIENCE = 2 }; // s
     const int rank = cli->ranks ? hb_ranks_number(cli->ranks) : hb_launcher_rank();
-    if (rank == 0) {
+    if (rank == 0)
         fprintf(stderr, "hebbes: %s\n", error->message);
-        return;
-    }
-    if (!cli->ranks) return; // every process says the same before they join
-    sleep(PATIENCE);
-    fprintf(stderr, "hebbes: rank %d on %s: %s\n", rank, hb_ranks_host(cli->ranks, rank), error->message);
+    else if (cli->ranks && status != HB_INTERRUPTED && sleep(PATIENCE) == 0)
+        fprintf(stderr, "hebbes: rank %d on %s: %s\n", rank, hb_ranks_host(cli->ranks, rank), error->message);
 }
 
 int main(int argc, char **argv) {
@@ -129,7 +126,7 @@ int main(int argc, char **argv) {
     hb_status status = run(&cli, argc, argv, &error);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == HB_OK)
         status = hb_fail(&error, HB_FAILED, "standard output: cannot be written");
-    if (status != HB_OK) report(&cli, &error);
+    if (status != HB_OK) report(&cli, status, &error);
     hb_ranks_leave(cli.ranks, status);
     return (int)status;
 }

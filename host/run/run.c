@@ -136,9 +136,10 @@ static hb_status save_config(const run *r, hb_error *error) {
 
 static hb_status open_trainer(run *r, const hb_config *config, hb_error *error) {
     const hb_status status = hb_trainer_open_rank(config, r->hooks ? r->hooks->ranks : NULL, &r->trainer, error);
+    if (status != HB_OK) return status;
     r->trainer.note = note;
     r->trainer.note_context = r;
-    return status;
+    return hb_meet(&r->trainer, error); // before anything is written
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -310,7 +311,6 @@ static hb_status begin(run *r, hb_error *error) {
         note(r, line);
     }
     hb_status status = hb_metrics_open(&r->trainer, r->folder, &r->metrics, error);
-    if (status == HB_OK) status = hb_meet(&r->trainer, error);
     if (status == HB_OK) status = hb_meet_share(&r->trainer, error);
     if (status != HB_OK) return status;
     if (r->hooks && r->hooks->started) r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);
@@ -390,8 +390,8 @@ static hb_status follow(const hb_config *config, const hb_hooks *hooks, hb_error
     if (status != HB_OK) return status;
     trainer.note = note_only;
     trainer.note_context = (void *)(uintptr_t)hooks;
-    status = hb_trainer_ready(&trainer, error);
-    if (status == HB_OK) status = hb_meet(&trainer, error);
+    status = hb_meet(&trainer, error);
+    if (status == HB_OK) status = hb_trainer_ready(&trainer, error);
     if (status == HB_OK) status = hb_meet_share(&trainer, error);
     const double enough = trainer.settings->search.stop_mean;
     bool solved = trainer.best_mean > enough;

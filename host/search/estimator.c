@@ -130,8 +130,48 @@ static hb_status begin_step(step *s, const double *fitness, size_t n, hb_error *
     return status;
 }
 
+// Elements [begin, end) of what stands behind `first`.
+typedef struct {
+    const step *step;
+    size_t first;
+} slice;
+
+static hb_status gradient_range(const void *context, size_t begin, size_t end, hb_error *error) {
+    const slice *part = context;
+    step s = *part->step;
+    s.moves = false;
+    return step_range(&s, part->first + begin, part->first + end, error);
+}
+
+// Of several ranks each takes the gradient of a slice, over all individuals, so that every sum has one order however many they are; then
+// all have the whole.
+static hb_status share_gradient(const step *s, size_t n, hb_error *error) {
+    const hb_ranks *ranks = s->search->ranks;
+    hb_device *device = s->search->machine->device;
+    const size_t blocks = (n + HB_NOISE_BLOCK - 1) / HB_NOISE_BLOCK, size = (size_t)ranks->seat.size,
+                 rank = (size_t)ranks->seat.rank, first = blocks * rank / size * HB_NOISE_BLOCK;
+    const size_t end = rank + 1 == size ? n : blocks * (rank + 1) / size * HB_NOISE_BLOCK;
+    const slice part = {s, first};
+    uint64_t *word = calloc(n / 2 + 1, sizeof *word); // two numbers a word
+    if (!word) return hb_fail(error, HB_FAILED, "out of memory sharing a gradient of %zu numbers", n);
+    float *whole = (float *)(void *)word;
+    hb_status status =
+        hb_machine_split(s->search->machine, end - first, HB_NOISE_BLOCK, gradient_range, &part, error);
+    if (status == HB_OK)
+        status = hb_device_download(device, whole + first, hb_memory_at(s->gradient, first), end - first, error);
+    if (status == HB_OK) {
+        ranks->link->combine(word, n / 2 + 1);
+        status = hb_device_upload(device, s->gradient, whole, n, error);
+    }
+    free(word);
+    return status;
+}
+
 static hb_status run_step(const step *s, size_t n, hb_error *error) {
-    return hb_machine_split(s->search->machine, n, HB_NOISE_BLOCK, step_range, s, error);
+    if (!s->search->ranks) return hb_machine_split(s->search->machine, n, HB_NOISE_BLOCK, step_range, s, error);
+    const hb_status status = share_gradient(s, n, error);
+    if (status != HB_OK || !s->moves) return status;
+    return move(s->search, s->gradient, s->size.lr, noise_scale(s->search, s->size), 0, n, error);
 }
 
 static void end_step(step *s) {

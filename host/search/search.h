@@ -4,6 +4,7 @@
 #define HB_SEARCH_H
 
 #include "host/base/machine.h"
+#include "host/ranks/ranks.h"
 #include "kernels/net.h"
 
 typedef struct hb_search hb_search;
@@ -115,6 +116,7 @@ typedef struct {
 struct hb_search {
     const hb_search_method *method;
     const hb_machine *machine;
+    const hb_ranks *ranks; // nullable: they share the work of updates, which all call
     const hb_search_settings *settings;
     const hb_net *net;
     uint32_t seed;

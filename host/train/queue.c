@@ -11,19 +11,24 @@ static void place_parts(hb_queue *queue) {
     }
 }
 
-// Takes a chunk of episodes from the counter. False if none is left.
+// Takes a chunk of episodes from the counter: a quarter of what would be this rank's share of the rest, so that the first ones are few and
+// large, and the last ones, for which the others wait, are small. False if none is left.
 static bool fetch(hb_queue *queue) {
+    enum { SHARE = 4 };
     if (queue->all_taken) return false;
-    const int64_t first = queue->ranks ? queue->ranks->link->take(queue->chunk) : 0;
-    const int64_t end = queue->ranks && queue->n - first > queue->chunk ? first + queue->chunk : queue->n;
+    const int64_t share = (queue->n - queue->seen) / (SHARE * hb_ranks_size(queue->ranks));
+    const int64_t chunk = share > queue->least ? share : queue->least;
+    const int64_t first = queue->ranks ? queue->ranks->link->take(chunk) : 0;
+    const int64_t end = queue->ranks && queue->n - first > chunk ? first + chunk : queue->n;
+    queue->seen = end;
     queue->all_taken = end >= queue->n;
     for (int64_t k = first; k < end; k++) queue->number[queue->part[queue->variation[k]].end++] = k;
     return first < end;
 }
 
-hb_status hb_queue_open(hb_queue *queue, const hb_ranks *ranks, int64_t n, int64_t chunk, bool by_variation,
+hb_status hb_queue_open(hb_queue *queue, const hb_ranks *ranks, int64_t n, int64_t least, bool by_variation,
                         hb_episode_function *episode, const void *context, hb_error *error) {
-    *queue = (hb_queue){.ranks = ranks, .n = n, .chunk = chunk, .n_parts = 1, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    *queue = (hb_queue){.ranks = ranks, .n = n, .least = least, .n_parts = 1, .mutex = PTHREAD_MUTEX_INITIALIZER};
     queue->number = calloc((size_t)n + 1, sizeof *queue->number);
     queue->variation = calloc((size_t)n + 1, sizeof *queue->variation);
     for (int64_t k = 0; queue->variation && by_variation && k < n; k++) {

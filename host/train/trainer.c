@@ -82,6 +82,7 @@ hb_status hb_trainer_open_rank(const hb_config *config, const hb_ranks *ranks, h
     if (status == HB_OK)
         status = hb_search_create(&trainer->search, &trainer->machine, &trainer->settings->search,
                                   (uint32_t)trainer->settings->run.seed, &trainer->net, error);
+    trainer->search.ranks = ranks;
     if (status == HB_OK) status = check_rollout(trainer, error);
     if (status != HB_OK) hb_trainer_close(trainer);
     return status;
