@@ -18,11 +18,13 @@ void hb_format_time(double seconds, char out[32]) {
 
 static void on_started(void *context, const char *folder, int64_t generation) {
     hb_screen *s = context;
+    char by[64] = "";
     snprintf(s->folder, sizeof s->folder, "%s", folder);
+    if (s->ranks) snprintf(by, sizeof by, " by %d ranks", hb_launcher_size());
     if (generation > 0)
-        printf("resuming %s after %lld generations\n", folder, (long long)generation);
+        printf("resuming %s after %lld generations%s\n", folder, (long long)generation, by);
     else
-        printf("training into %s\n", folder);
+        printf("training into %s%s\n", folder, by);
     fflush(stdout);
 }
 

@@ -199,11 +199,11 @@ static void note_divergence(run *r, const hb_generation *g) {
     note(r, line);
 }
 
-// Says once which rank waits for the others' lives.
+// Says once which rank waits for the others' lives, a tenth of a generation and 0.1 s.
 static void note_waiting(run *r, const hb_generation *g) {
     char line[256];
     const hb_ranks *ranks = r->trainer.ranks;
-    if (r->waited || !ranks || g->waited < 0.1) return;
+    if (r->waited || !ranks || g->waited < 0.1 || g->waited * g->seconds < 0.1) return;
     r->waited = true;
     snprintf(line, sizeof line,
              "generation %lld: rank %d on %s waited %.0f %% of it for the others: give it fewer threads, or each "

@@ -95,6 +95,7 @@ class Ranks(unittest.TestCase):
                 done = self.ranks(ranks, "train", ANT, "--threads", 1, *sets(*SMALL), "--out", out)
                 self.assertEqual(self.digest(out), expected)
                 self.assertEqual(done.stdout.count("done: "), 1)
+                self.assertEqual(re.findall("training into out-.* by (.*) ranks", done.stdout), [str(ranks)] if ranks > 1 else [])
                 rows = [self.rows("alone"), self.rows(out)]
                 self.assertEqual(*rows)
 
