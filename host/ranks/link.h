@@ -3,10 +3,14 @@
 #ifndef HB_LINK_H
 #define HB_LINK_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define HB_LINK_ABI 1
+
+enum { HB_LINK_PATIENCE = 5 }; // s
 
 // Where this process stands.
 typedef struct {
@@ -25,8 +29,9 @@ typedef struct {
     // Adds n to the counter that all ranks share and returns what it was; waits for no other rank.
     int64_t (*take)(int64_t n);
     void (*restart)(void); // collective: the counter is 0
-    // Collective: words become the bitwise OR of every rank's.
-    void (*combine)(uint64_t *words, size_t n);
+    // Collective: words become the bitwise OR of every rank's. Returns 0; or -1 where *stop (nullable) has been true for HB_LINK_PATIENCE
+    // seconds and another rank has not come: it may be gone. The link is then good for nothing but end_all.
+    int (*combine)(uint64_t *words, size_t n, const atomic_bool *stop);
     // Collective: bytes become those of rank 0.
     void (*share)(void *data, size_t bytes);
     void (*end_all)(int code); // ends every rank with this exit code; does not return

@@ -6,8 +6,6 @@
 
 #include <mpi.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -97,9 +95,34 @@ static void restart(void) {
     MPI_Barrier(all);
 }
 
-static void combine(uint64_t *words, size_t n) {
-    for (size_t at = 0; at < n; at += MOST)
-        MPI_Allreduce(MPI_IN_PLACE, words + at, (int)(n - at < MOST ? n - at : MOST), MPI_UINT64_T, MPI_BOR, all);
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// Sleeps between looks: a rank that waits leaves its core to the others' lives.
+static int wait_for(MPI_Request *request, const atomic_bool *stop) {
+    double asked = 0;
+    for (int done = 0;;) {
+        MPI_Test(request, &done, MPI_STATUS_IGNORE);
+        if (done) return 0;
+        if (stop && atomic_load(stop)) {
+            if (asked == 0) asked = now();
+            if (now() - asked > HB_LINK_PATIENCE) return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+}
+
+static int combine(uint64_t *words, size_t n, const atomic_bool *stop) {
+    for (size_t at = 0; at < n; at += MOST) {
+        MPI_Request request;
+        MPI_Iallreduce(MPI_IN_PLACE, words + at, (int)(n - at < MOST ? n - at : MOST), MPI_UINT64_T, MPI_BOR, all,
+                       &request);
+        if (wait_for(&request, stop) != 0) return -1;
+    }
+    return 0;
 }
 
 static void share(void *data, size_t bytes) {

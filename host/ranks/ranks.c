@@ -103,7 +103,7 @@ const char *hb_ranks_host(const hb_ranks *ranks, int rank) {
 
 void hb_ranks_leave(hb_ranks *ranks, hb_status status) {
     if (!ranks) return;
-    if (status != HB_OK && status != HB_INTERRUPTED) ranks->link->end_all((int)status);
+    if (ranks->lost || (status != HB_OK && status != HB_INTERRUPTED)) ranks->link->end_all((int)status);
     ranks->link->leave(); // MPI's library stays open: it has threads and exit handlers of its own
     free(ranks->host);
     free(ranks);
@@ -118,6 +118,6 @@ char *hb_ranks_gather(const hb_ranks *ranks, const char *text, size_t length) {
     if (!all) return NULL;
     const size_t n = strlen(text);
     memcpy((char *)all + (size_t)ranks->seat.rank * length, text, n < length ? n : length - 1);
-    ranks->link->combine(all, words);
+    ranks->link->combine(all, words, NULL);
     return (char *)all;
 }

@@ -12,6 +12,7 @@ struct hb_ranks {
     const hb_link *link;
     void *library;
     hb_seat seat;
+    bool lost;             // another rank did not answer
     char (*host)[HB_HOST]; // (size): names of their machines
 };
 

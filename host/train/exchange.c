@@ -70,14 +70,18 @@ static hb_status gravest(const hb_ranks *ranks, const uint64_t *word, hb_status 
     return HB_OK;
 }
 
-hb_status hb_exchange_results(const hb_ranks *ranks, int64_t n, hb_episode_result *results, hb_exchange_own own,
+hb_status hb_exchange_results(hb_ranks *ranks, int64_t n, hb_episode_result *results, hb_exchange_own own,
                               hb_error *error) {
     const size_t lives = (size_t)n * PER_LIFE, size = (size_t)ranks->seat.size;
     uint64_t *word = calloc(lives + size * PER_RANK, sizeof *word);
     if (!word) return hb_fail(error, HB_FAILED, "out of memory exchanging %lld results", (long long)n);
     for (int64_t k = 0; k < n; k++) pack(&results[k], word + k * PER_LIFE);
     pack_own(&own, word + lives + (size_t)ranks->seat.rank * PER_RANK);
-    ranks->link->combine(word, lives + size * PER_RANK);
+    if (ranks->link->combine(word, lives + size * PER_RANK, own.stop) != 0) {
+        ranks->lost = true;
+        free(word);
+        return hb_fail(error, HB_INTERRUPTED, "stopped on request; another rank does not answer");
+    }
     ranks->link->restart(); // of the counter, for the next rollout
     for (int64_t k = 0; k < n; k++) results[k] = unpack(word + k * PER_LIFE);
     sum_times(word + lives, ranks->seat.size, own.times);

@@ -182,7 +182,7 @@ hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
                          hb_episode_result *results, hb_rollout_times *times, const atomic_bool *stop,
                          hb_error *error) {
     enum { LIVES = 4 }; // of a chunk, for each thread: few, since lives end early and the last chunk is waited for
-    const hb_ranks *ranks = rollout->def.ranks;
+    hb_ranks *ranks = rollout->def.ranks;
     hb_rollout_call call = {.rollout = rollout,
                             .n = n,
                             .episode = episode,
@@ -198,7 +198,7 @@ hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
     const double begun = hb_now();
     status = live(&call, times);
     if (ranks) {
-        const hb_exchange_own own = {status, hb_now() - begun, times};
+        const hb_exchange_own own = {status, stop, hb_now() - begun, times};
         status = hb_exchange_results(ranks, n, results, own, error);
     }
     hb_queue_close(&rollout->queue);

@@ -41,7 +41,7 @@ typedef struct {
     const hb_machine *machine;
     const hb_net *net;
     const hb_world *world;
-    const hb_ranks *ranks; // NULL: this process lives all lives
+    hb_ranks *ranks; // NULL: this process lives all lives
     bool batched;
     int32_t group; // batched: lanes, in both batches together
     int32_t width; // resident: lives of a body, at most the shape's; 0: as many

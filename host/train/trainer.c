@@ -72,7 +72,7 @@ hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error
     return hb_trainer_open_rank(config, NULL, trainer, error);
 }
 
-hb_status hb_trainer_open_rank(const hb_config *config, const hb_ranks *ranks, hb_trainer *trainer, hb_error *error) {
+hb_status hb_trainer_open_rank(const hb_config *config, hb_ranks *ranks, hb_trainer *trainer, hb_error *error) {
     *trainer = (hb_trainer){.config = config, .settings = &config->settings, .ranks = ranks, .best_mean = -HUGE_VAL};
     hb_status status =
         hb_machine_open(&trainer->machine, &trainer->settings->machine, ranks ? ranks->seat.beside : 1, error);

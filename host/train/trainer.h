@@ -11,7 +11,7 @@
 typedef struct {
     const hb_config *config;
     const hb_settings *settings; // the config's
-    const hb_ranks *ranks;       // nullable: trains beside others
+    hb_ranks *ranks;             // nullable: trains beside others
     hb_machine machine;
     hb_world world;
     hb_net net;
@@ -47,7 +47,7 @@ typedef struct {
 hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error *error);
 
 // The same for one rank of several, nullable: without run.threads the machine's cores are shared with the ranks beside it.
-hb_status hb_trainer_open_rank(const hb_config *config, const hb_ranks *ranks, hb_trainer *trainer, hb_error *error);
+hb_status hb_trainer_open_rank(const hb_config *config, hb_ranks *ranks, hb_trainer *trainer, hb_error *error);
 void hb_trainer_close(hb_trainer *trainer);
 
 // Opens the rollout, with bodies and lanes, and makes room for results, unless that is done. Generations do it themselves.
