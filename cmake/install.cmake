@@ -3,6 +3,10 @@
 
 set(HB_PRIVATE_LIBRARIES "${CMAKE_INSTALL_LIBDIR}/hebbes")
 set_target_properties(hebbes PROPERTIES INSTALL_RPATH "$ORIGIN/hebbes")
+# RPATH, not RUNPATH: it holds for libraries of libraries, too, which is what a folder with all of them needs (./dev bundle).
+target_link_options(hebbes PRIVATE "LINKER:--disable-new-dtags")
+target_link_options(hebbes_cli PRIVATE "LINKER:--disable-new-dtags")
+target_link_options(hebbes_bench PRIVATE "LINKER:--disable-new-dtags")
 set_target_properties(hebbes_cli hebbes_bench PROPERTIES
                       INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};$ORIGIN/../${HB_PRIVATE_LIBRARIES}")
 
