@@ -90,6 +90,7 @@ HB_API int hb_launcher_rank(void); // this one's number, from 0
 // HB_BAD_INPUT where the plugin is missing.
 HB_API hb_status hb_ranks_join(hb_ranks **ranks, hb_error *error);
 HB_API int hb_ranks_number(const hb_ranks *ranks);                 // this process's, 0 if ranks is NULL
+HB_API int hb_ranks_size(const hb_ranks *ranks);                   // how many there are, 1 if ranks is NULL
 HB_API const char *hb_ranks_host(const hb_ranks *ranks, int rank); // the machine of a rank
 // Leaves; accepts NULL. A status other than HB_OK and HB_INTERRUPTED ends all ranks at once with that exit code, and does not return.
 HB_API void hb_ranks_leave(hb_ranks *ranks, hb_status status);

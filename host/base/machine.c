@@ -62,13 +62,6 @@ long hb_usable_cores(void) {
     return n < 1 ? 1 : n > 1024 ? 1024 : n;
 }
 
-// Cores for one of several processes: a launcher may have bound each to cores of its own, fewer than there are.
-static long cores_of_share(int32_t sharers) {
-    const long usable = hb_usable_cores();
-    const long share = usable < sysconf(_SC_NPROCESSORS_ONLN) ? usable : usable / sharers;
-    return share < 1 ? 1 : share;
-}
-
 hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settings, int32_t sharers,
                           hb_error *error) {
     const hb_device_table *table = NULL;
@@ -76,7 +69,8 @@ hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settin
     hb_status status = hb_device_find(device_word(settings->device), &table, error);
     if (status == HB_OK)
         status = hb_device_open(table, hb_machine_variants[settings->variant], &machine->device, error);
-    const long threads = settings->threads > 0 ? (long)settings->threads : cores_of_share(sharers);
+    const long threads =
+        settings->threads > 0 ? (long)settings->threads : (hb_usable_cores() + sharers - 1) / sharers;
     if (status == HB_OK) status = hb_pool_open((int32_t)threads, &machine->pool, error);
     if (status != HB_OK) hb_machine_close(machine);
     return status;

@@ -24,8 +24,7 @@ typedef struct {
 } hb_machine;
 
 // Opens the device and the threads that the settings name; the caller closes the machine. The settings must outlive it. `sharers`: how many
-// processes of this training share the computer, at least 1; without run.threads each takes its share of the cores, or those that the
-// launcher has bound it to.
+// processes of this training may run on the same cores, at least 1; without run.threads each takes its share of them.
 hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settings, int32_t sharers, hb_error *error);
 void hb_machine_close(hb_machine *machine);
 

@@ -114,8 +114,8 @@ static void report(const hb_cli *cli, hb_status status, const hb_error *error) {
     const int rank = cli->ranks ? hb_ranks_number(cli->ranks) : hb_launcher_rank();
     if (rank == 0)
         fprintf(stderr, "hebbes: %s\n", error->message);
-    else if (cli->ranks && status != HB_INTERRUPTED && sleep(PATIENCE) == 0)
-        fprintf(stderr, "hebbes: rank %d on %s: %s\n", rank, hb_ranks_host(cli->ranks, rank), error->message);
+    else if (status != HB_INTERRUPTED && sleep(PATIENCE) == 0)
+        fprintf(stderr, "hebbes: rank %d: %s\n", rank, error->message);
 }
 
 int main(int argc, char **argv) {

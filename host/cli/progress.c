@@ -20,7 +20,7 @@ static void on_started(void *context, const char *folder, int64_t generation) {
     hb_screen *s = context;
     char by[64] = "";
     snprintf(s->folder, sizeof s->folder, "%s", folder);
-    if (s->ranks) snprintf(by, sizeof by, " by %d ranks", hb_launcher_size());
+    if (s->ranks) snprintf(by, sizeof by, " by %d ranks", hb_ranks_size(s->ranks));
     if (generation > 0)
         printf("resuming %s after %lld generations%s\n", folder, (long long)generation, by);
     else

@@ -10,12 +10,9 @@
 
 #define HB_LINK_ABI 1
 
-enum { HB_LINK_PATIENCE = 5 }; // s
-
 // Where this process stands.
 typedef struct {
-    int32_t rank, size;    // of all ranks; 0 writes the run
-    int32_t local, beside; // of the ranks on this machine: number, how many
+    int32_t rank, size; // rank 0 writes the run
 } hb_seat;
 
 // Collective functions are called by every rank in the same order. One thread at a time calls any of them. A failure of the network or of
@@ -29,9 +26,10 @@ typedef struct {
     // Adds n to the counter that all ranks share and returns what it was; waits for no other rank.
     int64_t (*take)(int64_t n);
     void (*restart)(void); // collective: the counter is 0
-    // Collective: words become the bitwise OR of every rank's. Returns 0; or -1 where *stop (nullable) has been true for HB_LINK_PATIENCE
-    // seconds and another rank has not come: it may be gone. The link is then good for nothing but end_all.
-    int (*combine)(uint64_t *words, size_t n, const atomic_bool *stop);
+    // Collective: words become the bitwise OR of every rank's. Returns 0; or -1 where *stop (nullable) has been true for `patience`
+    // seconds and another rank has not come: it may be gone. Then words must stay where they are, since the exchange is still under way, and
+    // the link is good for nothing but end_all.
+    int (*combine)(uint64_t *words, size_t n, const atomic_bool *stop, double patience);
     // Collective: bytes become those of rank 0.
     void (*share)(void *data, size_t bytes);
     void (*end_all)(int code); // ends every rank with this exit code; does not return

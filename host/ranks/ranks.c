@@ -1,8 +1,9 @@
-#define _GNU_SOURCE // dladdr
+#define _GNU_SOURCE // dladdr, sched_getaffinity
 #include "host/ranks/ranks.h"
 #include "kernels/error.h"
 
 #include <dlfcn.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,6 +78,34 @@ static hb_status gather_hosts(hb_ranks *ranks, hb_error *error) {
     return ranks->host ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for %d ranks", ranks->seat.size);
 }
 
+// How many ranks of this machine have the same cores: all where the launcher binds nobody, one where each has its own.
+static hb_status count_sharers(hb_ranks *ranks, hb_error *error) {
+    enum { TEXT = 2 * sizeof(cpu_set_t) + 1 };
+    cpu_set_t cores;
+    char text[TEXT] = "";
+    CPU_ZERO(&cores);
+    sched_getaffinity(0, sizeof cores, &cores);
+    for (size_t k = 0; k < sizeof cores; k++) snprintf(text + 2 * k, 3, "%02x", ((const unsigned char *)&cores)[k]);
+    char *all = hb_ranks_gather(ranks, text, TEXT);
+    if (!all) return hb_fail(error, HB_FAILED, "out of memory for %d ranks", ranks->seat.size);
+    const char *host = ranks->host[ranks->seat.rank];
+    for (int32_t r = 0; r < ranks->seat.size; r++)
+        ranks->sharers += strcmp(ranks->host[r], host) == 0 && strcmp(all + (size_t)r * TEXT, text) == 0;
+    free(all);
+    return HB_OK;
+}
+
+// An MPI that does not understand the launcher makes every process rank 0 of one.
+static hb_status check_size(const hb_ranks *ranks, hb_error *error) {
+    const int started = hb_launcher_size();
+    if (ranks->seat.size == started) return HB_OK;
+    return hb_fail(error, HB_BAD_INPUT,
+                   "the launcher has started %d processes, but %s knows of %d: build the plugin with the MPI that "
+                   "belongs to the "
+                   "launcher, or try srun --mpi=list (docs/clusters.md)",
+                   started, ranks->link->name, ranks->seat.size);
+}
+
 hb_status hb_ranks_join(hb_ranks **out, hb_error *error) {
     hb_ranks *ranks = calloc(1, sizeof *ranks);
     if (!ranks) return hb_fail(error, HB_FAILED, "out of memory");
@@ -84,7 +113,9 @@ hb_status hb_ranks_join(hb_ranks **out, hb_error *error) {
     hb_status status = open_link(ranks, error);
     if (status == HB_OK && ranks->link->join(&ranks->seat, message, sizeof message) != 0)
         status = hb_fail(error, HB_FAILED, "%s: %s", ranks->link->name, message);
+    if (status == HB_OK) status = check_size(ranks, error);
     if (status == HB_OK) status = gather_hosts(ranks, error);
+    if (status == HB_OK) status = count_sharers(ranks, error);
     if (status != HB_OK) {
         free(ranks);
         return status;
@@ -95,6 +126,10 @@ hb_status hb_ranks_join(hb_ranks **out, hb_error *error) {
 
 int hb_ranks_number(const hb_ranks *ranks) {
     return hb_rank_of(ranks);
+}
+
+int hb_ranks_size(const hb_ranks *ranks) {
+    return ranks ? ranks->seat.size : 1;
 }
 
 const char *hb_ranks_host(const hb_ranks *ranks, int rank) {
@@ -118,6 +153,6 @@ char *hb_ranks_gather(const hb_ranks *ranks, const char *text, size_t length) {
     if (!all) return NULL;
     const size_t n = strlen(text);
     memcpy((char *)all + (size_t)ranks->seat.rank * length, text, n < length ? n : length - 1);
-    ranks->link->combine(all, words, NULL);
+    ranks->link->combine(all, words, NULL, 0);
     return (char *)all;
 }

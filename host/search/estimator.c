@@ -160,7 +160,7 @@ static hb_status share_gradient(const step *s, size_t n, hb_error *error) {
     if (status == HB_OK)
         status = hb_device_download(device, whole + first, hb_memory_at(s->gradient, first), end - first, error);
     if (status == HB_OK) {
-        ranks->link->combine(word, n / 2 + 1, NULL);
+        ranks->link->combine(word, n / 2 + 1, NULL, 0);
         status = hb_device_upload(device, s->gradient, whole, n, error);
     }
     free(word);

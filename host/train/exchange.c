@@ -58,12 +58,31 @@ static void sum_times(const uint64_t *word, int32_t size, hb_rollout_times *time
     times->waited = longest > 0 ? 1 - shortest / longest : 0;
 }
 
-static hb_status gravest(const hb_ranks *ranks, const uint64_t *word, hb_status own, hb_error *error) {
-    for (int32_t r = 0; r < ranks->seat.size; r++) {
+// The first rank that has failed, or -1.
+static int32_t failed_rank(const uint64_t *word, int32_t size) {
+    for (int32_t r = 0; r < size; r++) {
         const hb_status status = (hb_status)word[(size_t)r * PER_RANK];
-        if (status != HB_OK && status != HB_INTERRUPTED)
-            return own == status ? own : hb_fail(error, status, "rank %d on %s has failed", r, ranks->host[r]);
+        if (status != HB_OK && status != HB_INTERRUPTED) return r;
     }
+    return -1;
+}
+
+// Collective: every rank learns what that rank has to say.
+static hb_status take_failure(const hb_ranks *ranks, int32_t r, hb_status status, bool own, hb_error *error) {
+    hb_error why = {""};
+    char *all = hb_ranks_gather(ranks, own && error ? error->message : "", sizeof why.message);
+    (void)hb_fail(&why, status, "rank %d on %s: %s", r, ranks->host[r],
+                  all ? all + (size_t)r * sizeof why.message : "failed");
+    free(all);
+    if (error) *error = why;
+    return status;
+}
+
+static hb_status gravest(const hb_ranks *ranks, const uint64_t *word, hb_status own, hb_error *error) {
+    const int32_t failed = failed_rank(word, ranks->seat.size);
+    if (failed >= 0)
+        return take_failure(ranks, failed, (hb_status)word[(size_t)failed * PER_RANK], failed == ranks->seat.rank,
+                            error);
     for (int32_t r = 0; r < ranks->seat.size; r++)
         if (word[(size_t)r * PER_RANK] == HB_INTERRUPTED)
             return own == HB_INTERRUPTED ? own : hb_fail(error, HB_INTERRUPTED, "stopped on request");
@@ -77,9 +96,9 @@ hb_status hb_exchange_results(hb_ranks *ranks, int64_t n, hb_episode_result *res
     if (!word) return hb_fail(error, HB_FAILED, "out of memory exchanging %lld results", (long long)n);
     for (int64_t k = 0; k < n; k++) pack(&results[k], word + k * PER_LIFE);
     pack_own(&own, word + lives + (size_t)ranks->seat.rank * PER_RANK);
-    if (ranks->link->combine(word, lives + size * PER_RANK, own.stop) != 0) {
-        ranks->lost = true;
-        free(word);
+    // Rank 0 gives up first: it saves, and ends the others.
+    if (ranks->link->combine(word, lives + size * PER_RANK, own.stop, ranks->seat.rank == 0 ? 5 : 60) != 0) {
+        ranks->lost = true; // the exchange may still write to `word`; the process ends soon
         return hb_fail(error, HB_INTERRUPTED, "stopped on request; another rank does not answer");
     }
     ranks->link->restart(); // of the counter, for the next rollout

@@ -36,7 +36,8 @@ static hb_status open_world(hb_trainer *trainer, hb_error *error) {
 static int32_t group_lanes(const hb_trainer *trainer) {
     const int32_t suits = hb_device_group_size(trainer->machine.device, &trainer->net);
     const int64_t lanes = trainer->settings->run.group > 0 ? trainer->settings->run.group : suits > 1 ? suits : 64;
-    const int64_t lives = trainer->settings->search.population * trainer->n_variations;
+    const int64_t all = trainer->settings->search.population * trainer->n_variations;
+    const int64_t lives = (all + hb_ranks_size(trainer->ranks) - 1) / hb_ranks_size(trainer->ranks); // of this rank
     return (int32_t)(lanes < lives ? lanes : lives);
 }
 
@@ -75,7 +76,7 @@ hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error
 hb_status hb_trainer_open_rank(const hb_config *config, hb_ranks *ranks, hb_trainer *trainer, hb_error *error) {
     *trainer = (hb_trainer){.config = config, .settings = &config->settings, .ranks = ranks, .best_mean = -HUGE_VAL};
     hb_status status =
-        hb_machine_open(&trainer->machine, &trainer->settings->machine, ranks ? ranks->seat.beside : 1, error);
+        hb_machine_open(&trainer->machine, &trainer->settings->machine, ranks ? ranks->sharers : 1, error);
     if (status == HB_OK) status = open_world(trainer, error);
     if (status == HB_OK)
         status = hb_policy_build(&trainer->settings->policy, &trainer->world.shape, &trainer->net, error);
