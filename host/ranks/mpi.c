@@ -75,14 +75,6 @@ static void leave(void) {
     MPI_Finalize();
 }
 
-static int64_t take(int64_t n) {
-    if (rank_ == 0) return atomic_fetch_add(&counter, n);
-    long long word = n;
-    MPI_Send(&word, 1, MPI_LONG_LONG, 0, ASK, counting);
-    MPI_Recv(&word, 1, MPI_LONG_LONG, 0, ANSWER, counting, MPI_STATUS_IGNORE);
-    return word;
-}
-
 static void restart(void) {
     MPI_Barrier(all);
     if (rank_ == 0) atomic_store(&counter, 0);
@@ -95,22 +87,69 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-// Sleeps between looks: a rank that waits leaves its core to the others' lives.
-static int wait_for(MPI_Request *request, const atomic_bool *stop, double patience) {
-    double asked = 0;
-    for (int done = 0;;) {
-        MPI_Test(request, &done, MPI_STATUS_IGNORE);
-        if (done) return 0;
-        if (stop && atomic_load(stop)) {
-            if (asked == 0) asked = now();
-            if (now() - asked > patience) return -1;
-        }
-        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    }
+static void doze(void) {
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 }
 
-// The request is waited for by MPI_Test, which the static checker does not follow.
+// Requests here are waited for by MPI_Test, which the static checker does not follow.
 // NOLINTBEGIN(clang-analyzer-optin.mpi.MPI-Checker)
+
+// A question to the counter, and its answer. Nothing blocks here: a send to a rank that is gone may never be done.
+static long long question;
+static MPI_Request asking = MPI_REQUEST_NULL;
+static bool gone; // rank 0 did not answer after a stop
+
+static void ask(int64_t n) {
+    question = n;
+    MPI_Isend(&question, 1, MPI_LONG_LONG, 0, ASK, counting, &asking);
+}
+
+// True once the answer is there, in *word.
+static bool is_answered(long long *word) {
+    int sent = 0, there = 0;
+    MPI_Test(&asking, &sent, MPI_STATUS_IGNORE);
+    if (sent) MPI_Iprobe(0, ANSWER, counting, &there, MPI_STATUS_IGNORE);
+    if (there) MPI_Recv(word, 1, MPI_LONG_LONG, 0, ANSWER, counting, MPI_STATUS_IGNORE);
+    return there;
+}
+
+static int64_t take(int64_t n, const atomic_bool *stop, double patience) {
+    if (rank_ == 0) return atomic_fetch_add(&counter, n);
+    long long word = INT64_MAX;
+    double stopped = 0;
+    if (gone) return word;
+    ask(n);
+    while (!is_answered(&word)) {
+        if (stop && atomic_load(stop)) {
+            if (stopped == 0) stopped = now();
+            gone = now() - stopped > patience;
+            if (gone) return INT64_MAX;
+        }
+        doze();
+    }
+    return word;
+}
+
+// Sleeps between looks: a rank that waits leaves its core to the others' lives. After a stop rank 0 gives up in time to save. The others ask
+// rank 0 once a second, whose server answers also while it saves, and give up when it does not.
+static int wait_for(MPI_Request *request, const atomic_bool *stop, double patience) {
+    double heard = 0, asked = 0; // asked: when the open question was put, or 0
+    long long word;
+    for (int done = 0;;) {
+        MPI_Test(request, &done, MPI_STATUS_IGNORE);
+        if (done) break;
+        if (stop && atomic_load(stop)) {
+            if (heard == 0) heard = now();
+            if (rank_ > 0 && asked == 0 && now() - heard > 1) ask(0), asked = now();
+            if (asked > 0 && is_answered(&word)) asked = 0, heard = now();
+            if (gone || now() - heard > patience) return -1;
+        }
+        doze();
+    }
+    while (asked > 0 && !is_answered(&word)) doze();
+    return 0;
+}
+
 static int combine(uint64_t *words, size_t n, const atomic_bool *stop, double patience) {
     for (size_t at = 0; at < n; at += MOST) {
         const int count = (int)(n - at < MOST ? n - at : MOST);

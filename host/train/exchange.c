@@ -96,8 +96,7 @@ hb_status hb_exchange_results(hb_ranks *ranks, int64_t n, hb_episode_result *res
     if (!word) return hb_fail(error, HB_FAILED, "out of memory exchanging %lld results", (long long)n);
     for (int64_t k = 0; k < n; k++) pack(&results[k], word + k * PER_LIFE);
     pack_own(&own, word + lives + (size_t)ranks->seat.rank * PER_RANK);
-    // Rank 0 gives up first: it saves, and ends the others.
-    if (ranks->link->combine(word, lives + size * PER_RANK, own.stop, ranks->seat.rank == 0 ? 5 : 60) != 0) {
+    if (ranks->link->combine(word, lives + size * PER_RANK, own.stop, HB_LINK_PATIENCE) != 0) {
         ranks->lost = true; // the exchange may still write to `word`; the process ends soon
         return hb_fail(error, HB_INTERRUPTED, "stopped on request; another rank does not answer");
     }

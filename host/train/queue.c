@@ -18,17 +18,18 @@ static bool fetch(hb_queue *queue) {
     if (queue->all_taken) return false;
     const int64_t share = (queue->n - queue->seen) / (SHARE * hb_ranks_size(queue->ranks));
     const int64_t chunk = share > queue->least ? share : queue->least;
-    const int64_t first = queue->ranks ? queue->ranks->link->take(chunk) : 0;
-    const int64_t end = queue->ranks && queue->n - first > chunk ? first + chunk : queue->n;
+    const int64_t first = queue->ranks ? queue->ranks->link->take(chunk, queue->stop, HB_LINK_PATIENCE) : 0;
+    const int64_t end = queue->ranks && first < queue->n - chunk ? first + chunk : queue->n;
     queue->seen = end;
     queue->all_taken = end >= queue->n;
     for (int64_t k = first; k < end; k++) queue->number[queue->part[queue->variation[k]].end++] = k;
     return first < end;
 }
 
-hb_status hb_queue_open(hb_queue *queue, const hb_ranks *ranks, int64_t n, int64_t least, bool by_variation,
-                        hb_episode_function *episode, const void *context, hb_error *error) {
-    *queue = (hb_queue){.ranks = ranks, .n = n, .least = least, .n_parts = 1, .mutex = PTHREAD_MUTEX_INITIALIZER};
+hb_status hb_queue_open(hb_queue *queue, const hb_ranks *ranks, const atomic_bool *stop, int64_t n, int64_t least,
+                        bool by_variation, hb_episode_function *episode, const void *context, hb_error *error) {
+    *queue = (hb_queue){
+        .ranks = ranks, .stop = stop, .n = n, .least = least, .n_parts = 1, .mutex = PTHREAD_MUTEX_INITIALIZER};
     queue->number = calloc((size_t)n + 1, sizeof *queue->number);
     queue->variation = calloc((size_t)n + 1, sizeof *queue->variation);
     for (int64_t k = 0; queue->variation && by_variation && k < n; k++) {
@@ -87,7 +88,7 @@ int32_t hb_queue_choose(hb_queue *queue) {
 
 void hb_queue_drain(hb_queue *queue) {
     pthread_mutex_lock(&queue->mutex);
-    if (queue->ranks && !queue->all_taken) queue->ranks->link->take(queue->n);
+    if (queue->ranks && !queue->all_taken) queue->ranks->link->take(queue->n, queue->stop, HB_LINK_PATIENCE);
     queue->all_taken = true;
     pthread_mutex_unlock(&queue->mutex);
 }

@@ -10,6 +10,7 @@
 
 typedef struct {
     const hb_ranks *ranks;
+    const atomic_bool *stop; // nullable
     int64_t n, least;
     int64_t seen;       // end of the last chunk
     bool all_taken;     // the counter is past the last episode
@@ -24,10 +25,10 @@ typedef struct {
 
 typedef void hb_episode_function(const void *context, int64_t k, hb_episode *out);
 
-// Episodes 0 to n - 1 in parts by variation, or, without by_variation, all in part 0. ranks: nullable; least: how many are taken from the
+// Episodes 0 to n - 1 in parts by variation, or, without by_variation, all in part 0. ranks, stop: nullable; least: how many are taken from the
 // counter at once, at least. The caller closes the queue.
-hb_status hb_queue_open(hb_queue *queue, const hb_ranks *ranks, int64_t n, int64_t least, bool by_variation,
-                        hb_episode_function *episode, const void *context, hb_error *error);
+hb_status hb_queue_open(hb_queue *queue, const hb_ranks *ranks, const atomic_bool *stop, int64_t n, int64_t least,
+                        bool by_variation, hb_episode_function *episode, const void *context, hb_error *error);
 void hb_queue_close(hb_queue *queue); // accepts one that is not open
 
 // The next episode of a part, or -1. From any thread.

@@ -191,7 +191,7 @@ hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
                             .stop = stop,
                             .mutex = PTHREAD_MUTEX_INITIALIZER,
                             .error = error};
-    hb_status status = hb_queue_open(&rollout->queue, ranks, n, LIVES * rollout->n_threads, rollout->width > 1,
+    hb_status status = hb_queue_open(&rollout->queue, ranks, stop, n, LIVES * rollout->n_threads, rollout->width > 1,
                                      episode, context, error);
     if (status != HB_OK) return status;
     if (ranks) memset(results, 0, (size_t)n * sizeof *results);

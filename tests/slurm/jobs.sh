@@ -100,20 +100,31 @@ EOF
     same "pre-empted, queued again, resumed by 3 ranks instead of 4" low "$("$hebbes" digest unbroken)"
 }
 
-test_killed_rank() {
-    srun -K1 -N2 -n4 "$hebbes" train "$config" "${small[@]}" --threads 1 --set run.generations=9999 --out killed >killed.out 2>&1 &
-    local job=$! begun rc=0
+# Kills rank 0 or another one; the job must end within 10 s, and the run go on to the bits of an unbroken one.
+test_killed_rank() { # RANK
+    rm -rf killed
+    srun -K1 -N2 -n4 "$hebbes" train "$config" "${small[@]}" --threads 1 --set run.generations=9999 --out killed >"killed$1.out" 2>&1 &
+    local job=$! begun rc=0 victim
     for _ in $(seq 200); do
-        grep -q "generation " killed.out && break
+        grep -q "generation " "killed$1.out" && break
         sleep 0.1
     done
     begun=$(date +%s)
-    pkill -KILL -n -f 'train .*--out killed$' || fail "no rank to kill"
+    for victim in $(pgrep -f 'train .*--out killed$'); do
+        tr '\0' '\n' <"/proc/$victim/environ" | grep -qx "SLURM_PROCID=$1" && [ "$(cat "/proc/$victim/comm")" = hebbes ] && kill -KILL "$victim"
+    done
     wait "$job" || rc=$?
-    [ "$rc" != 0 ] || fail "srun ended with 0 though a rank was killed"
-    [ $(($(date +%s) - begun)) -le 10 ] || fail "a dead rank held the job for more than 10 s"
-    grep -qE "n[12]: task [0-9]+: Killed" killed.out || fail "nobody says which rank has died"
-    echo "a killed rank: ended with $rc after $(($(date +%s) - begun)) s: $(grep -E 'n[12]: task [0-9]+: Killed' killed.out)"
+    [ "$rc" != 0 ] || fail "srun ended with 0 though rank $1 was killed"
+    [ $(($(date +%s) - begun)) -le 10 ] || fail "the death of rank $1 held the job for $(($(date +%s) - begun)) s"
+    grep -qE "n[12]: task $1: Killed" "killed$1.out" || fail "nobody says that rank $1 has died"
+    echo "rank $1 killed: ended with $rc after $(($(date +%s) - begun)) s: $(grep -E "task $1: Killed" "killed$1.out")"
+    local last
+    last=$(find killed/checkpoints -name 'gen-*.h5' | sort | tail -n 1)
+    last=$((10#$(basename "$last" .h5 | cut -d- -f2) + 1))
+    "$hebbes" resume killed --set run.generations=$last >/dev/null 2>&1 || fail "the run cannot be resumed"
+    rm -rf unbroken
+    "$hebbes" train "$config" "${small[@]}" --set run.generations=$last --out unbroken >/dev/null 2>&1
+    same "resumed after the death of rank $1" killed "$("$hebbes" digest unbroken)"
 }
 
 cd /srv
@@ -121,5 +132,6 @@ start_cluster
 test_ranks_over_nodes
 test_array
 test_preemption
-test_killed_rank
+test_killed_rank 0
+test_killed_rank 3
 echo "passed"
