@@ -96,6 +96,10 @@ class FullDisk(unittest.TestCase):
     def test_strip(self):
         self.write("strip.png", "render", "run", "--steps", 8, "--moments", 2)
 
+    @unittest.skipUnless(shutil.which("ffmpeg"), "ffmpeg is not installed")
+    def test_film(self):
+        self.write("film.gif", "render", "run", "--steps", 2, "--size", "64x64")
+
     def test_pictures(self):
         self.write("pictures", "render", "run", "--steps", 2)
 
