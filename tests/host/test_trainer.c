@@ -352,8 +352,8 @@ static void copies_spread_by_nothing(void **state) {
     (void)state;
     const char *const ways[] = {"run.width=1", "run.width=16", "run.rollout=batched"};
     for (int way = 0; way < 3; way++) {
-        const char *const sets[] = {"env.name=ant", ways[way], "env.early_stop=false", "run.device=cpu"};
-        scene *s = open_scene(sets, 4);
+        const char *const sets[] = {"env.name=ant", ways[way], "run.device=cpu"};
+        scene *s = open_scene(sets, 3);
         hb_error error;
         hb_episode_result result[64];
         hb_rollout_times times = {.physics = 0};
