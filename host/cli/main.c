@@ -112,9 +112,12 @@ static void open_standard_streams(void) {
 static void report(const hb_cli *cli, hb_status status, const hb_error *error) {
     enum { PATIENCE = 2 }; // s
     const int rank = cli->ranks ? hb_ranks_number(cli->ranks) : hb_launcher_rank();
-    if (rank == 0)
+    if (rank == 0) {
         fprintf(stderr, "hebbes: %s\n", error->message);
-    else if (status != HB_INTERRUPTED && sleep(PATIENCE) == 0)
+        return;
+    }
+    const hb_stop *stop = hb_stop_on_signals();
+    if (status != HB_INTERRUPTED && sleep(PATIENCE) == 0 && !(stop && hb_stop_requested(stop)))
         fprintf(stderr, "hebbes: rank %d: %s\n", rank, error->message);
 }
 
