@@ -32,12 +32,14 @@ static hb_status choose(hb_life *life, const hb_life_def *def, hb_error *error) 
 static void draw(hb_life *life, int64_t number) {
     const bool training = life->individual >= 0 && number == 0;
     const hb_search *search = &life->trainer.search;
-    const uint32_t v = (uint32_t)life->variation;
-    life->birth.weights = training
-                              ? hb_search_life_noise(search, HB_STREAM_WEIGHTS, life->individual, v)
-                              : hb_trainer_eval_noise(&life->trainer, HB_STREAM_WEIGHTS, number, life->variation);
-    life->reset = training ? hb_search_life_noise(search, HB_STREAM_RESET, life->individual, v)
-                           : hb_trainer_eval_noise(&life->trainer, HB_STREAM_RESET, number, life->variation);
+    const int32_t v = life->variation;
+    if (training) {
+        life->birth.weights = hb_search_life_noise(search, HB_STREAM_WEIGHTS, life->individual, (uint32_t)v);
+        life->reset = hb_search_life_noise(search, HB_STREAM_RESET, life->individual, (uint32_t)v);
+    } else {
+        life->birth.weights = hb_trainer_eval_noise(&life->trainer, HB_STREAM_WEIGHTS, number, v);
+        life->reset = hb_trainer_eval_noise(&life->trainer, HB_STREAM_RESET, number, v);
+    }
 }
 
 static hb_status make_room(hb_life *life, hb_error *error) {

@@ -53,19 +53,20 @@ static void plugin_path(int try, char out[4096]) {
 
 static hb_status open_link(hb_ranks *ranks, hb_error *error) {
     char path[4096], first[256] = "";
-    for (int try = 0; try < 2 && !ranks->library; try++) {
+    void *library = NULL;
+    for (int try = 0; try < 2 && !library; try++) {
         plugin_path(try, path);
-        ranks->library = dlopen(path, RTLD_NOW | RTLD_GLOBAL); // MPI opens parts of its own that need its names
-        if (!ranks->library && !*first) snprintf(first, sizeof first, "%s", dlerror());
+        library = dlopen(path, RTLD_NOW | RTLD_GLOBAL); // MPI opens parts of its own that need its names
+        if (!library && !*first) snprintf(first, sizeof first, "%s", dlerror());
     }
-    if (!ranks->library)
+    if (!library)
         return hb_fail(
             error, HB_BAD_INPUT,
             "%d processes were started by a launcher, but the MPI plugin cannot be opened (%s); build it with "
             "this machine's MPI (docs/clusters.md), or start one process",
             hb_launcher_size(), first);
     hb_link_export_function *export;
-    *(void **)&export = dlsym(ranks->library, HB_LINK_EXPORT);
+    *(void **)&export = dlsym(library, HB_LINK_EXPORT);
     ranks->link = export ? export() : NULL;
     if (ranks->link && ranks->link->abi == HB_LINK_ABI) return HB_OK;
     return hb_fail(error, HB_BAD_INPUT, "%s: built for another version of hebbes; compile it against this one", path);
@@ -117,6 +118,7 @@ hb_status hb_ranks_join(hb_ranks **out, hb_error *error) {
     if (status == HB_OK) status = gather_hosts(ranks, error);
     if (status == HB_OK) status = count_sharers(ranks, error);
     if (status != HB_OK) {
+        free(ranks->host);
         free(ranks);
         return status;
     }
@@ -125,7 +127,7 @@ hb_status hb_ranks_join(hb_ranks **out, hb_error *error) {
 }
 
 int hb_ranks_number(const hb_ranks *ranks) {
-    return hb_rank_of(ranks);
+    return ranks ? ranks->seat.rank : 0;
 }
 
 int hb_ranks_size(const hb_ranks *ranks) {

@@ -10,17 +10,11 @@ enum { HB_HOST = 64 };
 
 struct hb_ranks {
     const hb_link *link;
-    void *library;
     hb_seat seat;
     int32_t sharers;       // ranks, this one included, that may run on the cores that it may run on
     bool lost;             // another rank did not answer
     char (*host)[HB_HOST]; // (size): names of their machines
 };
-
-// One rank, alone, is NULL everywhere: these functions accept it.
-static inline int32_t hb_rank_of(const hb_ranks *ranks) {
-    return ranks ? ranks->seat.rank : 0;
-}
 
 // Collective: every rank gives a text of at most `length` - 1 letters; all receive those of all, (size, length), which the caller frees.
 // NULL when out of memory.

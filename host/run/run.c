@@ -408,7 +408,7 @@ static hb_status follow(const hb_config *config, const hb_hooks *hooks, hb_error
 }
 
 static bool follows(const hb_hooks *hooks) {
-    return hooks && hb_rank_of(hooks->ranks) > 0;
+    return hooks && hb_ranks_number(hooks->ranks) > 0;
 }
 
 // Into the folder that the configuration names, or into a new one, which goes again if nothing can begin.

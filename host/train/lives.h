@@ -63,7 +63,7 @@ struct hb_rollout {
 typedef struct {
     hb_rollout *rollout;
     int64_t n;
-    void (*episode)(const void *context, int64_t k, hb_episode *out);
+    hb_episode_function *episode;
     const void *context;
     hb_episode_result *results;
     const atomic_bool *stop;

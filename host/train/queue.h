@@ -23,8 +23,6 @@ typedef struct {
     pthread_mutex_t mutex;
 } hb_queue;
 
-typedef void hb_episode_function(const void *context, int64_t k, hb_episode *out);
-
 // Episodes 0 to n - 1 in parts by variation, or, without by_variation, all in part 0. ranks, stop: nullable; least: how many are taken from the
 // counter at once, at least. The caller closes the queue.
 hb_status hb_queue_open(hb_queue *queue, const hb_ranks *ranks, const atomic_bool *stop, int64_t n, int64_t least,

@@ -177,8 +177,7 @@ static hb_status live(hb_rollout_call *call, hb_rollout_times *times) {
     return call->stop && atomic_load(call->stop) ? hb_fail(call->error, HB_INTERRUPTED, "stopped on request") : HB_OK;
 }
 
-hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
-                         void (*episode)(const void *context, int64_t k, hb_episode *out), const void *context,
+hb_status hb_rollout_run(hb_rollout *rollout, int64_t n, hb_episode_function *episode, const void *context,
                          hb_episode_result *results, hb_rollout_times *times, const atomic_bool *stop,
                          hb_error *error) {
     enum { LIVES = 4 }; // of a chunk, for each thread: few, since lives end early and the last chunk is waited for

@@ -51,6 +51,9 @@ typedef struct {
     int64_t patience_s;
 } hb_rollout_def;
 
+// Describes episode k.
+typedef void hb_episode_function(const void *context, int64_t k, hb_episode *out);
+
 // Allocates bodies, lanes and buffers for `def`, whose pointers must outlive the rollout. The caller closes it.
 hb_status hb_rollout_open(const hb_rollout_def *def, hb_rollout **rollout, hb_error *error);
 void hb_rollout_close(hb_rollout *rollout); // accepts NULL
@@ -64,8 +67,7 @@ int32_t hb_rollout_lanes(const hb_rollout *rollout);
 // before the next step, and HB_INTERRUPTED or the failure is returned; results are then incomplete. In every case the device
 // is idle on return, and the rollout can be run again. stop is nullable. With ranks, the call is collective: each lives what it takes from
 // their counter, and all receive all results; one that is asked to stop stops all.
-hb_status hb_rollout_run(hb_rollout *rollout, int64_t n,
-                         void (*episode)(const void *context, int64_t k, hb_episode *out), const void *context,
+hb_status hb_rollout_run(hb_rollout *rollout, int64_t n, hb_episode_function *episode, const void *context,
                          hb_episode_result *results, hb_rollout_times *times, const atomic_bool *stop,
                          hb_error *error);
 
