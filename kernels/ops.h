@@ -10,7 +10,8 @@
 // If rules are shared, coefficient c of synapse i is, with R maps k_r and C coefficients per rule:
 //     theta_e = fma(sigma, eps_e, mean_e)          for e in [0, E): K rules of C, then the other evolved numbers
 //     h_ic = (theta_{k_0i c} + theta_{k_1i c}) + ..    for ascending r; with one map, theta_{k_0i c} itself
-//     h_ic = fma(sigma, eps_{i C + c}, mean_{k_0i c})  instead, if every synapse has its own noise
+//     h_ic <- h_ic + base_ic                       if there is a base
+//     h_ic = fma(sigma, eps_{i C + c}, mean_{k_0i c})  instead, if every synapse has its own noise; then there is no base
 // The other evolved numbers follow the N C coefficients in the genome, as they follow the K C numbers in theta.
 // The sum of squares for the L2 penalty, over the first n_penalised elements, has 64 stripes:
 //     q_r = fma(h_d, h_d, q_r)                     for ascending d with d % 64 = r, from +0
@@ -82,6 +83,7 @@
 // Rules that synapses share. All zero if every synapse has its own rule.
 typedef struct {
     hb_memory rule;     // (R, N) integers: k_ri, in [0, n_rules)
+    hb_memory base;     // (N, C), or none: a part of every synapse's own, without noise
     int64_t n_synapses; // N
     int64_t n_numbers;  // E
     int32_t n_maps;     // R
@@ -111,7 +113,7 @@ HB_HD float hb_sharing_value(hb_sharing sharing, const float *theta, int64_t d) 
     float value = theta[hb_sharing_index(&sharing, 0, d)];
     if (d >= sharing.n_synapses * sharing.n_coefficients) return value;
     for (int32_t r = 1; r < sharing.n_maps; r++) value += theta[hb_sharing_index(&sharing, r, d)];
-    return value;
+    return sharing.base.address ? value + hb_floats(sharing.base)[d] : value;
 }
 
 // Weights of one map of a convolution.

@@ -44,6 +44,11 @@ int32_t hb_shared_maps_at(const hb_search *search, int64_t generation) {
     return hb_shared_merged_at(search, generation) ? (int32_t)hb_shared_own(search)->merge_parts : 1;
 }
 
+hb_memory hb_shared_base(const hb_search *search) {
+    if (hb_shared_own(search)->base == HB_BASE_NONE) return (hb_memory){NULL};
+    return search->array[hb_estimator_arrays(search) + 1].data;
+}
+
 int32_t hb_shared_most_maps(const hb_search *search) {
     return assigned(search, HB_ASSIGN_MERGE) ? (int32_t)hb_shared_own(search)->merge_parts
                                              : hb_shared_maps_at(search, 0);

@@ -11,6 +11,7 @@
 
 static const char *const assignments[] = {"random", "layer", "pre", "post", "sides", "neuron", "merge", NULL};
 static const char *const noises[] = {"rule", "synapse", NULL};
+static const char *const bases[] = {"none", "random", NULL};
 static const char *const merge_bys[] = {"coefficients", "planes", NULL};
 
 #define FIELDS hb_shared_settings
@@ -20,6 +21,9 @@ static const hb_key shared_keys[] = {
               "sum of a "
               "part per neuron and side (sides) or per neuron, or rules merged from one per synapse"),
     HB_KEY_OF(FIELDS, noise, noises, "rule", "shared: vary each rule, or each synapse"),
+    HB_KEY_OF(FIELDS, base, bases, "none",
+              "shared: random adds a part of its own to every synapse's rule, drawn from N(0, 1) and never moved: a "
+              "search in a random subspace; with search.start_scale=0 the shared rules start at 0"),
     HB_KEY(FIELDS, merge_every, INT, "25", 1, 1e6, "shared, merge: generations between merges"),
     HB_KEY(FIELDS, merge_rules, INTS, "3072,1536,768,384", 1, 1e7, "shared, merge: how many rules each merge leaves"),
     HB_KEY_OF(FIELDS, merge_by, merge_bys, "coefficients",
@@ -56,6 +60,16 @@ static bool fits_merging(const hb_shared_settings *own, hb_key_fault *fault) {
     return true;
 }
 
+static bool fits_base(const hb_shared_settings *own, hb_key_fault *fault) {
+    const bool merges = own->assignment == HB_ASSIGN_MERGE;
+    if (own->base == HB_BASE_NONE || (!merges && own->noise == HB_NOISE_OF_RULE)) return true;
+    fault->key = "search.base";
+    snprintf(fault->reason, sizeof fault->reason, "'%s' does not fit %s '%s'", bases[own->base],
+             merges ? "search.assignment" : "search.noise",
+             merges ? assignments[own->assignment] : noises[own->noise]);
+    return false;
+}
+
 static bool shared_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault) {
     const hb_shared_settings *own = settings->own;
     const bool by_neuron = own->assignment == HB_ASSIGN_SIDES || own->assignment == HB_ASSIGN_NEURON;
@@ -66,7 +80,7 @@ static bool shared_fits(const hb_search_settings *settings, hb_search_subject su
                  assignments[own->assignment]);
         return false;
     }
-    return fits_merging(own, fault);
+    return fits_base(own, fault) && fits_merging(own, fault);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -87,6 +101,20 @@ static hb_status check_numbers(const hb_search *search, int64_t m, hb_error *err
     return HB_OK;
 }
 
+// Adds the base to the state and draws it.
+static hb_status draw_base(hb_search *search, hb_error *error) {
+    const size_t n = (size_t)(search->net->n_weights * search->net->rule->n_coefficients);
+    hb_status status = hb_search_add_array(search, "base", n, error);
+    if (status != HB_OK) return status;
+    float *base = malloc(n * sizeof *base);
+    if (!base) return hb_fail(error, HB_FAILED, "out of memory drawing %zu numbers", n);
+    const hb_noise id = hb_search_noise(search, HB_STREAM_START, 1, 0);
+    for (size_t d = 0; d < n; d++) base[d] = hb_noise_normal(id, d);
+    status = hb_device_upload(search->machine->device, hb_shared_base(search), base, n, error);
+    free(base);
+    return status;
+}
+
 static hb_status shared_create(hb_search *search, hb_error *error) {
     const hb_net *net = search->net;
     const int64_t m = hb_shared_rules_at(search, 0);
@@ -98,6 +126,7 @@ static hb_status shared_create(hb_search *search, hb_error *error) {
         status = hb_search_add_integers(search, "rule", (size_t)hb_shared_most_maps(search) * (size_t)net->n_weights,
                                         (uint32_t)m, error);
     if (status == HB_OK) status = hb_shared_assign(search, error);
+    if (status == HB_OK && hb_shared_own(search)->base == HB_BASE_RANDOM) status = draw_base(search, error);
     hb_search_add_number(search, "rules");
     search->number[0].value = (double)m;
     return status == HB_OK ? hb_estimator_start(search, numbers, NULL, error) : status;
@@ -120,6 +149,7 @@ static void shared_genome(const hb_search *search, int64_t s, hb_genome *genome)
     const int32_t m = hb_shared_rules_at(search, search->generation), c = search->net->rule->n_coefficients;
     *genome = (hb_genome){.mean = search->array[HB_MEAN].data,
                           .sharing = {.rule = hb_shared_map(search).data,
+                                      .base = hb_shared_base(search),
                                       .n_maps = hb_shared_maps_at(search, search->generation),
                                       .n_synapses = net->n_weights,
                                       .n_numbers = (int64_t)m * c + hb_net_unpenalised(net),

@@ -1,7 +1,7 @@
 // The search `shared`, between its files: shared.c the search, assign.c which synapse uses which rule, merge.c merging rules.
 //
 // The rules are the search's mean (M, C); synapse i uses the sum of rules k_ri over R maps (kernels/ops.h, "Sample"). The maps,
-// (R, N) integers, are the array after the estimator's.
+// (R, N) integers, are the array after the estimator's; the base, (N, C), where there is one, the next.
 #ifndef HB_SEARCH_SHARED_H
 #define HB_SEARCH_SHARED_H
 
@@ -26,9 +26,14 @@ typedef enum {
 typedef enum { HB_NOISE_OF_RULE, HB_NOISE_OF_SYNAPSE } hb_noise_kind;
 typedef enum { HB_MERGE_BY_COEFFICIENTS, HB_MERGE_BY_PLANES } hb_merge_by;
 
+// What is added to the shared rules: with RANDOM every synapse has a part of its own, drawn from N(0, 1) at the start, that never
+// moves. The rules of synapses then differ, but only in M directions that are searched: a search in a random subspace.
+typedef enum { HB_BASE_NONE, HB_BASE_RANDOM } hb_base;
+
 typedef struct {
     hb_assignment assignment;
     hb_noise_kind noise;
+    hb_base base;
     int64_t merge_every;
     hb_ints merge_rules;
     hb_merge_by merge_by;
@@ -49,6 +54,9 @@ static inline hb_search_array hb_shared_map(const hb_search *search) {
 int32_t hb_shared_rules_at(const hb_search *search, int64_t generation);
 int32_t hb_shared_maps_at(const hb_search *search, int64_t generation);
 bool hb_shared_merged_at(const hb_search *search, int64_t generation);
+
+// The part of every synapse's own, (N, C); none with HB_BASE_NONE.
+hb_memory hb_shared_base(const hb_search *search);
 
 // The largest number of maps that the run will have.
 int32_t hb_shared_most_maps(const hb_search *search);

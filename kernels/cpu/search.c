@@ -42,6 +42,7 @@ static void spread_rules(const hb_sharing *sharing, const float *theta, float *h
             for (size_t e = d; e < next; e++)
                 h[e] = r ? h[e] + part[e - i * coefficients] : part[e - i * coefficients];
         }
+        for (size_t e = d; sharing->base.address && e < next; e++) h[e] += hb_floats(sharing->base)[e];
         d = next;
     }
     for (; d < end; d++) h[d] = theta[hb_sharing_index(sharing, 0, (int64_t)d)];

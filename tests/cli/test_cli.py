@@ -72,6 +72,8 @@ class CommandLine(unittest.TestCase):
         shared = ("train", CONFIG, "--set", "search.kind=shared", "--set")
         self.refuses(*shared, "policy.kind=static", says="search.kind: 'shared' shares plasticity rules; this policy.kind has none")
         self.refuses(*shared, "search.start=fan_in", says="search.start: 'fan_in' does not fit")
+        self.refuses(*shared, "search.base=random", "search.noise=synapse", says="search.base: 'random' does not fit search.noise 'synapse'")
+        self.refuses(*shared, "search.base=random", "search.assignment=merge", says="search.base: 'random' does not fit search.assignment 'merge'")
         self.refuses(*shared, "search.rules=1000000", says="search.rules: expected 1 to ")
         self.refuses("train", CONFIG, "--set", "search.kind=gmm", "--set", "policy.init=coevolve", says="policy.init")
         self.refuses("trace", CONFIG, says="expected --out")

@@ -27,6 +27,8 @@ RUNS = {
     "normalised": [*ANT, "policy.hidden=16,8", "run.generations=3", "policy.normalise=true"],
     "halves": [*ANT, "policy.hidden=7", "run.generations=2", "policy.planes=float16"],
     "shared": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.assignment=neuron"],
+    "subspace": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.base=random",
+                 "search.rules=5", "search.start_scale=0"],
     "merged": [*ANT, "policy.hidden=7", *MERGE, "search.merge_rules=30,20", "search.merge_parts=3"],
     "merged-planes": [*ANT, "policy.hidden=7", *MERGE, "search.merge_rules=20,9", "search.merge_by=planes",
                       "search.optimiser=adam", "policy.init=coevolve"],

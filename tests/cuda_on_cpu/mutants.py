@@ -26,6 +26,7 @@ BARRIER = "        __syncthreads();\n"
 
 # name, file, text, replacement, and which occurrence of the text (0: it must be the only one).
 MUTANTS = [
+    ("a synapse's own part dropped", "kernels/ops.h", "return sharing.base.address ? value + hb_floats(sharing.base)[d] : value;", "return value;", 0),
     ("barrier after loading x dropped", NET, BARRIER, "", 1),
     ("barrier before the scale dropped", NET, BARRIER, "", 2),
     ("barrier at a layer's end dropped", NET, BARRIER, "", 3),

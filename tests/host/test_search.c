@@ -412,6 +412,33 @@ static void parts_take_smaller_steps(void **state) {
     close_scene(s);
 }
 
+// A base is a part of every synapse's own: N(0, 1), in no individual's noise, never moved.
+static void a_base_stays(void **state) {
+    (void)state;
+    const char *const sets[] = {"search.base=random", "search.start_scale=0"};
+    scene *s = open_search("shared", "random", 7, "uni", sets, 2);
+    start_search(s);
+    const hb_search_array *base = array_of(s, "base"), *mean = array_of(s, "mean");
+    assert_int_equal(base->n, 36 * C);
+    assert_int_equal(mean->n, 7 * C);
+    float before[36 * C];
+    double squares = 0;
+    memcpy(before, hb_floats(base->data), sizeof before);
+    for (int d = 0; d < 36 * C; d++) squares += (double)before[d] * (double)before[d];
+    assert_true(fabs(squares / (36 * C) - 1) < 0.4); // four standard errors of the variance of 180 normals
+    for (int e = 0; e < 7 * C; e++) assert_true(hb_floats(mean->data)[e] == 0.0f);
+    assert_int_equal(hb_search_tell(&s->search, fitness, NULL), HB_OK);
+    assert_memory_equal(before, hb_floats(base->data), sizeof before);
+    hb_genome genome;
+    hb_search_mean_genome(&s->search, &genome);
+    for (int d = 0; d < 36 * C; d++) {
+        const float moved = hb_floats(mean->data)[map_of(s, "rule")[d / C] * C + (uint32_t)(d % C)];
+        assert_true(moved != 0.0f);
+        assert_true(hb_sharing_value(genome.sharing, hb_floats(mean->data), d) == moved + before[d]);
+    }
+    close_scene(s);
+}
+
 static void merging_follows_the_schedule(void **state) {
     (void)state;
     const char *const adam[] = {"search.optimiser=adam"};
@@ -487,6 +514,7 @@ int main(void) {
         cmocka_unit_test(parts_take_what_is_left),
         cmocka_unit_test(parts_take_smaller_steps),
         cmocka_unit_test(merging_keeps_the_mean_planes),
+        cmocka_unit_test(a_base_stays),
         cmocka_unit_test(merging_follows_the_schedule),
         cmocka_unit_test(searches_climb),
     };

@@ -40,7 +40,7 @@ static void shared_rules(void **state) {
     assert_int_equal(size, 6 * 11 * 6);
     uint32_t map[3][66];
     for (uint32_t i = 0; i < 66; i++) map[0][i] = i * 5 % RULES, map[1][i] = i * i % RULES, map[2][i] = i * 3 % RULES;
-    for (int how = 0; how < 4; how++) { // one map, two maps, three maps, noise per synapse
+    for (int how = 0; how < 5; how++) { // one map, two maps, three maps, noise per synapse, two maps and a base
         uint64_t first = 0;
         for (int k = 0; k < n; k++) {
             hb_error error = {""};
@@ -48,11 +48,17 @@ static void shared_rules(void **state) {
             for (size_t e = 0; e < numbers; e++) mean[e] = (float)e;
             const hb_memory there = uploaded(&list[k], mean, numbers), result = uploaded(&list[k], h, size);
             const hb_memory maps = uploaded(&list[k], map, 3 * synapses);
+            float *own = floats(synapses * C);
+            for (size_t d = 0; d < synapses * C; d++) own[d] = 0.37f * (float)d;
+            const hb_memory base = uploaded(&list[k], own, synapses * C);
             const hb_genome genome = {.mean = there,
                                       .sigma = 0.25f,
                                       .noise = noise_id,
                                       .sharing = {.rule = maps,
-                                                  .n_maps = how < 3 ? how + 1 : 1,
+                                                  .base = how == 4 ? base : (hb_memory){NULL},
+                                                  .n_maps = how < 3    ? how + 1
+                                                            : how == 4 ? 2
+                                                                       : 1,
                                                   .n_synapses = (int64_t)synapses,
                                                   .n_numbers = (int64_t)numbers,
                                                   .n_rules = RULES,
@@ -70,6 +76,7 @@ static void shared_rules(void **state) {
                     const size_t other = map[r][i] * C + c;
                     expected += fmaf(0.25f, hb_noise_normal(noise_id, other), mean[other]);
                 }
+                if (how == 4 && i < synapses) expected += own[d];
                 assert_true(h[d] == expected);
                 if (i < synapses) squares += (double)h[d] * (double)h[d];
             }
@@ -89,8 +96,9 @@ static void shared_rules(void **state) {
             if (k == 0) first = bits;
             assert_true(bits == first);
             hb_group_destroy(group);
-            const hb_memory all[] = {there, result, maps};
-            for (int a = 0; a < 3; a++) hb_device_free(list[k].device, all[a]);
+            const hb_memory all[] = {there, result, maps, base};
+            for (int a = 0; a < 4; a++) hb_device_free(list[k].device, all[a]);
+            free(own);
             free(mean);
             free(h);
         }
