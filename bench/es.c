@@ -67,7 +67,7 @@ static hb_status bench_config(const hb_config *config, const hb_bench *bench, hb
     hb_machine machine;
     hb_net net;
     hb_status status = hb_bench_net(config, &net, error);
-    if (status == HB_OK) status = hb_machine_open(&machine, &settings->machine, 1, error);
+    if (status == HB_OK) status = hb_machine_open(&machine, &settings->machine, (hb_place){0}, error);
     if (status != HB_OK) return status;
     es e = {.fitness = NULL};
     status = hb_search_create(&e.search, &machine, &settings->search, (uint32_t)settings->run.seed, &net, error);

@@ -165,7 +165,7 @@ hb_status hb_bench_products(const hb_bench *bench, hb_error *error) {
     if (status != HB_OK) return status;
     p.n = (int32_t)genome.genome_size;
     status = hb_bench_net(plain, &p.net, error);
-    if (status == HB_OK) status = hb_machine_open(&machine, &plain->settings.machine, 1, error);
+    if (status == HB_OK) status = hb_machine_open(&machine, &plain->settings.machine, (hb_place){0}, error);
     if (status == HB_OK) {
         status = bench_config(plain, &p, bench, error);
         hb_machine_close(&machine);

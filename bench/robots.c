@@ -100,7 +100,7 @@ hb_status hb_bench_robots(const hb_bench *bench, hb_error *error) {
     hb_machine machine;
     hb_status status = hb_bench_config(bench, NULL, 0, &config, error);
     if (status != HB_OK) return status;
-    status = hb_machine_open(&machine, &config->settings.machine, 1, error);
+    status = hb_machine_open(&machine, &config->settings.machine, (hb_place){0}, error);
     hb_config_close(config);
     if (status != HB_OK) return status;
     robots r = {.device = machine.device, .code = hb_rigid_code_4x2(0)};

@@ -107,7 +107,7 @@ static hb_status bench_policy(const hb_bench *bench, const char *const *sets, in
     if (status != HB_OK) return status;
     row_name(name, config->env->name, kind ? kind : hb_config_value(config, "policy.rule"), suffix);
     status = hb_bench_net(config, &net, error);
-    if (status == HB_OK) status = hb_machine_open(&machine, &config->settings.machine, 1, error);
+    if (status == HB_OK) status = hb_machine_open(&machine, &config->settings.machine, (hb_place){0}, error);
     if (status == HB_OK) {
         status = bench_net(&machine, &net, name, bench, error);
         hb_machine_close(&machine);

@@ -45,16 +45,25 @@ typedef struct {
                           int32_t n, hb_error *error);
 } hb_products_table;
 
+// Which of a table's devices to open, and how many processes of this machine share its cards.
+typedef struct {
+    const char *variant; // of equal builds (cpu: "auto", "avx512", "avx2", "generic")
+    int32_t card;        // its number; -1: the cards that can be used are dealt out to the processes in turn
+    int32_t place;       // of this process, in [0, places)
+    int32_t places;      // 0 is 1
+} hb_device_choice;
+
 // What a device implements. Meanings and arguments are those of the functions below.
 struct hb_device_table {
     const char *name;
     const char *summary;
     bool host_parallel;
 
-    // HB_OK if the device can be used here; otherwise *error says why not.
+    bool has_cards; // there may be several of it, numbered from 0
+
+    // HB_OK if the device can be used here; *error then names the cards that cannot, or is empty. Otherwise it says why not.
     hb_status (*probe)(hb_error *error);
-    // `variant` chooses among equal builds (cpu: "auto", "avx512", "avx2", "generic").
-    hb_status (*open)(const char *variant, hb_device **device, hb_error *error);
+    hb_status (*open)(const hb_device_choice *choice, hb_device **device, hb_error *error);
     void (*close)(hb_device *device);
     // Nullable: arrays in a file instead of in memory (hb_device_map).
     hb_status (*map)(hb_device *device, const char *folder, size_t n, hb_memory *out, hb_error *error);
@@ -122,10 +131,11 @@ static inline hb_device *hb_mixture_device(const hb_mixture_work *work) {
     return *(hb_device *const *)(const void *)work;
 }
 
-// Opens a device in that variant; the caller closes it after everything that was made from it. close accepts NULL.
-static inline hb_status hb_device_open(const hb_device_table *table, const char *variant, hb_device **device,
-                                       hb_error *error) {
-    return table->open(variant, device, error);
+// Opens a device; the caller closes it after everything that was made from it. close accepts NULL. Devices on several cards may be open at
+// once, and be used by several threads.
+static inline hb_status hb_device_open(const hb_device_table *table, const hb_device_choice *choice,
+                                       hb_device **device, hb_error *error) {
+    return table->open(choice, device, error);
 }
 
 static inline void hb_device_close(hb_device *device) {
@@ -137,7 +147,7 @@ static inline void hb_device_close(hb_device *device) {
 hb_status hb_device_map(hb_device *device, const char *folder, size_t n, hb_memory *out, hb_error *error);
 void hb_device_unmap(hb_device *device, hb_memory memory, size_t n);
 
-// The device's build in use, a static string.
+// The device's build in use, and which card; a string of the device's.
 static inline const char *hb_device_variant(const hb_device *device) {
     return hb_table_of(device)->variant(device);
 }

@@ -5,13 +5,22 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 // ---------------------------------------------------------------------------------------------------
 // Keys
 
+enum { CARDS = 16 }; // that can be named
+
+// auto, the devices, then NAME:K for each that has cards.
 static const char *device_word(int k) {
-    return k == 0 ? "auto" : k <= hb_n_devices ? hb_devices[k - 1]->name : NULL;
+    static const char *const cuda[CARDS] = {"cuda:0",  "cuda:1",  "cuda:2",  "cuda:3", "cuda:4",  "cuda:5",
+                                            "cuda:6",  "cuda:7",  "cuda:8",  "cuda:9", "cuda:10", "cuda:11",
+                                            "cuda:12", "cuda:13", "cuda:14", "cuda:15"};
+    if (k <= hb_n_devices) return k == 0 ? "auto" : hb_devices[k - 1]->name;
+    const int card = k - hb_n_devices - 1;
+    return card < CARDS && hb_devices[0]->has_cards ? cuda[card] : NULL;
 }
 
 const char *const hb_machine_variants[] = {"auto", "avx512", "avx2", "generic", NULL};
@@ -20,7 +29,9 @@ const char *const hb_machine_variants[] = {"auto", "avx512", "avx2", "generic", 
 const hb_key hb_machine_keys[] = {
     HB_KEY(FIELDS, threads, INT, "0", 0, 1024, "host threads; 0: as many as there are cores for this process",
            .same_bits = true),
-    HB_KEY_NAMED(FIELDS, device, device_word, "auto", "where the population is computed", .same_bits = true),
+    HB_KEY_NAMED(FIELDS, device, device_word, "auto",
+                 "where the population is computed; cuda alone deals the cards out to the processes of a machine",
+                 .same_bits = true),
     HB_KEY_OF(FIELDS, variant, hb_machine_variants, "auto", "build of the cpu device; all give the same bits",
               .same_bits = true),
     HB_KEY(FIELDS, scratch, TEXT, "", 0, 0,
@@ -62,15 +73,31 @@ long hb_usable_cores(void) {
     return n < 1 ? 1 : n > 1024 ? 1024 : n;
 }
 
-hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settings, int32_t sharers,
-                          hb_error *error) {
+static hb_status open_device(hb_machine *machine, const hb_machine_settings *settings, hb_place place,
+                             hb_error *error) {
+    char name[32];
     const hb_device_table *table = NULL;
+    snprintf(name, sizeof name, "%s", device_word(settings->device));
+    hb_device_choice choice = {
+        .variant = hb_machine_variants[settings->variant], .card = -1, .place = place.place, .places = place.places};
+    char *colon = strchr(name, ':');
+    if (colon) {
+        choice.card = atoi(colon + 1);
+        *colon = 0;
+    }
+    hb_error why = {""};
+    hb_status status = hb_device_find(name, &table, error);
+    if (status == HB_OK) status = hb_device_open(table, &choice, &machine->device, &why);
+    if (status != HB_OK && *why.message) return hb_fail(error, status, "run.device: %s", why.message);
+    return status;
+}
+
+hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settings, hb_place place, hb_error *error) {
     *machine = (hb_machine){.scratch = settings->scratch};
-    hb_status status = hb_device_find(device_word(settings->device), &table, error);
-    if (status == HB_OK)
-        status = hb_device_open(table, hb_machine_variants[settings->variant], &machine->device, error);
+    const long sharers = place.sharers > 0 ? place.sharers : 1;
     const long threads =
         settings->threads > 0 ? (long)settings->threads : (hb_usable_cores() + sharers - 1) / sharers;
+    hb_status status = open_device(machine, settings, place, error);
     if (status == HB_OK) status = hb_pool_open((int32_t)threads, &machine->pool, error);
     if (status != HB_OK) hb_machine_close(machine);
     return status;

@@ -9,7 +9,7 @@
 // Its settings, keys of section `run`.
 typedef struct {
     int64_t threads;
-    int32_t device;  // 0: the first that can be used here; k: hb_devices[k - 1]
+    int32_t device;  // index of its word: auto, the devices, the numbered cards of those that have cards
     int32_t variant; // of the cpu device: index into hb_machine_variants
     hb_text scratch; // folder for the search's arrays; "": memory
 } hb_machine_settings;
@@ -23,9 +23,14 @@ typedef struct {
     const char *scratch; // of the settings
 } hb_machine;
 
-// Opens the device and the threads that the settings name; the caller closes the machine. The settings must outlive it. `sharers`: how many
-// processes of this training may run on the same cores, at least 1; without run.threads each takes its share of them.
-hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settings, int32_t sharers, hb_error *error);
+// This process among those of the same training, on its machine. All 0 is one that is alone.
+typedef struct {
+    int32_t sharers;       // may run on the same cores: without run.threads each takes its share of them
+    int32_t place, places; // its number among those that see the same cards, and how many they are
+} hb_place;
+
+// Opens the device and the threads that the settings name; the caller closes the machine. The settings must outlive it.
+hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settings, hb_place place, hb_error *error);
 void hb_machine_close(hb_machine *machine);
 
 // The cores that this process may run on, at least 1.

@@ -12,11 +12,14 @@ static void print_devices(FILE *file) {
         const hb_device_table *table = hb_devices[k];
         hb_error why = {""};
         hb_device *device;
-        if (table->probe(&why) == HB_OK && table->open("auto", &device, &why) == HB_OK) {
+        hb_error cards = {""};
+        const hb_device_choice choice = {.variant = "auto", .card = -1};
+        if (table->probe(&cards) == HB_OK && hb_device_open(table, &choice, &device, &why) == HB_OK) {
             fprintf(file, "  %-8s usable, %s: %s\n", table->name, hb_device_variant(device), table->summary);
+            if (*cards.message) fprintf(file, "           but %s\n", cards.message);
             hb_device_close(device);
         } else {
-            fprintf(file, "  %-8s not usable: %s\n", table->name, why.message);
+            fprintf(file, "  %-8s not usable: %s%s\n", table->name, cards.message, why.message);
         }
     }
 }

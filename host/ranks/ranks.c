@@ -79,21 +79,35 @@ static hb_status gather_hosts(hb_ranks *ranks, hb_error *error) {
     return ranks->host ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for %d ranks", ranks->seat.size);
 }
 
-// How many ranks of this machine have the same cores: all where the launcher binds nobody, one where each has its own.
+// How many ranks of this machine give the same text as this one, and how many of them come before it.
+static hb_status count_alike(hb_ranks *ranks, const char *text, size_t length, int32_t *before, int32_t *alike,
+                             hb_error *error) {
+    char *all = hb_ranks_gather(ranks, text, length);
+    if (!all) return hb_fail(error, HB_FAILED, "out of memory for %d ranks", ranks->seat.size);
+    const int32_t own = ranks->seat.rank;
+    for (int32_t r = 0; r < ranks->seat.size; r++) {
+        const bool same = strcmp(ranks->host[r], ranks->host[own]) == 0 &&
+                          strcmp(all + (size_t)r * length, all + (size_t)own * length) == 0;
+        *alike += same;
+        *before += same && r < own;
+    }
+    free(all);
+    return HB_OK;
+}
+
+// How many ranks of this machine have the same cores: all where the launcher binds nobody, one where each has its own. And the same for
+// cards, which launchers choose by CUDA_VISIBLE_DEVICES.
 static hb_status count_sharers(hb_ranks *ranks, hb_error *error) {
-    enum { TEXT = 2 * sizeof(cpu_set_t) + 1 };
     cpu_set_t cores;
-    char text[TEXT] = "";
+    char text[2 * sizeof cores + 1] = "";
+    int32_t before = 0;
     CPU_ZERO(&cores);
     sched_getaffinity(0, sizeof cores, &cores);
     for (size_t k = 0; k < sizeof cores; k++) snprintf(text + 2 * k, 3, "%02x", ((const unsigned char *)&cores)[k]);
-    char *all = hb_ranks_gather(ranks, text, TEXT);
-    if (!all) return hb_fail(error, HB_FAILED, "out of memory for %d ranks", ranks->seat.size);
-    const char *host = ranks->host[ranks->seat.rank];
-    for (int32_t r = 0; r < ranks->seat.size; r++)
-        ranks->sharers += strcmp(ranks->host[r], host) == 0 && strcmp(all + (size_t)r * TEXT, text) == 0;
-    free(all);
-    return HB_OK;
+    const hb_status status = count_alike(ranks, text, sizeof text, &before, &ranks->sharers, error);
+    if (status != HB_OK) return status;
+    const char *cards = getenv("CUDA_VISIBLE_DEVICES");
+    return count_alike(ranks, cards ? cards : "all", sizeof text, &ranks->place, &ranks->places, error);
 }
 
 // An MPI that does not understand the launcher makes every process rank 0 of one.

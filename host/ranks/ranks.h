@@ -12,6 +12,7 @@ struct hb_ranks {
     const hb_link *link;
     hb_seat seat;
     int32_t sharers;       // ranks, this one included, that may run on the cores that it may run on
+    int32_t place, places; // its number among the ranks of its machine that see the same cards, and how many they are
     bool lost;             // another rank did not answer
     char (*host)[HB_HOST]; // (size): names of their machines
 };

@@ -277,7 +277,7 @@ static hb_status close_run(run *r, hb_status status, const hb_error *why, hb_err
     return status;
 }
 
-// With device auto: one line for each better device that cannot be used.
+// With device auto: one line for each better device that cannot be used; and one for cards that are passed over.
 static void note_skipped_devices(run *r) {
     const hb_device_table *used = hb_table_of(r->trainer.machine.device);
     for (int32_t k = 0; k < hb_n_devices && hb_devices[k] != used; k++) {
@@ -288,6 +288,11 @@ static void note_skipped_devices(run *r) {
                  used->name);
         note(r, line);
     }
+    hb_error cards = {""};
+    if (!used->has_cards || used->probe(&cards) != HB_OK || !*cards.message) return;
+    char line[sizeof cards.message + 64];
+    snprintf(line, sizeof line, "%s; it is passed over", cards.message);
+    note(r, line);
 }
 
 // A line for each setting without effect: it may be meant for another search.

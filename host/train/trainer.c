@@ -75,8 +75,8 @@ hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error
 
 hb_status hb_trainer_open_rank(const hb_config *config, hb_ranks *ranks, hb_trainer *trainer, hb_error *error) {
     *trainer = (hb_trainer){.config = config, .settings = &config->settings, .ranks = ranks, .best_mean = -HUGE_VAL};
-    hb_status status =
-        hb_machine_open(&trainer->machine, &trainer->settings->machine, ranks ? ranks->sharers : 1, error);
+    const hb_place place = ranks ? (hb_place){ranks->sharers, ranks->place, ranks->places} : (hb_place){0};
+    hb_status status = hb_machine_open(&trainer->machine, &trainer->settings->machine, place, error);
     if (status == HB_OK) status = open_world(trainer, error);
     if (status == HB_OK)
         status = hb_policy_build(&trainer->settings->policy, &trainer->world.shape, &trainer->net, error);

@@ -48,7 +48,8 @@ static hb_status cpu_probe(hb_error *error) {
     return HB_OK;
 }
 
-static hb_status cpu_open(const char *variant, hb_device **device, hb_error *error) {
+static hb_status cpu_open(const hb_device_choice *choice, hb_device **device, hb_error *error) {
+    const char *variant = choice->variant;
     const int any = strcmp(variant, "auto") == 0;
     for (size_t k = 0; k < sizeof builds / sizeof *builds; k++) {
         if (!any && strcmp(builds[k]->variant, variant) != 0) continue;

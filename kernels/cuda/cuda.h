@@ -13,8 +13,39 @@ struct hb_device {
     cudaEvent_t searched; // when the search last wrote what groups read
     float *scratch;       // device memory for launchers, grown on demand; one use at a time
     size_t scratch_bytes;
-    int processors; // streaming multiprocessors of the card
+    int card;
+    int sharers;      // processes that use the card, this one included
+    char variant[32]; // for people
+    int processors;   // streaming multiprocessors of the card
 };
+
+// A thread of the host has a current card, and streams of other cards refuse it. So entries of the tables are on_card<F>::call, which is F
+// after its first argument's card was made current.
+void hb_cuda_make_current(const hb_device *device);
+const hb_device *hb_cuda_device_of(const hb_products *products);
+
+static inline const hb_device *hb_cuda_device_of(const hb_device *device) {
+    return device;
+}
+
+static inline const hb_device *hb_cuda_device_of(const hb_group *group) {
+    return hb_group_device(group);
+}
+
+static inline const hb_device *hb_cuda_device_of(const hb_mixture_work *work) {
+    return hb_mixture_device(work);
+}
+
+template <auto F> struct on_card;
+template <typename R, typename First, typename... Rest, R (*F)(First, Rest...)> struct on_card<F> {
+    static R call(First first, Rest... rest) {
+        if (first) hb_cuda_make_current(hb_cuda_device_of(first));
+        return F(first, rest...);
+    }
+};
+
+// A kernel of this build, to ask a card whether it has code for it.
+extern const void *const hb_cuda_some_kernel;
 
 // The network as kernels see it: numbers only. Offsets count floats from a lane's start: for each layer and input i a
 // row of w[O'], then of each plane that the rule has [O'], as floats or as halves; O' is O rounded up to a sector.

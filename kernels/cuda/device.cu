@@ -2,6 +2,7 @@
 // memory, or, where they have none, when the work is queued; every group has its own, where results come with the wait.
 #include "kernels/cuda/cuda.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -15,32 +16,109 @@ hb_status hb_cuda_check(cudaError_t result, const char *what, const char *file, 
                    result == cudaErrorMemoryAllocation ? "; lower run.group or search.population" : "");
 }
 
-static hb_status cuda_probe(hb_error *error) {
-    int n = 0;
-    const cudaError_t result = cudaGetDeviceCount(&n);
-    if (result == cudaSuccess && n > 0) return HB_OK;
+// ---------------------------------------------------------------------------------------------------
+// Cards
+
+// What a card is asked before it is used; a context would take memory of every card. nvcc lists the compute capabilities that it makes
+// machine code for, times a hundred, ascending; that runs on later cards of the same major number, too. The last has PTX, which any later
+// card compiles.
+static bool has_code(int capability) {
+    static const int built[] = {__CUDA_ARCH_LIST__};
+    int last = 0;
+    for (const int each : built) {
+        if (each / 100 == capability / 100 && each <= capability) return true;
+        last = each;
+    }
+    return capability >= last;
+}
+
+static hb_status check_card(int card, hb_error *error) {
+    int major = 0, minor = 0;
+    hb_status status = HB_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, card));
+    if (status == HB_OK) status = HB_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, card));
+    if (status != HB_OK || has_code(100 * major + 10 * minor)) return status;
+    return hb_fail(error, HB_FAILED, "card %d has compute capability %d.%d, for which this build has no code", card,
+                   major, minor);
+}
+
+static hb_status count_cards(int *n, hb_error *error) {
+    *n = 0;
+    const cudaError_t result = cudaGetDeviceCount(n);
+    if (result == cudaSuccess && *n > 0) return HB_OK;
     cudaGetLastError();
     if (result == cudaErrorInsufficientDriver || result == cudaErrorNoDevice || result == cudaSuccess)
         return hb_fail(error, HB_FAILED, "no NVIDIA driver or card here (%s)", cudaGetErrorString(result));
     return hb_fail(error, HB_FAILED, "%s", cudaGetErrorString(result));
 }
 
+// The number of cards that can be used; *kth becomes the number of the k-th of them. *error names the others.
+static int usable_cards(int n, int k, int *kth, hb_error *error) {
+    int usable = 0;
+    char line[sizeof error->message] = "";
+    for (int card = 0; card < n; card++) {
+        hb_error why = {""};
+        if (check_card(card, &why) == HB_OK) {
+            if (usable++ == k) *kth = card;
+            continue;
+        }
+        const size_t at = strlen(line);
+        snprintf(line + at, sizeof line - at, "%s%s", at ? "; " : "", why.message);
+    }
+    snprintf(error->message, sizeof error->message, "%s", line);
+    return usable;
+}
+
+static hb_status cuda_probe(hb_error *error) {
+    int n = 0, first = 0;
+    const hb_status status = count_cards(&n, error);
+    if (status != HB_OK) return status;
+    return usable_cards(n, 0, &first, error) > 0 ? HB_OK : HB_FAILED;
+}
+
 // ---------------------------------------------------------------------------------------------------
 // Open, memory
 
-static hb_status cuda_open(const char *variant, hb_device **out, hb_error *error) {
-    (void)variant; // builds of the cpu device
-    hb_status status = cuda_probe(error);
+// Chooses the card, and counts the processes that do the same.
+static hb_status choose_card(const hb_device_choice *choice, hb_device *device, hb_error *error) {
+    const int places = choice->places > 0 ? choice->places : 1;
+    int n = 0;
+    hb_status status = count_cards(&n, error);
     if (status != HB_OK) return status;
+    device->card = choice->card;
+    device->sharers = places;
+    if (choice->card >= n)
+        return hb_fail(error, HB_BAD_INPUT, "expected a card from 0 to %d, found %d", n - 1, (int)choice->card);
+    if (choice->card >= 0) return check_card(choice->card, error);
+    const int usable = usable_cards(n, 0, &device->card, error);
+    if (usable == 0) return HB_FAILED;
+    const int mine = choice->place % usable;
+    usable_cards(n, mine, &device->card, error);
+    device->sharers = (places - 1 - mine) / usable + 1;
+    return HB_OK;
+}
+
+void hb_cuda_make_current(const hb_device *device) {
+    cudaSetDevice(device->card); // a failure is the next call's
+}
+
+static hb_status open_streams(hb_device *device, hb_error *error) {
+    cudaFuncAttributes code;
+    hb_status status = HB_CUDA(cudaSetDevice(device->card));
+    if (status == HB_OK) status = HB_CUDA(cudaFuncGetAttributes(&code, hb_cuda_some_kernel));
+    if (status == HB_OK)
+        status = HB_CUDA(cudaDeviceGetAttribute(&device->processors, cudaDevAttrMultiProcessorCount, device->card));
+    if (status == HB_OK) status = HB_CUDA(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
+    if (status == HB_OK) status = HB_CUDA(cudaEventCreateWithFlags(&device->searched, cudaEventDisableTiming));
+    return status;
+}
+
+static hb_status cuda_open(const hb_device_choice *choice, hb_device **out, hb_error *error) {
     hb_device *device = (hb_device *)calloc(1, sizeof *device);
     if (!device) return hb_fail(error, HB_FAILED, "out of memory opening the cuda device");
     device->table = &hb_cuda_device;
-    int card = 0;
-    status = HB_CUDA(cudaGetDevice(&card));
-    if (status == HB_OK)
-        status = HB_CUDA(cudaDeviceGetAttribute(&device->processors, cudaDevAttrMultiProcessorCount, card));
-    if (status == HB_OK) status = HB_CUDA(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
-    if (status == HB_OK) status = HB_CUDA(cudaEventCreateWithFlags(&device->searched, cudaEventDisableTiming));
+    hb_status status = choose_card(choice, device, error);
+    if (status == HB_OK) status = open_streams(device, error);
+    snprintf(device->variant, sizeof device->variant, "fused, card %d", device->card);
     if (status != HB_OK) {
         free(device);
         return status;
@@ -57,8 +135,7 @@ static void cuda_close(hb_device *device) {
 }
 
 static const char *cuda_variant(const hb_device *device) {
-    (void)device;
-    return "fused";
+    return device->variant;
 }
 
 hb_status hb_cuda_scratch(hb_device *device, size_t bytes, float **out, hb_error *error) {
@@ -128,12 +205,13 @@ static size_t cuda_group_bytes(const hb_device *device, const hb_net *net, int32
     return (size_t)lanes * lane_bytes(net);
 }
 
-// As many lanes as fit half of the free memory, at most 8192: more lanes would not raise the throughput.
+// As many lanes as fit half of the free memory, at most 8192: more lanes would not raise the throughput. Processes that share the card get
+// the same part each, whoever asks first.
 static int32_t cuda_group_size(const hb_device *device, const hb_net *net) {
-    (void)device;
     size_t available = 0, total = 0;
     if (cudaMemGetInfo(&available, &total) != cudaSuccess) return 64;
-    const size_t lanes = available / 2 / lane_bytes(net);
+    const size_t part = total / (size_t)device->sharers;
+    const size_t lanes = (available < part ? available : part) / 2 / lane_bytes(net);
     return lanes > 8192 ? 8192 : lanes < 1 ? 1 : (int32_t)lanes;
 }
 
@@ -260,37 +338,38 @@ extern "C" const hb_device_table hb_cuda_device = {
     .name = "cuda",
     .summary = "an NVIDIA card: a block per lane, the step fused; the cpu device's bits",
     .host_parallel = false,
+    .has_cards = true,
     .probe = cuda_probe,
     .open = cuda_open,
-    .close = cuda_close,
+    .close = on_card<cuda_close>::call,
     .map = NULL,
     .unmap = NULL,
-    .variant = cuda_variant,
-    .group_size = cuda_group_size,
-    .group_bytes = cuda_group_bytes,
-    .alloc = cuda_alloc,
-    .free = cuda_free,
-    .upload = cuda_upload,
-    .download = cuda_download,
-    .host_alloc = cuda_host_alloc,
-    .host_free = cuda_host_free,
-    .sample = hb_cuda_sample,
-    .gradient = hb_cuda_gradient,
-    .sgd = hb_cuda_sgd,
-    .adam = hb_cuda_adam,
-    .mixture_choose = hb_cuda_mixture_choose,
-    .mixture_begin = hb_cuda_mixture_begin,
-    .mixture_prepare = hb_cuda_mixture_prepare,
-    .mixture_rows = hb_cuda_mixture_rows,
-    .mixture_end = hb_cuda_mixture_end,
-    .robots_step = hb_cuda_robots_step,
-    .group_create = cuda_group_create,
-    .group_destroy = cuda_group_destroy,
-    .group_expand = cuda_group_expand,
-    .group_step = cuda_group_step,
-    .group_wait = cuda_group_wait,
-    .group_weights = hb_cuda_weights,
-    .group_put_weights = hb_cuda_put_weights,
-    .group_put_output = hb_cuda_put_output,
+    .variant = on_card<cuda_variant>::call,
+    .group_size = on_card<cuda_group_size>::call,
+    .group_bytes = on_card<cuda_group_bytes>::call,
+    .alloc = on_card<cuda_alloc>::call,
+    .free = on_card<cuda_free>::call,
+    .upload = on_card<cuda_upload>::call,
+    .download = on_card<cuda_download>::call,
+    .host_alloc = on_card<cuda_host_alloc>::call,
+    .host_free = on_card<cuda_host_free>::call,
+    .sample = on_card<hb_cuda_sample>::call,
+    .gradient = on_card<hb_cuda_gradient>::call,
+    .sgd = on_card<hb_cuda_sgd>::call,
+    .adam = on_card<hb_cuda_adam>::call,
+    .mixture_choose = on_card<hb_cuda_mixture_choose>::call,
+    .mixture_begin = on_card<hb_cuda_mixture_begin>::call,
+    .mixture_prepare = on_card<hb_cuda_mixture_prepare>::call,
+    .mixture_rows = on_card<hb_cuda_mixture_rows>::call,
+    .mixture_end = on_card<hb_cuda_mixture_end>::call,
+    .robots_step = on_card<hb_cuda_robots_step>::call,
+    .group_create = on_card<cuda_group_create>::call,
+    .group_destroy = on_card<cuda_group_destroy>::call,
+    .group_expand = on_card<cuda_group_expand>::call,
+    .group_step = on_card<cuda_group_step>::call,
+    .group_wait = on_card<cuda_group_wait>::call,
+    .group_weights = on_card<hb_cuda_weights>::call,
+    .group_put_weights = on_card<hb_cuda_put_weights>::call,
+    .group_put_output = on_card<hb_cuda_put_output>::call,
     .products = &hb_cublas,
 };

@@ -138,10 +138,14 @@ static hb_status products_gradient(hb_products *p, hb_memory g, const float *z, 
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status;
 }
 
+const hb_device *hb_cuda_device_of(const hb_products *products) {
+    return products->device;
+}
+
 const hb_products_table hb_cublas = {
     .library = "cuBLAS",
-    .open = products_open,
-    .close = products_close,
-    .forward = products_forward,
-    .gradient = products_gradient,
+    .open = on_card<products_open>::call,
+    .close = on_card<products_close>::call,
+    .forward = on_card<products_forward>::call,
+    .gradient = on_card<products_gradient>::call,
 };

@@ -22,10 +22,15 @@ NET, SEARCH, DEVICE, HEADER = "kernels/cuda/step.cu", "kernels/cuda/search.cu", 
 EXPAND, LAYOUT, UPDATE, SCALAR = "kernels/cuda/expand.cu", "kernels/cuda/layout.cu", "kernels/update.h", "kernels/scalar.h"
 SOURCES = [DEVICE, EXPAND, LAYOUT, MIXTURE, PRODUCTS, ROBOTS, SEARCH, NET, VISION]
 
+TWO_CARDS = {"HB_TWO_CARDS": "1", "HB_CARDS": "9.0 8.6"}
 BARRIER = "        __syncthreads();\n"
 
 # name, file, text, replacement, and which occurrence of the text (0: it must be the only one).
 MUTANTS = [
+    ("the card is not made current", HEADER, "        if (first) hb_cuda_make_current(hb_cuda_device_of(first));\n", "", 0),
+    ("cards that cannot be used are dealt out", DEVICE, "const int mine = choice->place % usable;", "const int mine = choice->place % n;", 0),
+    ("a shared card is taken whole", DEVICE, "device->sharers = (places - 1 - mine) / usable + 1;", "device->sharers = 1;", 0),
+    ("a card too old is used", DEVICE, "return capability >= last;", "return true;", 0),
     ("a synapse's own part dropped", "kernels/ops.h", "return sharing.base.address ? value + hb_floats(sharing.base)[d] : value;", "return value;", 0),
     ("barrier after loading x dropped", NET, BARRIER, "", 1),
     ("barrier before the scale dropped", NET, BARRIER, "", 2),
@@ -219,7 +224,7 @@ def caught(mutant):
         subprocess.run(command + [*objects.values()] + others + executor + ["-lm"], cwd=BUILD, check=True,
                        capture_output=True)
         try:
-            run = subprocess.run([program], env={**os.environ, "HB_QUICK": "1", "CMOCKA_TEST_ABORT": "1"},
+            run = subprocess.run([program], env={**os.environ, **(TWO_CARDS if "card" in name else {}), "HB_QUICK": "1", "CMOCKA_TEST_ABORT": "1"},
                                  capture_output=True, text=True, timeout=LIMIT[test])
         except subprocess.TimeoutExpired:
             return name, "caught: does not end"

@@ -5,6 +5,9 @@
 // result that is read too early is not there yet. What runs first where several streams have work follows ptx_order: 0
 // nothing but what is waited for, 1 everything else before it, else at random; so an event that is missing shows. Device
 // memory starts as NaN and has guard zones that must stay as they are; so does pinned memory.
+//
+// HB_CARDS="9.0 6.1" pretends cards by their compute capabilities; default: one, 9.0. As on a real machine each thread has a current card, and
+// streams take work for their own card alone; here events and copies, too, must be of the stream's card.
 #include "tests/cuda_on_cpu/ptx.h"
 
 #include <cuda_runtime_api.h>
@@ -124,9 +127,11 @@ typedef struct {
 
 struct CUevent_st {
     uint64_t recorded, done;
+    int card;
 };
 
 struct CUstream_st {
+    int card;
     list queue, captured;
     bool capturing;
 };
@@ -137,6 +142,7 @@ struct CUgraph_st {
 
 static struct CUstream_st *streams[64];
 static int n_streams;
+static _Thread_local int current; // card
 
 static work *append(list *to) {
     work *w = calloc(1, sizeof *w);
@@ -149,6 +155,7 @@ static work *append(list *to) {
 
 static work *queue(cudaStream_t stream) {
     if (!stream) stop("the default stream is used");
+    if (stream->card != current) stop("a stream is used whose card is not current");
     return append(stream->capturing ? &stream->captured : &stream->queue);
 }
 
@@ -269,6 +276,7 @@ typedef struct {
     uint8_t *block;
     size_t bytes;
     bool device; // or pinned host memory
+    int card;
 } allocation;
 
 static allocation allocations[4096];
@@ -281,7 +289,7 @@ static cudaError_t allocate(void **out, size_t bytes, bool device) {
     memset(block, 0xab, GUARD);
     memset(block + GUARD, 0xff, bytes);
     memset(block + GUARD + bytes, 0xab, GUARD);
-    allocations[n_allocations++] = (allocation){block, bytes, device};
+    allocations[n_allocations++] = (allocation){block, bytes, device, current};
     if (device) ptx_memory_add(block + GUARD, bytes);
     *out = block + GUARD;
     return cudaSuccess;
@@ -293,6 +301,7 @@ static cudaError_t release_memory(void *memory, bool device) {
     for (int k = 0; k < n_allocations; k++) {
         allocation *a = &allocations[k];
         if (a->block + GUARD != memory || a->device != device) continue;
+        if (device && a->card != current) stop("memory of a card that is not current is freed");
         for (int g = 0; g < GUARD; g++)
             if (a->block[g] != 0xab || a->block[GUARD + a->bytes + (size_t)g] != 0xab)
                 stop("a guard zone was written");
@@ -320,10 +329,21 @@ cudaError_t cudaFreeHost(void *memory) {
     return release_memory(memory, false);
 }
 
+static void check_card(const void *memory, int card) {
+    const uint8_t *at = memory;
+    for (int k = 0; k < n_allocations; k++) {
+        const allocation *a = &allocations[k];
+        if (a->device && at >= a->block && at < a->block + a->bytes + 2 * GUARD && a->card != card)
+            stop("memory of another card is copied");
+    }
+}
+
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream) {
     (void)kind;
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     work *w = queue(stream);
+    check_card(to, stream->card);
+    check_card(from, stream->card);
     w->what = COPY, w->to = to, w->from = from, w->bytes = bytes;
     return cudaSuccess;
 }
@@ -366,6 +386,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
     if (n_streams == 64) stop("more than 64 streams");
     *stream = calloc(1, sizeof **stream);
     if (!*stream) stop("out of memory");
+    (*stream)->card = current;
     streams[n_streams++] = *stream;
     return cudaSuccess;
 }
@@ -390,6 +411,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
     (void)flags;
     *event = calloc(1, sizeof **event);
     if (!*event) stop("out of memory");
+    (*event)->card = current;
     return cudaSuccess;
 }
 
@@ -402,6 +424,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     work *w = queue(stream);
+    if (event->card != stream->card) stop("an event is recorded in a stream of another card");
     w->what = RECORD, w->event = event, w->turn = ++event->recorded;
     return cudaSuccess;
 }
@@ -453,6 +476,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+    if (stream->card != current) stop("a graph is launched on a card that is not current");
     if (fails_now(cudaErrorLaunchFailure)) return cudaErrorLaunchFailure;
     replay(&((cudaGraph_t)(void *)exec)->works, &stream->queue);
     return cudaSuccess;
@@ -480,19 +504,43 @@ const char *cudaGetErrorString(cudaError_t error) {
                                               : "an error";
 }
 
-cudaError_t cudaGetDeviceCount(int *count) {
-    *count = 1;
-    return cudaSuccess;
+static double capability(int card) {
+    const char *text = getenv("HB_CARDS");
+    double value = 0;
+    if (!text) return card == 0 ? 9.0 : 0;
+    for (int k = 0; k <= card; k++) {
+        char *end;
+        value = strtod(text, &end);
+        if (end == text) return 0;
+        text = end;
+    }
+    return value;
 }
 
-cudaError_t cudaGetDevice(int *device) {
-    *device = 0;
+cudaError_t cudaGetDeviceCount(int *count) {
+    for (*count = 0; capability(*count) > 0;) ++*count;
+    return *count > 0 ? cudaSuccess : (last_error = cudaErrorNoDevice);
+}
+
+cudaError_t cudaSetDevice(int device) {
+    if (capability(device) == 0) return last_error = cudaErrorInvalidDevice;
+    current = device;
     return cudaSuccess;
 }
 
 // A small card: one multiprocessor, so that blocks take more than one turn.
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device) {
-    if (attribute != cudaDevAttrMultiProcessorCount || device != 0) return last_error = cudaErrorInvalidValue;
-    *value = 1;
-    return cudaSuccess;
+    const int tenths = (int)(10 * capability(device) + 0.5);
+    if (tenths == 0) return last_error = cudaErrorInvalidDevice;
+    if (attribute == cudaDevAttrMultiProcessorCount) return *value = 1, cudaSuccess;
+    if (attribute == cudaDevAttrComputeCapabilityMajor) return *value = tenths / 10, cudaSuccess;
+    if (attribute == cudaDevAttrComputeCapabilityMinor) return *value = tenths % 10, cudaSuccess;
+    return last_error = cudaErrorInvalidValue;
+}
+
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *attributes, const void *host) {
+    memset(attributes, 0, sizeof *attributes);
+    for (int k = 0; k < n_entries; k++)
+        if (entries[k].host == host) return cudaSuccess;
+    return last_error = cudaErrorInvalidDeviceFunction;
 }

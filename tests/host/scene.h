@@ -27,7 +27,7 @@ static inline scene *open_scene(const hb_net_def *def, const char *const *sets, 
     check_ok(hb_config_open(NULL, all, n + 2, &s->config, &error), error);
     s->settings = &s->config->settings.search;
     check_ok(hb_net_init(&s->net, def, &error), error);
-    check_ok(hb_machine_open(&s->machine, &s->config->settings.machine, 1, &error), error);
+    check_ok(hb_machine_open(&s->machine, &s->config->settings.machine, (hb_place){0}, &error), error);
     return s;
 }
 

@@ -24,22 +24,27 @@ static inline bool can_run(const char *build) {
     return strcmp(build, "generic") == 0;
 }
 
-// Opens every device that can be used here, the CPU in each of its builds; the others are skipped by name.
+// Opens a device into list[n]; returns how many are open then. One that cannot be used here is skipped by name.
+static inline int open_one(opened list[8], int n, const hb_device_table *table, hb_device_choice choice) {
+    hb_error why;
+    if (hb_device_open(table, &choice, &list[n].device, &why) == HB_OK) return n + 1;
+    if (!table->has_cards) assert_false(can_run(choice.variant)); // a build that can run here must open
+    print_message("[  SKIPPED ] %s %s: %s\n", table->name, choice.variant, why.message);
+    return n;
+}
+
+// Opens every device that can be used here: the CPU in each of its builds, and, with HB_TWO_CARDS, two cards instead of one.
 static inline int open_all(opened list[8]) {
     static const char *const builds[] = {"generic", "avx2", "avx512"};
     const int n_builds = getenv("HB_QUICK") ? 1 : 3; // mutants of the CUDA device need one to compare with
+    const int cards = getenv("HB_TWO_CARDS") ? 2 : 1;
     int n = 0;
     for (int32_t d = 0; d < hb_n_devices; d++) {
-        const bool cpu = strcmp(hb_devices[d]->name, "cpu") == 0;
-        for (int b = 0; b < (cpu ? n_builds : 1); b++) {
-            hb_error why;
-            if (hb_device_open(hb_devices[d], cpu ? builds[b] : "auto", &list[n].device, &why) == HB_OK) {
-                n++;
-                continue;
-            }
-            if (cpu) assert_false(can_run(builds[b])); // a build that can run here must open
-            print_message("[  SKIPPED ] %s %s: %s\n", hb_devices[d]->name, cpu ? builds[b] : "", why.message);
-        }
+        const hb_device_table *table = hb_devices[d];
+        for (int b = 0; !table->has_cards && b < n_builds; b++)
+            n = open_one(list, n, table, (hb_device_choice){.variant = builds[b], .card = -1});
+        for (int card = 0; table->has_cards && card < cards; card++)
+            n = open_one(list, n, table, (hb_device_choice){.variant = "auto", .card = cards > 1 ? card : -1});
     }
     return n;
 }

@@ -14,6 +14,7 @@ int ops_lstm(void);
 int ops_products(void);
 int ops_robots(void);
 int ops_traffic(void); // CUDA on the CPU only
+int ops_cards(void);   // the same
 
 static const hb_noise noise_id = {.seed = 5, .stream = HB_STREAM_SEARCH, .generation = 2, .individual = 1};
 static const hb_noise weights_id = {.seed = 5, .stream = HB_STREAM_WEIGHTS, .generation = 2, .individual = 9};

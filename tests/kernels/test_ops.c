@@ -16,7 +16,7 @@ int main(int argc, char **argv) {
     name_single_build();
     int failed = ops_search() + ops_step() + ops_expand() + ops_vision() + ops_lstm() + ops_products() + ops_robots();
 #ifdef HB_CUDA_ON_CPU
-    failed += ops_traffic();
+    failed += ops_traffic() + ops_cards();
 #endif
     return failed > 0;
 }
