@@ -70,7 +70,8 @@ static hb_status bench_config(const hb_config *config, const hb_bench *bench, hb
     if (status == HB_OK) status = hb_machine_open(&machine, &settings->machine, (hb_place){0}, error);
     if (status != HB_OK) return status;
     es e = {.fitness = NULL};
-    status = hb_search_create(&e.search, &machine, &settings->search, (uint32_t)settings->run.seed, &net, error);
+    status =
+        hb_search_create(&e.search, &machine, NULL, &settings->search, (uint32_t)settings->run.seed, &net, error);
     if (status == HB_OK) {
         status = bench_search(&e, config->env->name, bench, error);
         hb_device_free(machine.device, e.h);

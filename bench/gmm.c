@@ -98,7 +98,7 @@ static hb_status bench_rules(const hb_bench *bench, int32_t rules, bool dense, h
     status = hb_bench_net(config, &net, error);
     if (status == HB_OK) status = hb_machine_open(&machine, &s->machine, (hb_place){0}, error);
     if (status == HB_OK) {
-        status = hb_search_create(&search, &machine, &s->search, (uint32_t)s->run.seed, &net, error);
+        status = hb_search_create(&search, &machine, NULL, &s->search, (uint32_t)s->run.seed, &net, error);
         if (status == HB_OK) {
             status = measure(&search, config->env->name, dense, bench, error);
             hb_search_destroy(&search);

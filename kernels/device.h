@@ -222,8 +222,8 @@ static inline hb_status hb_mixture_choose(hb_device *device, const hb_mixture *m
                                                error);
 }
 
-// A mixture's gradient, in four phases: begin; prepare for all rules [0, M), each once; rows for all synapses [0, N), each once, in
-// ranges whose begin is a multiple of 64; end. Each phase is finished before the next begins; within prepare and rows, ranges may be
+// A mixture's gradient, in four phases: begin; prepare for all rules [0, M), each once; rows for all synapses whose rows are here, each once,
+// in ranges whose begin is a multiple of 64; end. Each phase is finished before the next begins; within prepare and rows, ranges may be
 // spread over threads on a device with host_parallel. rows moves lambda (or writes step->gradient) and step->row_norm; end
 // writes the gradient by mu to g (M, C), host memory, and fails if a sum may have overflowed (lambda has moved by then). After a
 // begin that succeeded, end must be called once, also after failures and to give up: it always frees the work. *step must

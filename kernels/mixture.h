@@ -15,12 +15,29 @@ extern "C" {
 
 // The distribution.
 typedef struct {
-    hb_memory lambda; // (N, M)
-    hb_memory mu;     // (M, C)
+    hb_memory lambda; // (N, M), or the rows from first_row on that are here
+    int64_t first_row;
+    hb_memory mu; // (M, C)
     float sigma;
     int64_t n_synapses; // N
     int32_t n_rules, n_coefficients;
 } hb_mixture;
+
+// Row i of lambda.
+HB_HD float *hb_mixture_row(const hb_mixture *mixture, int64_t i) {
+    return hb_floats(mixture->lambda) + (i - mixture->first_row) * mixture->n_rules;
+}
+
+// Statistics over all samples (individual and synapse): the number of rules with a weight above 0, and the number of samples that
+// needed a larger radius than their list has, so that all rules were computed (with step.dense: all samples).
+typedef struct {
+    int64_t live, dense;
+} hb_mixture_counts;
+
+// Where several processes have rows: sums (n), the counts and *largest (bits of a float that is not negative) become the sums, and the
+// largest, of all processes. True unless they cannot.
+typedef bool hb_mixture_share_function(void *context, int64_t *sums, size_t n, hb_mixture_counts *counts,
+                                       uint32_t *largest);
 
 // The step of one generation. Pointers are to host memory, hb_memory is the device's.
 typedef struct {
@@ -33,15 +50,12 @@ typedef struct {
     bool hard;             // r is 1 for the drawn rule and 0 for the others
     bool natural;          // lambda's gradient is divided by max(pi, 1e-3)
     float rate;            // without `gradient`: lambda <- lambda + rate G
-    hb_memory gradient; // (N, M), zeroed by the caller, or {NULL}. If given, it receives G and lambda does not move
-    double *row_norm;   // (N), nullable: sum_k G_ik^2
+    hb_memory
+        gradient;     // as lambda, zeroed by the caller, or {NULL}. If given, it receives G and lambda does not move
+    double *row_norm; // (N), nullable: sum_k G_ik^2
+    hb_mixture_share_function *share; // nullable: all rows are here
+    void *share_context;
 } hb_mixture_step;
-
-// Statistics over all samples (individual and synapse): the number of rules with a weight above 0, and the number of samples that
-// needed a larger radius than their list has, so that all rules were computed (with step.dense: all samples).
-typedef struct {
-    int64_t live, dense;
-} hb_mixture_counts;
 
 typedef struct hb_mixture_work hb_mixture_work; // private to each device; its first member is its hb_device *
 
@@ -132,10 +146,18 @@ float hb_mixture_list_radius2(const hb_mixture *mixture, const hb_mixture_step *
 // have less than 2^-25 of the sum, so a float would not show them.
 float hb_mixture_cut(int32_t n_rules);
 
-// g (M, C) = A (1 / (2^F sigma^2)) from the sums A, `stride` numbers per rule. Fails if the sums may have overflowed: if `largest`,
-// the largest |term|, is not below HB_MIXTURE_LARGEST (a NaN is not), or P N terms of that size reach 2^63.
-hb_status hb_mixture_finish(const hb_mixture *mixture, int32_t n_individuals, const int64_t *sums, size_t stride,
-                            float largest, float sums_scale, float *g, hb_error *error);
+// What a device has summed over the rows that it was given.
+typedef struct {
+    const int64_t *sum; // A, `stride` numbers per rule
+    size_t stride;
+    uint32_t largest; // bits of the largest |term|
+    float scale;      // 2^F
+} hb_mixture_sums;
+
+// g (M, C) = A (1 / (2^F sigma^2)) from the sums and counts, after they were shared if the step says so. Fails if the sums may have
+// overflowed: if the largest |term| is not below HB_MIXTURE_LARGEST (a NaN is not), or P N terms of that size reach 2^63.
+hb_status hb_mixture_finish(const hb_mixture *mixture, const hb_mixture_step *step, const hb_mixture_sums *sums,
+                            hb_mixture_counts *counts, float *g, hb_error *error);
 
 // 2^F for these z: the largest power of two with |z| 2^F <= 2^30, at most 2^100.
 float hb_mixture_sums_scale(const float *z, int32_t n);

@@ -159,6 +159,15 @@ static int combine(uint64_t *words, size_t n, const atomic_bool *stop, double pa
     }
     return 0;
 }
+
+static void add(int64_t *words, size_t n) {
+    for (size_t at = 0; at < n; at += MOST) {
+        MPI_Request request;
+        MPI_Iallreduce(MPI_IN_PLACE, words + at, (int)(n - at < MOST ? n - at : MOST), MPI_INT64_T, MPI_SUM, all,
+                       &request);
+        wait_for(&request, NULL, 0);
+    }
+}
 // NOLINTEND(clang-analyzer-optin.mpi.MPI-Checker)
 
 static void share(void *data, size_t bytes) {
@@ -180,6 +189,7 @@ __attribute__((visibility("default"))) const hb_link *hb_link_export(void) {
                                  .take = take,
                                  .restart = restart,
                                  .combine = combine,
+                                 .add = add,
                                  .share = share,
                                  .end_all = end_all};
     return &link;

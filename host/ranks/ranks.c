@@ -124,6 +124,7 @@ static hb_status check_size(const hb_ranks *ranks, hb_error *error) {
 hb_status hb_ranks_join(hb_ranks **out, hb_error *error) {
     hb_ranks *ranks = calloc(1, sizeof *ranks);
     if (!ranks) return hb_fail(error, HB_FAILED, "out of memory");
+    ranks->patience = HB_LINK_PATIENCE;
     char message[256] = "";
     hb_status status = open_link(ranks, error);
     if (status == HB_OK && ranks->link->join(&ranks->seat, message, sizeof message) != 0)
@@ -162,6 +163,20 @@ void hb_ranks_leave(hb_ranks *ranks, hb_status status) {
 
 // ---------------------------------------------------------------------------------------------------
 // Exchange
+
+hb_status hb_ranks_combine(hb_ranks *ranks, uint64_t *words, size_t n, hb_error *error) {
+    if (ranks->link->combine(words, n, ranks->stop, ranks->patience) == 0) return HB_OK;
+    ranks->lost = true;
+    return hb_fail(error, HB_INTERRUPTED, "stopped on request; another rank does not answer");
+}
+
+hb_status hb_ranks_order(hb_ranks *ranks, uint64_t *order, hb_error *error) {
+    static uint64_t word; // stays where it is
+    word = ranks->seat.rank == 0 ? *order : 0;
+    const hb_status status = hb_ranks_combine(ranks, &word, 1, error);
+    *order = word;
+    return status;
+}
 
 char *hb_ranks_gather(const hb_ranks *ranks, const char *text, size_t length) {
     const size_t words = (length + 7) / 8 * (size_t)ranks->seat.size;

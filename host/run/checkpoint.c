@@ -2,6 +2,7 @@
 #include "host/base/files.h"
 #include "host/base/hdf5.h"
 #include "host/hebbes.h"
+#include "host/search/rows.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,15 +43,15 @@ static bool put_state(hid_t file, const hb_trainer *trainer) {
 
 // An array that is saved or loaded in parts: a copy of the whole may not fit memory.
 typedef struct {
-    const hb_machine *machine;
+    const hb_search *search;
     const hb_search_array *array;
-    const hb_search *search; // where it is saved
-    const char *name;        // of the checkpoint
+    const char *name; // of the checkpoint
 } transfer;
 
 static hb_status fetch_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
     const transfer *t = context;
-    return hb_device_download(t->machine->device, data, hb_memory_at(t->array->data, begin), count, error);
+    if (t->array->is_spread) return hb_rows_gather(t->search, t->array, begin, count, data, error);
+    return hb_device_download(t->search->machine->device, data, hb_memory_at(t->array->data, begin), count, error);
 }
 
 // The same, but a state that is not finite is never saved: the last good checkpoint stays.
@@ -74,9 +75,25 @@ static hb_status put_arrays(hid_t file, const hb_search *search, hb_error *error
     hb_status status = HB_OK;
     for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
         const hb_search_array *array = &search->array[k];
-        transfer t = {.machine = search->machine, .array = array, .search = search};
-        status = hb_hdf_put_parts(file, array->name, array->below > 0, array->n, fetch_finite_part, &t, error);
+        transfer t = {.search = search, .array = array};
+        status = hb_hdf_put_parts(file, array->name, array->below > 0, array->whole, fetch_finite_part, &t, error);
     }
+    return status;
+}
+
+hb_status hb_checkpoint_give(const hb_trainer *trainer, hb_error *error) {
+    const hb_search *search = &trainer->search;
+    hb_status status = HB_OK;
+    float *data = malloc(HB_HDF_PART * sizeof *data);
+    if (!data) return hb_fail(error, HB_FAILED, "out of memory saving the search");
+    for (int32_t k = 0; k < search->n_arrays; k++) {
+        const hb_search_array *array = &search->array[k];
+        for (size_t begin = 0; array->is_spread && begin < array->whole && status == HB_OK; begin += HB_HDF_PART)
+            status =
+                hb_rows_gather(search, array, begin,
+                               array->whole - begin < HB_HDF_PART ? array->whole - begin : HB_HDF_PART, data, error);
+    }
+    free(data);
     return status;
 }
 
@@ -145,11 +162,11 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
         return hb_fail(error, HB_BAD_INPUT, "%s: the checkpoint's attributes are damaged", name);
     for (int32_t k = 0; k < trainer->search.n_arrays; k++) {
         const hb_search_array *array = &trainer->search.array[k];
-        if (!hb_hdf_has_array(file, array->name, array->below > 0, array->n))
-            return hb_fail(error, HB_BAD_INPUT, "%s: expected %zu numbers '%s'", name, array->n, array->name);
+        if (!hb_hdf_has_array(file, array->name, array->below > 0, array->whole))
+            return hb_fail(error, HB_BAD_INPUT, "%s: expected %zu numbers '%s'", name, array->whole, array->name);
         transfer t = {.array = array, .name = name};
         if (array->below == 0) continue;
-        const hb_status status = hb_hdf_get_parts(file, array->name, true, array->n, check_part, &t, error);
+        const hb_status status = hb_hdf_get_parts(file, array->name, true, array->whole, check_part, &t, error);
         if (status != HB_OK) return status;
     }
     return HB_OK;
@@ -157,16 +174,16 @@ static hb_status get_state(hid_t file, const hb_trainer *trainer, const char *na
 
 static hb_status adopt_part(void *context, size_t begin, size_t count, void *data, hb_error *error) {
     const transfer *t = context;
-    return hb_device_upload(t->machine->device, hb_memory_at(t->array->data, begin), data, count, error);
+    return hb_rows_scatter(t->search, t->array, begin, count, data, error);
 }
 
 static hb_status adopt(hb_trainer *trainer, hid_t file, const state *s, hb_error *error) {
     hb_search *search = &trainer->search;
     for (int32_t k = 0; k < search->n_arrays; k++) {
         const hb_search_array *array = &search->array[k];
-        transfer t = {.machine = search->machine, .array = array};
+        transfer t = {.search = search, .array = array};
         const hb_status status =
-            hb_hdf_get_parts(file, array->name, array->below > 0, array->n, adopt_part, &t, error);
+            hb_hdf_get_parts(file, array->name, array->below > 0, array->whole, adopt_part, &t, error);
         if (status != HB_OK) return status;
     }
     search->generation = s->generation;
@@ -215,6 +232,7 @@ hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *er
     if (status != HB_OK) return status;
     status = hb_checkpoint_parse(trainer, path, data, n, error);
     free(data);
+    if (status == HB_OK) snprintf(trainer->loaded, sizeof trainer->loaded, "%s", path);
     return status;
 }
 
@@ -248,14 +266,14 @@ static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path,
     hb_status status = HB_OK;
     for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
         const hb_search_array *array = &search->array[k];
-        transfer t = {.machine = search->machine, .array = array, .name = path};
+        transfer t = {.search = search, .array = array, .name = path};
         if (hb_search_is_moment(array)) continue;
-        if (!hb_hdf_has_array(file, array->name, array->below > 0, array->n))
+        if (!hb_hdf_has_array(file, array->name, array->below > 0, array->whole))
             return hb_fail(error, HB_BAD_INPUT, "run.from: %s: expected %zu numbers '%s', as this search has", path,
-                           array->n, array->name);
-        if (array->below > 0) status = hb_hdf_get_parts(file, array->name, true, array->n, check_part, &t, error);
+                           array->whole, array->name);
+        if (array->below > 0) status = hb_hdf_get_parts(file, array->name, true, array->whole, check_part, &t, error);
         if (status == HB_OK)
-            status = hb_hdf_get_parts(file, array->name, array->below > 0, array->n, adopt_part, &t, error);
+            status = hb_hdf_get_parts(file, array->name, array->below > 0, array->whole, adopt_part, &t, error);
     }
     return status;
 }
@@ -283,8 +301,8 @@ hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char 
 
 static hb_status hash_arrays(const hb_search *search, XXH3_state_t *hash, float *data, hb_error *error) {
     for (int32_t k = 0; k < search->n_arrays; k++) {
-        transfer t = {.machine = search->machine, .array = &search->array[k]};
-        const size_t n = t.array->n;
+        transfer t = {.search = search, .array = &search->array[k]};
+        const size_t n = t.array->whole;
         for (size_t begin = 0; begin < n; begin += HB_HDF_PART) {
             const size_t count = n - begin < HB_HDF_PART ? n - begin : HB_HDF_PART;
             const hb_status status = fetch_part(&t, begin, count, data, error);

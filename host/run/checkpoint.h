@@ -9,8 +9,11 @@
 
 #include "host/train/trainer.h"
 
-// Saves the trainer's state to `path` (atomically, see files.h).
+enum { HB_CHECKPOINT_PATH = 4096 };
+
+// Saves the trainer's state to `path` (atomically, see files.h). Where arrays are spread over ranks, the other ranks give theirs meanwhile.
 hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_error *error);
+hb_status hb_checkpoint_give(const hb_trainer *trainer, hb_error *error);
 
 // The checksum of the file as 32 hexadecimal digits. HB_OK if the file is whole: its length and checksum are those that it was written
 // with; what it holds is not looked at.
@@ -21,7 +24,7 @@ hb_status hb_checkpoint_seal(const char *path, char digest[33], hb_error *error)
 hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest, hb_error *error);
 
 // Puts a checkpoint's state into the trainer. HB_BAD_INPUT on a torn file or one of another configuration;
-// the trainer is unchanged then.
+// the trainer is unchanged then. trainer->loaded names the file that was loaded.
 hb_status hb_checkpoint_load(hb_trainer *trainer, const char *path, hb_error *error);
 
 // The same from n bytes in memory; `name` stands for the file in messages.

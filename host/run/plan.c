@@ -79,7 +79,7 @@ static hb_status time_search(const hb_trainer *trainer, double *seconds, hb_erro
     if (status == HB_OK) {
         *part = *config;
         if (part->settings.search.population > MOST_TOLD) part->settings.search.population = MOST_TOLD;
-        status = hb_search_create(&search, trainer->search.machine, &part->settings.search,
+        status = hb_search_create(&search, trainer->search.machine, NULL, &part->settings.search,
                                   (uint32_t)part->settings.run.seed, &trainer->net, error);
     }
     if (status == HB_OK) {

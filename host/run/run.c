@@ -5,6 +5,7 @@
 #include "host/base/stop.h"
 #include "host/run/checkpoint.h"
 #include "host/run/folder.h"
+#include "host/run/lead.h"
 #include "host/run/metrics.h"
 #include "host/train/meet.h"
 
@@ -139,7 +140,7 @@ static hb_status open_trainer(run *r, const hb_config *config, hb_error *error) 
     if (status != HB_OK) return status;
     r->trainer.note = note;
     r->trainer.note_context = r;
-    return hb_meet(&r->trainer, error); // before anything is written
+    return hb_lead_begin(&r->trainer, r->hooks, error); // before anything is written
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -150,6 +151,7 @@ static hb_status save(run *r, const char *name, hb_error *error) {
     char path[HB_PATH];
     hb_folder_checkpoint_path(r->folder, name, path);
     hb_status status = check_ours(r, error);
+    if (status == HB_OK) status = hb_lead_save(&r->trainer, error);
     if (status == HB_OK) status = hb_checkpoint_save(&r->trainer, path, error);
     if (status != HB_OK) check_ours(r, error); // the better reason
     r->save += hb_now() - begun;
@@ -219,7 +221,8 @@ static hb_status generation(run *r, bool *solved, hb_error *error) {
     hb_trainer *trainer = &r->trainer;
     hb_generation report;
     const atomic_bool *stop = hb_stop_flag(r->hooks ? r->hooks->stop : NULL);
-    hb_status status = hb_trainer_rollout(trainer, &report, stop, error);
+    hb_status status = hb_lead(trainer, HB_ORDER_LIVE, error);
+    if (status == HB_OK) status = hb_trainer_rollout(trainer, &report, stop, error);
     if (status != HB_OK) return status;
     if (report.mean > trainer->best_mean) {
         trainer->best_mean = report.mean;
@@ -228,7 +231,8 @@ static hb_status generation(run *r, bool *solved, hb_error *error) {
     }
     note_divergence(r, &report);
     note_waiting(r, &report);
-    status = hb_trainer_update(trainer, &report, error);
+    status = hb_lead(trainer, HB_ORDER_UPDATE, error);
+    if (status == HB_OK) status = hb_trainer_update(trainer, &report, error);
     if (status == HB_OK) status = check_ours(r, error);
     if (status != HB_OK) return status;
     status = hb_metrics_add(r->metrics, &report, r->save, error);
@@ -251,8 +255,15 @@ static hb_status train(run *r, hb_error *error) {
     while (status == HB_OK && !solved && trainer->search.generation < trainer->settings->run.generations)
         status = generation(r, &solved, error);
     if (status != HB_OK && status != HB_INTERRUPTED) return status;
+    if (hb_lead_is_lost(trainer))
+        return hb_fail(
+            error, HB_INTERRUPTED,
+            "stopped on request; a rank with a part of the search does not answer: 'hebbes resume %s' goes "
+            "on from the last checkpoint",
+            r->folder);
     hb_error why;
-    const hb_status saved = save_generation(r, &why);
+    hb_status saved = save_generation(r, &why);
+    if (saved == HB_OK && (!trainer->ranks || !trainer->ranks->lost)) saved = hb_lead(trainer, HB_ORDER_END, &why);
     if (saved != HB_OK) {
         if (error) *error = why;
         return saved;
@@ -316,6 +327,7 @@ static hb_status begin(run *r, hb_error *error) {
         note(r, line);
     }
     hb_status status = hb_metrics_open(&r->trainer, r->folder, &r->metrics, error);
+    if (status == HB_OK) status = hb_lead(&r->trainer, HB_ORDER_MEET, error);
     if (status == HB_OK) status = hb_meet_share(&r->trainer, error);
     if (status != HB_OK) return status;
     if (r->hooks && r->hooks->started) r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);
@@ -349,7 +361,9 @@ static hb_status prepare_folder(run *r, hb_error *error) {
 // Starts from another run's checkpoint where the configuration says so.
 static hb_status start_search(run *r, hb_error *error) {
     const hb_run_settings *s = &r->trainer.settings->run;
-    return *s->from ? hb_checkpoint_start(&r->trainer, s->from, s->from_digest, error) : HB_OK;
+    if (!*s->from) return HB_OK;
+    const hb_status status = hb_checkpoint_start(&r->trainer, s->from, s->from_digest, error);
+    return status == HB_OK ? hb_lead_load(&r->trainer, "", error) : status;
 }
 
 static hb_status fresh(run *r, hb_error *error) {
@@ -379,48 +393,11 @@ static hb_status train_in(const hb_config *config, const char *folder, const hb_
     return close_run(r, status, &why, error);
 }
 
-// ---------------------------------------------------------------------------------------------------
-// A rank beside rank 0
-
-// A note of this rank goes to its caller; rank 0 alone has a log.
-static void note_only(void *context, const char *line) {
-    const hb_hooks *hooks = context;
-    if (hooks->note) hooks->note(hooks->context, line);
-}
-
-// Trains as rank 0 does, and writes nothing: the search and every decision are the same on all ranks.
-static hb_status follow(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
-    hb_trainer trainer;
-    hb_status status = hb_trainer_open_rank(config, hooks->ranks, &trainer, error);
-    if (status != HB_OK) return status;
-    trainer.note = note_only;
-    trainer.note_context = (void *)(uintptr_t)hooks;
-    status = hb_meet(&trainer, error);
-    if (status == HB_OK) status = hb_trainer_ready(&trainer, error);
-    if (status == HB_OK) status = hb_meet_share(&trainer, error);
-    const double enough = trainer.settings->search.stop_mean;
-    bool solved = trainer.best_mean > enough;
-    while (status == HB_OK && !solved && trainer.search.generation < trainer.settings->run.generations) {
-        hb_generation report;
-        status = hb_trainer_rollout(&trainer, &report, hb_stop_flag(hooks->stop), error);
-        if (status != HB_OK) break;
-        if (report.mean > trainer.best_mean) trainer.best_mean = report.mean;
-        solved = report.mean > enough;
-        status = hb_trainer_update(&trainer, &report, error);
-    }
-    hb_trainer_close(&trainer);
-    return status;
-}
-
-static bool follows(const hb_hooks *hooks) {
-    return hooks && hb_ranks_number(hooks->ranks) > 0;
-}
-
 // Into the folder that the configuration names, or into a new one, which goes again if nothing can begin.
 hb_status hb_train(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
     char folder[HB_PATH];
-    if (follows(hooks)) return follow(config, hooks, error);
+    if (hb_follows(hooks)) return hb_follow(config, hooks, error);
     if (*config->settings.run.out) {
         hb_folder_named(config, folder);
         return train_in(config, folder, hooks, error);
@@ -506,6 +483,7 @@ static hb_status resume_in(const hb_config *config, const char *folder, const hb
     hb_status status = open_log(r, &why);
     if (status == HB_OK) status = open_trainer(r, config, &why);
     if (status == HB_OK) status = hb_run_load(&r->trainer, folder, HB_CHECKPOINT_LAST, note, r, &why);
+    if (status == HB_OK) status = hb_lead_load(&r->trainer, r->trainer.loaded, &why);
     if (status == HB_OK) status = check_best(r, &why);
     if (status == HB_OK) compare_library(r);
     if (status == HB_OK) status = save_config(r, &why);
@@ -521,7 +499,7 @@ hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, con
     hb_config *config = NULL;
     hb_status status = hb_run_config(folder, sets, n_sets, &config, error);
     if (status == HB_OK)
-        status = follows(hooks) ? follow(config, hooks, error) : resume_in(config, folder, hooks, error);
+        status = hb_follows(hooks) ? hb_follow(config, hooks, error) : resume_in(config, folder, hooks, error);
     hb_config_close(config);
     return status;
 }
@@ -548,7 +526,7 @@ hb_status hb_start_from(const char *source, char from[4200], char digest[64], hb
 hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
     char folder[HB_PATH], path[HB_PATH], difference[HB_DIFFERENCE];
-    if (!*config->settings.run.out || follows(hooks)) return hb_train(config, hooks, error);
+    if (!*config->settings.run.out || hb_follows(hooks)) return hb_train(config, hooks, error);
     hb_folder_named(config, folder);
     hb_path(path, folder, "config.yaml");
     if (access(path, F_OK) != 0) return train_in(config, folder, hooks, error);

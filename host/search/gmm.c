@@ -8,6 +8,7 @@
 // (search.responsibility: hard), lambda and mu in turns (search.alternate), lambda's gradient divided by each rule's
 // probability (search.lambda_step: natural), and a learning rate for lambda (search.lr_lambda).
 #include "host/search/estimator.h"
+#include "host/search/rows.h"
 #include "host/search/shaping.h"
 #include "host/search/sharing.h"
 
@@ -92,8 +93,14 @@ static int64_t n_rules(const hb_search *search) {
     return ((int64_t)search->array[HB_MEAN].n - hb_net_unpenalised(search->net)) / coefficients(search);
 }
 
+// The synapses whose rows of lambda are on this rank.
+static hb_rows own_rows(const hb_search *search) {
+    return hb_rows_of(search, search->net->n_weights);
+}
+
 static hb_mixture mixture_of(const hb_search *search) {
     return (hb_mixture){.lambda = lambda_of(search)->data,
+                        .first_row = own_rows(search).begin,
                         .mu = search->array[HB_MEAN].data,
                         .sigma = (float)search->sigma,
                         .n_synapses = search->net->n_weights,
@@ -128,10 +135,10 @@ static hb_status gmm_create(hb_search *search, hb_error *error) {
     own->row_norm = calloc(n, sizeof *own->row_norm);
     if (!own->entropy || !own->row_norm) return hb_fail(error, HB_FAILED, "out of memory opening the mixture");
     hb_status status = hb_estimator_create(search, numbers + (size_t)hb_net_unpenalised(search->net), error);
-    if (status == HB_OK) status = hb_search_add_array(search, "lambda", n * (size_t)m, error);
+    if (status == HB_OK) status = hb_rows_add(search, "lambda", (int64_t)n, m, error);
     if (status == HB_OK && hb_estimator_arrays(search) > 1) {
-        status = hb_search_add_array(search, "lambda_m", n * (size_t)m, error);
-        if (status == HB_OK) status = hb_search_add_array(search, "lambda_v", n * (size_t)m, error);
+        status = hb_rows_add(search, "lambda_m", (int64_t)n, m, error);
+        if (status == HB_OK) status = hb_rows_add(search, "lambda_v", (int64_t)n, m, error);
     }
     name_numbers(search);
     if (status == HB_OK) status = hb_estimator_start(search, numbers, NULL, error);
@@ -168,9 +175,10 @@ static hb_status choose_part(const void *context, size_t begin, size_t end, hb_e
     const hb_search *search = a->search;
     const gmm *own = search->own;
     const hb_mixture mixture = mixture_of(search);
+    const int64_t first = mixture.first_row;
     return hb_mixture_choose(search->machine->device, &mixture, (int32_t)a->n,
                              hb_search_noise(search, HB_STREAM_CHOICE, 0, a->episode), own->choice, own->entropy,
-                             (int64_t)begin, (int64_t)end, error);
+                             first + (int64_t)begin, first + (int64_t)end, error);
 }
 
 static hb_status room_for_choices(hb_search *search, int64_t n, hb_error *error) {
@@ -195,11 +203,14 @@ static hb_status find_mode(hb_search *search, hb_error *error) {
     float *row = malloc(m * sizeof *row);
     uint32_t *mode = calloc(n, sizeof *mode);
     if (status == HB_OK && (!row || !mode)) status = hb_fail(error, HB_FAILED, "out of memory reading the mixture");
-    for (size_t i = 0; i < n && status == HB_OK; i++) {
-        status = hb_device_download(machine->device, row, hb_memory_at(lambda_of(search)->data, i * m), m, error);
+    const hb_rows rows = own_rows(search);
+    for (int64_t i = rows.begin; i < rows.end && status == HB_OK; i++) {
+        const hb_memory there = hb_memory_at(lambda_of(search)->data, (size_t)(i - rows.begin) * m);
+        status = hb_device_download(machine->device, row, there, m, error);
         for (size_t k = 1; k < m && status == HB_OK; k++) mode[i] = row[k] > row[mode[i]] ? (uint32_t)k : mode[i];
     }
     if (status == HB_OK) status = hb_device_upload(machine->device, own->mode, mode, n, error);
+    if (status == HB_OK) status = hb_rows_share_columns(search, own->mode, 1, (int64_t)n, error);
     free(row);
     free(mode);
     return status;
@@ -208,8 +219,12 @@ static hb_status find_mode(hb_search *search, hb_error *error) {
 static hb_status gmm_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error) {
     hb_status status = room_for_choices(search, n, error);
     const asking a = {search, n, episode};
-    const size_t synapses = (size_t)search->net->n_weights;
-    if (status == HB_OK) status = hb_machine_split(search->machine, synapses, 1, choose_part, &a, error);
+    const hb_rows rows = own_rows(search);
+    gmm *own = search->own;
+    if (status == HB_OK)
+        status = hb_machine_split(search->machine, (size_t)(rows.end - rows.begin), 1, choose_part, &a, error);
+    if (status == HB_OK) status = hb_rows_share_columns(search, own->choice, n, search->net->n_weights, error);
+    if (status == HB_OK) status = hb_rows_share_floats(search, own->entropy, search->net->n_weights, error);
     return status == HB_OK && episode >= HB_EPISODE_EVAL ? find_mode(search, error) : status;
 }
 
@@ -234,6 +249,7 @@ static void gmm_genome(const hb_search *search, int64_t s, hb_genome *genome) {
 
 typedef struct {
     hb_mixture_work *work;
+    int64_t first; // row
 } updating;
 
 static hb_status prepare_part(const void *context, size_t begin, size_t end, hb_error *error) {
@@ -241,7 +257,8 @@ static hb_status prepare_part(const void *context, size_t begin, size_t end, hb_
 }
 
 static hb_status rows_part(const void *context, size_t begin, size_t end, hb_error *error) {
-    return hb_mixture_rows(((const updating *)context)->work, (int64_t)begin, (int64_t)end, error);
+    const updating *u = context;
+    return hb_mixture_rows(u->work, u->first + (int64_t)begin, u->first + (int64_t)end, error);
 }
 
 // lambda and mu take turns of search.alternate generations, lambda first; 0: both always move.
@@ -277,16 +294,20 @@ static hb_status take_gradient(hb_search *search, const float *z, hb_memory grad
                                   .rate = moves(search, true) ? (float)(lambda_rate(search) / (double)s->population)
                                                               : 0.0f,
                                   .gradient = gradient,
-                                  .row_norm = own->row_norm};
+                                  .row_norm = own->row_norm,
+                                  .share = search->ranks ? hb_rows_share_sums : NULL,
+                                  .share_context = search};
     const hb_mixture mixture = mixture_of(search);
-    updating t = {.work = NULL};
+    const hb_rows rows = own_rows(search);
+    updating t = {.first = rows.begin};
     hb_status status = hb_mixture_begin(search->machine->device, &mixture, &step, &t.work, error);
     if (status != HB_OK) return status;
     status = hb_machine_split(search->machine, (size_t)mixture.n_rules, 1, prepare_part, &t, error);
     if (status == HB_OK)
-        status = hb_machine_split(search->machine, (size_t)mixture.n_synapses, 64, rows_part, &t, error);
+        status = hb_machine_split(search->machine, (size_t)(rows.end - rows.begin), 64, rows_part, &t, error);
     const hb_status ended = hb_mixture_end(t.work, g, counts, status == HB_OK ? error : NULL);
-    return status == HB_OK ? ended : status;
+    if (status == HB_OK) status = ended;
+    return status == HB_OK ? hb_rows_share_doubles(search, own->row_norm, mixture.n_synapses, error) : status;
 }
 
 static double layer_mean(const hb_net *net, int32_t l, const float *value) {

@@ -70,10 +70,11 @@ bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subjec
 // ---------------------------------------------------------------------------------------------------
 // Create, destroy
 
-hb_status hb_search_create(hb_search *search, const hb_machine *machine, const hb_search_settings *settings,
-                           uint32_t seed, const hb_net *net, hb_error *error) {
+hb_status hb_search_create(hb_search *search, const hb_machine *machine, hb_ranks *ranks,
+                           const hb_search_settings *settings, uint32_t seed, const hb_net *net, hb_error *error) {
     *search = (hb_search){.method = hb_searches[settings->kind],
                           .machine = machine,
+                          .ranks = ranks,
                           .settings = settings,
                           .net = net,
                           .seed = seed,
@@ -102,7 +103,8 @@ hb_status hb_search_add_array(hb_search *search, const char *name, size_t n, hb_
     if (search->n_arrays == HB_MAX_ARRAYS)
         return hb_fail(error, HB_FAILED, "search '%s' has more than %d arrays", search->method->name, HB_MAX_ARRAYS);
     const hb_status status = hb_machine_keep(search->machine, n, &data, error);
-    if (status == HB_OK) search->array[search->n_arrays++] = (hb_search_array){.name = name, .data = data, .n = n};
+    if (status == HB_OK)
+        search->array[search->n_arrays++] = (hb_search_array){.name = name, .data = data, .n = n, .whole = n};
     return status;
 }
 

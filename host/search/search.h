@@ -96,8 +96,11 @@ extern const hb_search_method hb_search_normal, hb_search_shared, hb_search_gmm;
 typedef struct {
     const char *name;
     hb_memory data;
-    size_t n;
+    size_t n; // that are here
     uint32_t below;
+    size_t whole,
+        first; // with several ranks a spread array (rows.h) has numbers [first, first + n) of `whole` here; else all
+    bool is_spread;
 } hb_search_array;
 
 // True of Adam's moments: arrays that are called NAME_m and NAME_v.
@@ -116,7 +119,7 @@ typedef struct {
 struct hb_search {
     const hb_search_method *method;
     const hb_machine *machine;
-    const hb_ranks *ranks; // nullable: they share the work of updates, which all call
+    hb_ranks *ranks; // nullable: they share the work of updates, which all call
     const hb_search_settings *settings;
     const hb_net *net;
     uint32_t seed;
@@ -129,9 +132,9 @@ struct hb_search {
     void *own; // what the method keeps beside its state
 };
 
-// Starts the configured search; the caller destroys it. machine, settings and net must outlive it.
-hb_status hb_search_create(hb_search *search, const hb_machine *machine, const hb_search_settings *settings,
-                           uint32_t seed, const hb_net *net, hb_error *error);
+// Starts the configured search; the caller destroys it. ranks is nullable. machine, ranks, settings and net must outlive it.
+hb_status hb_search_create(hb_search *search, const hb_machine *machine, hb_ranks *ranks,
+                           const hb_search_settings *settings, uint32_t seed, const hb_net *net, hb_error *error);
 void hb_search_destroy(hb_search *search);
 
 // Ends a generation: updates from the fitness (population), decays lr and sigma, counts the generation.

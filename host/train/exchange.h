@@ -6,9 +6,8 @@
 #include "host/train/rollout.h"
 
 typedef struct {
-    hb_status status;        // of this rank's part
-    const atomic_bool *stop; // nullable
-    double seconds;          // that its lives took
+    hb_status status; // of this rank's part
+    double seconds;   // that its lives took
     hb_rollout_times *times;
 } hb_exchange_own;
 

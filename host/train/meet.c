@@ -106,7 +106,7 @@ hb_status hb_meet_share(hb_trainer *trainer, hb_error *error) {
     trainer->ranks->link->share(&state, sizeof state);
     hb_status status = HB_OK;
     for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++)
-        status = share_array(trainer, &search->array[k], part, error);
+        if (!search->array[k].is_spread) status = share_array(trainer, &search->array[k], part, error);
     free(part);
     search->generation = state.generation;
     search->lr = state.lr;

@@ -8,7 +8,7 @@
 // because C libraries choose their sine by processor. The line names the rank and its machine.
 hb_status hb_meet(hb_trainer *trainer, hb_error *error);
 
-// Collective: the search of every rank becomes rank 0's.
+// Collective: the search of every rank becomes rank 0's, but for arrays that are spread over ranks (host/search/rows.h).
 hb_status hb_meet_share(hb_trainer *trainer, hb_error *error);
 
 #endif

@@ -197,7 +197,7 @@ hb_status hb_rollout_run(hb_rollout *rollout, int64_t n, hb_episode_function *ep
     const double begun = hb_now();
     status = live(&call, times);
     if (ranks) {
-        const hb_exchange_own own = {status, stop, hb_now() - begun, times};
+        const hb_exchange_own own = {status, hb_now() - begun, times};
         status = hb_exchange_results(ranks, n, results, own, error);
     }
     hb_queue_close(&rollout->queue);

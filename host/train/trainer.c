@@ -81,9 +81,8 @@ hb_status hb_trainer_open_rank(const hb_config *config, hb_ranks *ranks, hb_trai
     if (status == HB_OK)
         status = hb_policy_build(&trainer->settings->policy, &trainer->world.shape, &trainer->net, error);
     if (status == HB_OK)
-        status = hb_search_create(&trainer->search, &trainer->machine, &trainer->settings->search,
+        status = hb_search_create(&trainer->search, &trainer->machine, ranks, &trainer->settings->search,
                                   (uint32_t)trainer->settings->run.seed, &trainer->net, error);
-    trainer->search.ranks = ranks;
     if (status == HB_OK) status = check_rollout(trainer, error);
     if (status != HB_OK) hb_trainer_close(trainer);
     return status;

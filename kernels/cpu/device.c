@@ -278,10 +278,9 @@ static hb_status cpu_mixture_rows(hb_mixture_work *work, int64_t begin, int64_t 
 }
 
 static hb_status cpu_mixture_end(hb_mixture_work *work, float *g, hb_mixture_counts *counts, hb_error *error) {
-    const float largest = hb_from_bits((uint32_t)work->largest);
-    const hb_status status = hb_mixture_finish(&work->mixture, work->step.n_individuals, work->sums, HB_MIXTURE_WIDE,
-                                               largest, work->sums_scale, g, error);
+    const hb_mixture_sums sums = {work->sums, HB_MIXTURE_WIDE, (uint32_t)work->largest, work->sums_scale};
     *counts = work->counts;
+    const hb_status status = hb_mixture_finish(&work->mixture, &work->step, &sums, counts, g, error);
     pthread_mutex_destroy(&work->mutex);
     free_work(work);
     return status;

@@ -79,8 +79,7 @@ static int guide_bits(int32_t n) {
 // All individuals' choices of one row into chosen (P).
 static void choose_row(const hb_mixture *mixture, int64_t i, int32_t n_individuals, hb_noise noise, uint32_t *share,
                        uint64_t *cumulated, uint32_t *chosen, float *entropy) {
-    const float h =
-        row_shares(hb_floats(mixture->lambda) + (size_t)i * (size_t)mixture->n_rules, mixture->n_rules, share);
+    const float h = row_shares(hb_mixture_row(mixture, i), mixture->n_rules, share);
     if (entropy) entropy[i] = h;
     int32_t guide[1 << MOST_GUIDE_BITS];
     const int bits = guide_bits(mixture->n_rules);
@@ -454,7 +453,8 @@ static inline __attribute__((always_inline)) void fill_tile(range *g, int64_t fi
 static void finish_row(range *g, int64_t i) {
     const hb_mixture_work *work = g->work;
     const size_t m = (size_t)work->mixture.n_rules;
-    float *lambda = hb_floats(work->mixture.lambda) + (size_t)i * m;
+    float *lambda = hb_mixture_row(&work->mixture, i);
+    const size_t row = (size_t)(i - work->mixture.first_row) * m;
     const bool shares = g->step->z_sum != 0.0f || g->step->natural;
     uint32_t *share = g->share;
     float inverse = 0.0f;
@@ -474,7 +474,7 @@ static void finish_row(range *g, int64_t i) {
                    : own;
         norm += (double)gradient * (double)gradient;
         if (g->step->gradient.address)
-            hb_floats(g->step->gradient)[(size_t)i * m + k] = gradient;
+            hb_floats(g->step->gradient)[row + k] = gradient;
         else if (gradient != 0.0f)
             lambda[k] = hb_fma(g->step->rate, gradient, lambda[k]);
         if (shares) g->row_gradient[k] = -0.0f;
@@ -493,7 +493,7 @@ static inline __attribute__((always_inline)) void gradient_rows(range *g, int64_
         const int64_t rows = end - first < TILE ? end - first : TILE;
         fill_tile(g, first, rows, c_all);
         for (int64_t i = first; i < first + rows; i++) {
-            const float *lambda = hb_floats(work->mixture.lambda) + (size_t)i * (size_t)work->mixture.n_rules;
+            const float *lambda = hb_mixture_row(&work->mixture, i);
             row_terms(g, lambda, g->choice + (i - first) * n, g->noise + (size_t)((i - first) * n) * (size_t)c_all,
                       c_all);
             finish_row(g, i); // NOLINT(clang-analyzer-unix.Malloc): the analyser loses what close_range frees

@@ -94,7 +94,7 @@ __global__ void choose_kernel(hb_mixture mixture, int32_t n_individuals, hb_nois
     __shared__ float stripes[2][STRIPES];
     uint64_t *cumulated = scratch + (int64_t)blockIdx.x * mixture.n_rules;
     for (int64_t i = begin + blockIdx.x; i < end; i += gridDim.x) {
-        const float *row = hb_floats(mixture.lambda) + i * mixture.n_rules;
+        const float *row = hb_mixture_row(&mixture, i);
         const float maximum = block_maximum(mixture.n_rules, &largest, [=](int32_t k) { return row[k]; });
         const uint64_t total = cumulate(row, mixture.n_rules, maximum, cumulated, stretch);
         noise.individual = (uint32_t)i;
@@ -284,9 +284,8 @@ static __device__ bool begin_sample(const gradient_view &v, int64_t i, int32_t s
     *out = {nullptr, 0, 1, chosen, 0.0f, 1.0f};
     if (v.hard || v.mixture.n_rules == 1) return true;
     if (!(v.lists.radius2 > 0.0f)) return false;
-    const float radius2 = hb_mixture_radius2(
-        distance2(x, mu, c_all), v.two_variances, v.cut,
-        hb_mixture_above(row_largest, hb_floats(v.mixture.lambda)[i * v.mixture.n_rules + chosen]));
+    const float radius2 = hb_mixture_radius2(distance2(x, mu, c_all), v.two_variances, v.cut,
+                                             hb_mixture_above(row_largest, hb_mixture_row(&v.mixture, i)[chosen]));
     const int64_t *own = v.lists.offset + (int64_t)chosen * SHELLS;
     if (own[0] == own[SHELLS] || !(radius2 <= v.lists.radius2)) return false;
     if (radius2 < v.lists.second[chosen]) return true;
@@ -403,7 +402,7 @@ typedef struct {
 // A batch: samples first to first + count - 1 of row i, count <= HB_CUDA_THREADS.
 static __device__ void add_batch(const gradient_view &v, int64_t i, int32_t first, uint32_t count, float row_largest,
                                  row_memory *shared, float *weight, float *g) {
-    const float *lambda = hb_floats(v.mixture.lambda) + i * v.mixture.n_rules;
+    const float *lambda = hb_mixture_row(&v.mixture, i);
     batch *b = &shared->samples;
     float *x = b->x[threadIdx.x];
     const int32_t s = first + (int32_t)threadIdx.x;
@@ -434,7 +433,7 @@ static __device__ void add_batch(const gradient_view &v, int64_t i, int32_t firs
 
 // lambda's step, or its gradient, for one row; the row's squared norm.
 static __device__ void finish_row(const gradient_view &v, int64_t i, const float *g, row_memory *shared) {
-    float *lambda = hb_floats(v.mixture.lambda) + i * v.mixture.n_rules;
+    float *lambda = hb_mixture_row(&v.mixture, i);
     const bool shares = v.z_sum != 0.0f || v.natural;
     float maximum = 0.0f, inverse = 0.0f;
     if (shares) {
@@ -454,7 +453,7 @@ static __device__ void finish_row(const gradient_view &v, int64_t i, const float
         const float value = shares ? hb_mixture_lambda_gradient(g[k], pi, v.z_sum, v.natural) : g[k];
         norm = hb_fma(value, value, norm);
         if (v.gradient)
-            v.gradient[i * v.mixture.n_rules + k] = value;
+            v.gradient[(i - v.mixture.first_row) * v.mixture.n_rules + k] = value;
         else if (value != 0.0f)
             lambda[k] = hb_fma(v.rate, value, lambda[k]);
     }
@@ -470,7 +469,7 @@ __global__ void mixture_kernel(gradient_view v, int64_t begin, int64_t end) {
     const int32_t m = v.mixture.n_rules;
     float *weight = v.rows + (int64_t)blockIdx.x * 2 * m, *g = weight + m;
     for (int64_t i = begin + blockIdx.x; i < end; i += gridDim.x) {
-        const float *lambda = hb_floats(v.mixture.lambda) + i * m;
+        const float *lambda = hb_mixture_row(&v.mixture, i);
         float row_largest = 0.0f;
         if (v.lists.radius2 > 0.0f)
             row_largest = block_maximum(m, &shared.largest, [=](int32_t k) { return lambda[k]; });
@@ -623,11 +622,10 @@ hb_status hb_cuda_mixture_end(hb_mixture_work *work, float *g, hb_mixture_counts
     const hb_status waited = HB_CUDA(cudaStreamSynchronize(work->device->stream));
     if (status == HB_OK) status = waited;
     if (status == HB_OK) {
-        const float largest = hb_from_bits((uint32_t)sums[n + LARGEST]);
-        counts->live = sums[n + LIVE];
-        counts->dense = sums[n + DENSE];
-        status = hb_mixture_finish(&work->mixture, work->step.n_individuals, sums,
-                                   (size_t)work->mixture.n_coefficients, largest, work->sums_scale, g, error);
+        const hb_mixture_sums all = {sums, (size_t)work->mixture.n_coefficients, (uint32_t)sums[n + LARGEST],
+                                     work->sums_scale};
+        *counts = {sums[n + LIVE], sums[n + DENSE]};
+        status = hb_mixture_finish(&work->mixture, &work->step, &all, counts, g, error);
     }
     free(sums);
     free_work(work);

@@ -37,6 +37,8 @@ KINDS = {
     "shared": ["search.kind=shared", "search.rules=7"],
     "merged": ["search.kind=shared", "search.assignment=merge", "search.merge_every=1", "search.merge_rules=20,9"],
     "mixture": ["search.kind=gmm", "search.rules=9"],
+    "mixture-adam": ["search.kind=gmm", "search.rules=70", "search.optimiser=adam", "search.shaping=none", "search.lambda_step=natural"],
+    "car-mixture": ["env.name=car", "env.time_limit=9", "policy.hidden=2", "search.kind=gmm", "search.rules=5"],
     "car": ["env.name=car", "env.time_limit=25"],
 }
 
@@ -86,6 +88,20 @@ class Ranks(unittest.TestCase):
                     self.ranks(ranks, "train", ANT, "--threads", threads, *sets(*SMALL, *pairs), "--out", out)
                     self.assertEqual(self.digest(out), expected)
 
+    def test_a_spread_search(self):
+        """A mixture's rows lie on several ranks: its records, its start from another run, and a stop are as in one process."""
+        mixture = ["search.kind=gmm", "search.rules=20", "search.optimiser=adam"]
+        expected = self.expected(*mixture)
+        self.ranks(3, "train", ANT, "--threads", 1, *sets(*SMALL, *mixture), "--out", "spread")
+        self.assertEqual(self.rows("spread"), self.rows("alone"))
+        self.alone("train", ANT, "--from", "spread", *sets(*SMALL, *mixture), "--out", "from-alone")
+        self.ranks(2, "train", ANT, "--from", "alone", *sets(*SMALL, *mixture), "--out", "from-spread")
+        self.assertEqual(self.digest("from-spread"), self.digest("from-alone"))
+        self.ranks(2, "resume", "spread", *sets("run.generations=4"))
+        self.alone("resume", "alone", *sets("run.generations=4"))
+        self.assertEqual(self.digest("spread"), self.digest("alone"))
+        self.assertNotEqual(self.digest("spread"), expected)
+
     def test_numbers_of_ranks(self):
         """Also more ranks than lives, and a population that they do not divide; the records are those of one process."""
         expected = self.expected()
@@ -102,7 +118,7 @@ class Ranks(unittest.TestCase):
     def rows(self, run):
         with open(os.path.join(self.folder, run, "metrics.csv")) as file:
             head, *lines = (line.strip().split(",") for line in file)
-        keep = [head.index(name) for name in ("generation", "mean", "sd", "max", "reward", "env_steps", "diverged")]
+        keep = [k for k, name in enumerate(head) if not name.endswith("_s") and name != "seconds"] # all but times
         return [[line[k] for k in keep] for line in lines]
 
     def test_resumed_on_another_number(self):
@@ -180,36 +196,36 @@ class Ranks(unittest.TestCase):
         self.assertEqual(len(found), ranks)
         return process, found
 
-    def resumed(self):
+    def resumed(self, *pairs):
         """Two generations more, by one process, are those of an unbroken run."""
         done = int(re.search(r"gen-0*(\d+)", max(os.listdir(os.path.join(self.folder, "run/checkpoints"))))[1])
         self.alone("resume", "run", *sets(f"run.generations={done + 2}"))
-        self.assertEqual(self.digest("run"), self.expected(f"run.generations={done + 2}"))
+        self.assertEqual(self.digest("run"), self.expected(*pairs, f"run.generations={done + 2}"))
 
     def test_signals(self):
-        """A signal that one rank gets, or that the launcher passes to all, ends all with a saved run."""
-        for whom in ("launcher", 0, 1, 2):
-            with self.subTest(whom):
+        """A signal that one rank gets, or that the launcher passes to all, ends all with a saved run; also where the search is spread."""
+        for name, whom in (("lanes", "launcher"), ("lanes", 0), ("lanes", 1), ("lanes", 2), ("mixture", "launcher"), ("mixture", 1)):
+            with self.subTest(name, whom=whom):
                 shutil.rmtree(os.path.join(self.folder, "run"), ignore_errors=True)
-                process, ranks = self.start_long(3)
+                process, ranks = self.start_long(3, *KINDS[name])
                 os.kill(process.pid if whom == "launcher" else ranks[whom], signal.SIGUSR1 if whom == "launcher" else signal.SIGTERM)
                 _, said = process.communicate(timeout=60)
                 self.assertEqual(process.returncode, INTERRUPTED, said)
                 self.assertEqual(len([line for line in self.ours(said) if "stopped on request after" in line]), 1, said)
-                self.resumed()
+                self.resumed(*KINDS[name])
 
     def test_a_rank_that_is_killed(self):
-        for whom in (0, 1):
-            with self.subTest(whom):
+        for name, whom in (("lanes", 0), ("lanes", 1), ("mixture", 1)):
+            with self.subTest(name, whom=whom):
                 shutil.rmtree(os.path.join(self.folder, "run"), ignore_errors=True)
-                process, ranks = self.start_long(3)
+                process, ranks = self.start_long(3, *KINDS[name])
                 os.kill(ranks[whom], signal.SIGKILL)
                 begun = time.monotonic()
                 _, said = process.communicate(timeout=60)
                 self.assertLess(time.monotonic() - begun, 10)
                 self.assertNotEqual(process.returncode, 0)
                 self.assertRegex(said, rf"rank {whom} ")
-                self.resumed()
+                self.resumed(*KINDS[name])
 
     def test_a_full_disk(self):
         small = "ulimit -f 40; exec \"$0\" \"$@\""  # blocks of 1,024 bytes

@@ -32,8 +32,8 @@ static inline scene *open_scene(const hb_net_def *def, const char *const *sets, 
 }
 
 static inline hb_status try_search(scene *s, hb_error *error) {
-    return hb_search_create(&s->search, &s->machine, s->settings, (uint32_t)s->config->settings.run.seed, &s->net,
-                            error);
+    return hb_search_create(&s->search, &s->machine, NULL, s->settings, (uint32_t)s->config->settings.run.seed,
+                            &s->net, error);
 }
 
 static inline void start_search(scene *s) {

@@ -184,7 +184,7 @@ static void gmm_update_is_the_gradient(void **state) {
         s->search.method->genome(&s->search, 0, &first);
         assert_true(first.sharing.noise_per_synapse && first.sharing.n_rules == 5);
         hb_shape_fitness(HB_RANKS, fitness, P, z, NULL);
-        const hb_mixture mixture = {lambda->data, mean->data, 0.1f, 36, 5, C};
+        const hb_mixture mixture = {lambda->data, 0, mean->data, 0.1f, 36, 5, C};
         const hb_mixture_step step = {
             .choice = first.sharing.rule, .z = z, .n_individuals = P, .noise = first.noise, .gradient = {gradient}};
         hb_mixture_work *work;

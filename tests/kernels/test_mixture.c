@@ -202,7 +202,7 @@ static outcome run_scene(const opened *d, const scene *s, bool dense) {
     const hb_memory lambda = uploaded(d, s->lambda, size), mu = uploaded(d, s->mu, numbers);
     const hb_memory choice = uploaded(d, o.choice, choices), gradient = uploaded(d, o.gradient, size);
     float *entropy = floats(n);
-    const hb_mixture mixture = {lambda, mu, def->sigma, def->n, def->m, def->c};
+    const hb_mixture mixture = {lambda, 0, mu, def->sigma, def->n, def->m, def->c};
     check_ok(hb_mixture_choose(d->device, &mixture, def->p, choice_id, choice, entropy, 0, def->n, &error), error);
     download(d, o.choice, choice, choices);
     for (size_t e = 0; e < choices && def->placing == UNLIKELY; e++) o.choice[e] = (uint32_t)(e * 7 % m);
@@ -418,7 +418,7 @@ static void choices_are_fair(void **state) {
     const hb_memory there = uploaded(d, lambda, M), rules = uploaded(d, mu, M);
     uint32_t *choice = (uint32_t *)floats(P);
     const hb_memory chosen = uploaded(d, choice, P);
-    const hb_mixture mixture = {there, rules, 1.0f, 1, M, 1};
+    const hb_mixture mixture = {there, 0, rules, 1.0f, 1, M, 1};
     hb_error error;
     check_ok(hb_mixture_choose(d->device, &mixture, P, choice_id, chosen, NULL, 0, 1, &error), error);
     download(d, choice, chosen, P);
@@ -443,7 +443,7 @@ static hb_status two_samples(const opened *d, int32_t m, const float *mu, float 
     const uint32_t choice[2] = {0, m > 1};
     const hb_memory there = uploaded(d, lambda, (size_t)m), rules = uploaded(d, mu, (size_t)m);
     const hb_memory chosen = uploaded(d, choice, 2);
-    const hb_mixture mixture = {there, rules, sigma, 1, m, 1};
+    const hb_mixture mixture = {there, 0, rules, sigma, 1, m, 1};
     const hb_mixture_step step = {
         .choice = chosen, .z = z, .n_individuals = 2, .noise = noise_id, .rate = 1.0f, .dense = dense};
     hb_mixture_work *work;
@@ -490,7 +490,10 @@ static void overflow_by_number(void **state) {
     float g;
     hb_error error;
     for (int32_t p = 15; p <= 17; p++) { // 2^27 2^20 2^p against 2^63
-        const hb_status status = hb_mixture_finish(&mixture, 1 << p, &sum, 1, 0x1p27f, 0x1p20f, &g, &error);
+        const hb_mixture_step step = {.n_individuals = 1 << p};
+        const hb_mixture_sums sums = {&sum, 1, hb_bits(0x1p27f), 0x1p20f};
+        hb_mixture_counts counts = {0, 0};
+        const hb_status status = hb_mixture_finish(&mixture, &step, &sums, &counts, &g, &error);
         assert_int_equal(status, p < 16 ? HB_OK : HB_FAILED);
     }
     assert_true(g == 3.0f);
