@@ -20,6 +20,9 @@ static const struct {
     {"robots", "the lanes' physics on a device, against its arithmetic alone", hb_bench_robots, false},
     {"env", "an environment's step, against its physics", hb_bench_env, false},
     {"generation", "a whole generation, against its physics", hb_bench_generation, false},
+    {"scale",
+     "a generation by the ranks of a launcher (mpirun -n R hebbes bench scale), against the model of plan --ranks",
+     hb_bench_scale, true},
 };
 enum { BENCHMARKS = sizeof benchmarks / sizeof *benchmarks, MOST_SETS = 64 };
 
@@ -142,7 +145,7 @@ static char *help_text(int key, const char *text, void *input) {
     size_t n = 0;
     FILE *memory = open_memstream(&out, &n);
     if (!memory) return NULL;
-    fprintf(memory, "Benchmarks (default: all but products):\n");
+    fprintf(memory, "Benchmarks (default: all but products and scale):\n");
     for (int k = 0; k < BENCHMARKS; k++) fprintf(memory, "  %-10s %s\n", benchmarks[k].name, benchmarks[k].summary);
     fclose(memory);
     return out;
@@ -160,7 +163,8 @@ static hb_status run(const arguments *a, hb_error *error) {
     }
     if (found) return status;
     return hb_fail(error, HB_BAD_INPUT,
-                   "bench: expected step, es, gmm, products, robots, env, generation or all, found '%s'", what);
+                   "bench: expected step, es, gmm, products, robots, env, generation, scale or all, found '%s'",
+                   what);
 }
 
 int main(int argc, char **argv) {

@@ -205,6 +205,14 @@ HB_API hb_status hb_render(const char *source, const char *const *sets, int n_se
 // extrapolated from a short measurement on this machine.
 HB_API hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error);
 
+// The same by several ranks, each with as many threads as here: seconds of a generation, parallel efficiency, memory of a rank, and bytes
+// that it exchanges, a row for each of the n numbers of ranks. The network: the time of a small message, and its speed.
+typedef struct {
+    double latency_us, bandwidth_gb_s;
+} hb_plan_network;
+HB_API hb_status hb_plan_ranks(const hb_config *config, const hb_plan_network *network, const int64_t *ranks, int n,
+                               FILE *file, hb_error *error);
+
 // The same as numbers: bytes, and seconds per generation, first with lives as short as at the start, then with full-length lives.
 typedef struct {
     double bytes, least_seconds, most_seconds;

@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -121,17 +122,58 @@ const hb_command hb_command_eval = {
 // ---------------------------------------------------------------------------------------------------
 // plan
 
+enum { MOST_RANKS = 32 }; // rows
+
+// --ranks 1,16,128
+static hb_status read_ranks(const char *text, int64_t ranks[MOST_RANKS], int *n, hb_error *error) {
+    const char *at = text;
+    for (*n = 0; *n < MOST_RANKS; at++) {
+        char *end;
+        ranks[*n] = strtoll(at, &end, 10);
+        if (end == at || ranks[*n] < 1 || ranks[*n] > 1000000 || (*end && *end != ',')) break;
+        ++*n;
+        at = end;
+        if (!*end) return HB_OK;
+    }
+    return hb_fail(error, HB_BAD_INPUT,
+                   "--ranks: expected whole numbers from 1 to 1000000, as in 1,16,128, found '%s'", text);
+}
+
+static hb_status read_positive(const hb_cli *cli, const char *name, double *out, hb_error *error) {
+    const char *text = hb_cli_value(cli, name);
+    char *end;
+    if (!text) return HB_OK;
+    *out = strtod(text, &end);
+    if (end != text && !*end && *out > 0 && *out < 1e9) return HB_OK;
+    return hb_fail(error, HB_BAD_INPUT, "--%s: expected a number above 0, found '%s'", name, text);
+}
+
 static hb_status run_plan(const hb_cli *cli, hb_error *error) {
     hb_config *config = NULL;
-    hb_status status = hb_config_open(cli->argument[0], cli->sets, cli->n_sets, &config, error);
+    hb_plan_network network = {.latency_us = 20, .bandwidth_gb_s = 1};
+    int64_t ranks[MOST_RANKS];
+    int n = 0;
+    const char *text = hb_cli_value(cli, "ranks");
+    hb_status status = text ? read_ranks(text, ranks, &n, error) : HB_OK;
+    if (status == HB_OK) status = read_positive(cli, "latency", &network.latency_us, error);
+    if (status == HB_OK) status = read_positive(cli, "bandwidth", &network.bandwidth_gb_s, error);
+    if (status == HB_OK) status = hb_config_open(cli->argument[0], cli->sets, cli->n_sets, &config, error);
     if (status != HB_OK) return status;
-    status = hb_plan(config, stdout, error);
+    status = n > 0 ? hb_plan_ranks(config, &network, ranks, n, stdout, error) : hb_plan(config, stdout, error);
     hb_config_close(config);
     return status;
 }
 
-static const hb_cli_option plan_options[] = {HB_CLI_SET, HB_CLI_THREADS, HB_CLI_SEED,
-                                             HB_CLI_ENV, HB_CLI_DEVICE,  {.name = NULL}};
+static const hb_cli_option plan_options[] = {
+    HB_CLI_SET,
+    HB_CLI_THREADS,
+    HB_CLI_SEED,
+    HB_CLI_ENV,
+    HB_CLI_DEVICE,
+    {"ranks", 0, "R,R,...", NULL, "time and memory by so many ranks of a cluster, with as many threads each as here"},
+    {"latency", 0, "US", NULL, "of its network: microseconds of a small message [20]"},
+    {"bandwidth", 0, "GB/S", NULL, "of its network [1]; mpirun -n R hebbes bench scale measures both"},
+    {.name = NULL}};
 const hb_command hb_command_plan = {"plan",       "CONFIG", 1, 1, "memory and time of a run, before it runs",
                                     plan_options, run_plan};
 

@@ -38,24 +38,32 @@ int hb_launcher_rank(void) {
 // ---------------------------------------------------------------------------------------------------
 // Join, leave
 
-// The plugin's path: HB_LINK, or libhebbes_mpi.so beside the library or in its folder `hebbes`.
-static void plugin_path(int try, char out[4096]) {
+// Where the plugin may be, from the folder of the library, or of a program that has the library's code in it (hebbes-bench).
+static const char *const places[] = {"", "hebbes/", "../lib/", "../lib/hebbes/"};
+enum { PLACES = sizeof places / sizeof *places };
+
+// The plugin's path: HB_LINK, or libhebbes_mpi.so in that place.
+static void plugin_path(int place, char out[4096]) {
     Dl_info self;
+    char own[2048] = "";
     const char *given = getenv("HB_LINK");
     if (given) {
         snprintf(out, 4096, "%s", given);
         return;
     }
-    const bool known = dladdr(__extension__(void *) hb_ranks_join, &self) && strchr(self.dli_fname, '/');
-    const int folder = known ? (int)(strrchr(self.dli_fname, '/') - self.dli_fname) : 1;
-    snprintf(out, 4096, "%.*s/%slibhebbes_mpi.so", folder, known ? self.dli_fname : ".", try ? "hebbes/" : "");
+    if (dladdr(__extension__(void *) hb_ranks_join, &self) && strstr(self.dli_fname, ".so"))
+        snprintf(own, sizeof own, "%s", self.dli_fname);
+    else if (readlink("/proc/self/exe", own, sizeof own - 1) < 0)
+        own[0] = '\0';
+    char *slash = strrchr(own, '/');
+    snprintf(out, 4096, "%.*s/%slibhebbes_mpi.so", slash ? (int)(slash - own) : 1, slash ? own : ".", places[place]);
 }
 
 static hb_status open_link(hb_ranks *ranks, hb_error *error) {
     char path[4096], first[256] = "";
     void *library = NULL;
-    for (int try = 0; try < 2 && !library; try++) {
-        plugin_path(try, path);
+    for (int place = 0; place < PLACES && !library; place++) {
+        plugin_path(place, path);
         library = dlopen(path, RTLD_NOW | RTLD_GLOBAL); // MPI opens parts of its own that need its names
         if (!library && !*first) snprintf(first, sizeof first, "%s", dlerror());
     }

@@ -1,7 +1,7 @@
-// Estimates a run's memory and time before it starts.
+// Estimates a run's memory and time before it starts (scale.c: by several ranks).
+#include "host/run/plan.h"
 #include "host/base/clock.h"
 #include "host/base/locale.h"
-#include "host/train/trainer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,16 +96,7 @@ static hb_status time_search(const hb_trainer *trainer, double *seconds, hb_erro
     return status;
 }
 
-// A few lives of the first generation. Training will change how long a life lasts.
-typedef struct {
-    int32_t lives, threads;
-    double seconds;                   // of all of them
-    double per_step;                  // s of a thread
-    double physics, policy;           // shares of that
-    double search, shortest, longest; // s a generation: the search, lives as short as these, lives to their last step
-} timing;
-
-static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
+hb_status hb_plan_time(hb_trainer *trainer, hb_plan_timing *t, hb_error *error) {
     const hb_settings *s = trainer->settings;
     const int64_t all = s->search.population * trainer->n_variations;
     t->threads = hb_pool_threads(trainer->machine.pool);
@@ -129,10 +120,11 @@ static hb_status time_lives(hb_trainer *trainer, timing *t, hb_error *error) {
     if (status != HB_OK) return status;
     steps = steps > 0 ? steps : 1;
     t->per_step = (times.physics + times.env + times.policy + times.expand) / steps;
+    t->steps = steps / t->lives;
     t->physics = times.physics / (t->per_step * steps);
     t->policy = times.policy / (t->per_step * steps);
     status = time_search(trainer, &t->search, error);
-    t->shortest = t->search + t->per_step * steps / t->lives * (double)all / t->threads;
+    t->shortest = t->search + t->per_step * t->steps * (double)all / t->threads;
     t->longest = t->search + t->per_step * trainer->world.shape.max_steps * (double)all / t->threads;
     return status;
 }
@@ -148,8 +140,8 @@ static double evolved(const hb_search *search) {
 }
 
 static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
-    timing t;
-    const hb_status status = time_lives(trainer, &t, error);
+    hb_plan_timing t;
+    const hb_status status = hb_plan_time(trainer, &t, error);
     if (status != HB_OK) return status;
     fprintf(file,
             "time, from %d lives in %.2f s on %d threads: %.1f us a step, of it physics %.0f %%, policy %.0f "
@@ -165,7 +157,7 @@ static hb_status print_times(FILE *file, hb_trainer *trainer, hb_error *error) {
 hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
     hb_trainer trainer;
-    timing t = {.lives = 0};
+    hb_plan_timing t = {.lives = 0};
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status == HB_OK) status = hb_trainer_ready(&trainer, error);
     if (status != HB_OK) {
@@ -175,7 +167,7 @@ hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_
     const hb_machine *machine = &trainer.machine;
     double bytes = (double)hb_device_group_bytes(machine->device, &trainer.net, hb_rollout_lanes(trainer.rollout));
     for (int32_t k = 0; k < trainer.search.n_arrays; k++) bytes += 4.0 * (double)trainer.search.array[k].n;
-    status = time_lives(&trainer, &t, error);
+    status = hb_plan_time(&trainer, &t, error);
     *figures = (hb_plan_figures){bytes, t.shortest, t.longest};
     hb_trainer_close(&trainer);
     return status;

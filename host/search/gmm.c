@@ -474,6 +474,12 @@ static void gmm_memory(const hb_search *search,
     row(context, "choices", weights * population, 2 * weights * population, "rule of every synapse; P x N");
 }
 
+// Choices, entropies and norms of rows, and the 64-bit sums for the rules.
+static double gmm_exchanged(const hb_search *search) {
+    const double synapses = (double)search->net->n_weights, population = (double)search->settings->population;
+    return synapses * (4 * population + 12) + 8 * (double)(n_rules(search) * coefficients(search));
+}
+
 const hb_search_method hb_search_gmm = {.name = "gmm",
                                         .summary =
                                             "each synapse draws one of a few rules; the probabilities evolve too",
@@ -485,4 +491,5 @@ const hb_search_method hb_search_gmm = {.name = "gmm",
                                         .prepare = gmm_prepare,
                                         .genome = gmm_genome,
                                         .update = gmm_update,
+                                        .exchanged = gmm_exchanged,
                                         .memory = gmm_memory};

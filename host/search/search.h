@@ -76,6 +76,8 @@ struct hb_search_method {
     void (*genome)(const hb_search *search, int64_t s, hb_genome *genome);
     // Moves the distribution one step from the fitness of all individuals.
     hb_status (*update)(hb_search *search, const double *fitness, hb_error *error);
+    // Nullable: bytes that each rank gives the others in a generation; NULL: those of the first array.
+    double (*exchanged)(const hb_search *search);
     // Nullable: working memory of an update, for plans: calls row for each array with its bytes here and the bytes that it
     // would take for all individuals at once.
     void (*memory)(const hb_search *search,

@@ -67,7 +67,7 @@ class CommandLine(unittest.TestCase):
         self.refuses("fly", says="expected a command")
         self.refuses(says="expected a command")
         self.refuses("bench", "products", "--device", "cpu", says="--device cuda has cuBLAS")
-        self.refuses("bench", "speed", says="expected step, es, gmm, products, robots, env, generation or all")
+        self.refuses("bench", "speed", says="expected step, es, gmm, products, robots, env, generation, scale or all")
         self.refuses("bench", "gmm", "--set", "policy.kind=static", says="search.kind: 'gmm' shares plasticity rules")
         shared = ("train", CONFIG, "--set", "search.kind=shared", "--set")
         self.refuses(*shared, "policy.kind=static", says="search.kind: 'shared' shares plasticity rules; this policy.kind has none")
