@@ -1,19 +1,30 @@
 #!/usr/bin/env bash
-# What a person with an NVIDIA card runs once: the tests on the real device, compute-sanitizer, whole runs against the
-# CPU's digests, and timings. The last line is the one to send back.
+# What a person with an NVIDIA card runs once, in a source tree or in an unpacked bundle, which needs the driver and nothing else: the tests
+# on the real device, compute-sanitizer, whole runs against the CPU's digests, and timings. The last line is the one to send back.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-./dev build
-hebbes=build/release/hebbes
-test_ops=build/release/tests/test_ops
-test_mixture=build/release/tests/test_mixture
+if [ -e dev ]; then
+    ./dev build
+    hebbes=build/release/hebbes
+    tests=build/release/tests
+    version=$(git rev-parse --short HEAD)
+else
+    hebbes=./hebbes
+    tests=libexec/hebbes
+    export LD_LIBRARY_PATH=$PWD/lib/hebbes${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} # of the tests; the program knows its own
+    read -r version <share/hebbes/commit
+fi
+test_ops=$tests/test_ops
+test_mixture=$tests/test_mixture
 
-"$hebbes" info | head -n 4
-if "$hebbes" info | grep -q 'cuda *not usable'; then
-    echo "no usable card here: nothing was measured" >&2
+info=$("$hebbes" info)
+card=$(grep -m1 '^  cuda ' <<<"$info" || echo "  cuda     not usable: this build has no CUDA device")
+if [[ $card == *"not usable"* ]]; then
+    echo "hebbes gpu: nothing was measured: $card"
     exit 1
 fi
+echo "$card"
 
 echo "== every operation on the card against the oracle and against the CPU's bits"
 "$test_ops"
@@ -59,6 +70,6 @@ if command -v ncu >/dev/null; then
     HB_QUICK=1 ncu --kernel-name regex:step_kernel --launch-count 5 --section SpeedOfLight "$test_ops" || true
 fi
 
-card=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | head -n 1)
-echo "hebbes gpu: $card; operations agree; digests $agree of ${#runs[@]}; $(git rev-parse --short HEAD)"
+cards=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader || echo "nvidia-smi fails")
+echo "hebbes gpu: ${cards//$'\n'/; }; operations agree; digests $agree of ${#runs[@]}; $version"
 [ "$agree" = "${#runs[@]}" ]

@@ -91,6 +91,24 @@ static void doze(void) {
     nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 }
 
+// A rank that waits long says so, once a wait: the one that says nothing is stopped, unplugged, or works.
+typedef struct {
+    double since; // 0: it has been said
+} waiting;
+
+static void tell_slow(waiting *w) {
+    enum { SLOW = 60 };                             // s
+    const char *given = getenv("HB_LINK_SLOW");     // tests
+    const double slow = given ? atof(given) : SLOW; // s
+    char host[256] = "";
+    if (w->since == 0 || now() - w->since < slow) return;
+    w->since = 0;
+    gethostname(host, sizeof host - 1);
+    fprintf(stderr,
+            "hebbes: rank %d on %s has waited %.0f s for another rank; one that does not say so may be gone\n", rank_,
+            host, slow);
+}
+
 // Requests here are waited for by MPI_Test, which the static checker does not follow.
 // NOLINTBEGIN(clang-analyzer-optin.mpi.MPI-Checker)
 
@@ -118,8 +136,10 @@ static int64_t take(int64_t n, const atomic_bool *stop, double patience) {
     long long word = INT64_MAX;
     double stopped = 0;
     if (gone) return word;
+    waiting w = {now()};
     ask(n);
     while (!is_answered(&word)) {
+        tell_slow(&w);
         if (stop && atomic_load(stop)) {
             if (stopped == 0) stopped = now();
             gone = now() - stopped > patience;
@@ -135,9 +155,11 @@ static int64_t take(int64_t n, const atomic_bool *stop, double patience) {
 static int wait_for(MPI_Request *request, const atomic_bool *stop, double patience) {
     double heard = 0, asked = 0; // asked: when the open question was put, or 0
     long long word;
+    waiting w = {now()};
     for (int done = 0;;) {
         MPI_Test(request, &done, MPI_STATUS_IGNORE);
         if (done) break;
+        tell_slow(&w);
         if (stop && atomic_load(stop)) {
             if (heard == 0) heard = now();
             if (rank_ > 0 && asked == 0 && now() - heard > 1) ask(0), asked = now();

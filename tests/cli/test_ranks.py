@@ -177,13 +177,13 @@ class Ranks(unittest.TestCase):
     # -----------------------------------------------------------------------------------------------
     # Signals, deaths, full disks
 
-    def start_long(self, ranks, *pairs):
+    def start_long(self, ranks, *pairs, **options):
         """A training by ranks that has finished a generation; returns mpirun and the ranks' processes."""
         out = open(os.path.join(self.folder, "out.txt"), "w+")
         self.addCleanup(out.close)
         words = ["train", ANT, "--threads", 1, *sets(*SMALL, "run.generations=9999", "run.checkpoint_every=1", *pairs), "--out", "run"]
         process = subprocess.Popen(self.command(ranks, words), stdout=out, stderr=subprocess.PIPE, text=True, cwd=self.folder,
-                                   env={**os.environ, **OPEN_MPI})
+                                   env={**os.environ, **OPEN_MPI, **options})
         self.addCleanup(process.kill)
         for _ in range(600):
             with open(out.name) as file:
@@ -226,6 +226,24 @@ class Ranks(unittest.TestCase):
                 self.assertNotEqual(process.returncode, 0)
                 self.assertRegex(said, rf"rank {whom} ")
                 self.resumed(*KINDS[name])
+
+    def test_a_rank_that_stands_still(self):
+        """Ranks that wait long say so, and so tell who does not; then the run goes on, or is stopped and saved."""
+        for goes_on in (True, False):
+            with self.subTest(goes_on=goes_on):
+                shutil.rmtree(os.path.join(self.folder, "run"), ignore_errors=True)
+                process, ranks = self.start_long(3, "run.patience=0", HB_LINK_SLOW="1")
+                os.kill(ranks[1], signal.SIGSTOP)
+                time.sleep(3)
+                if goes_on:
+                    os.kill(ranks[1], signal.SIGCONT)
+                    time.sleep(1)
+                os.kill(ranks[0], signal.SIGTERM)
+                _, said = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, INTERRUPTED, said)
+                waited = {int(rank) for rank in re.findall(r"hebbes: rank (\d) on .* has waited 1 s for another rank", said)}
+                self.assertEqual(waited, {0, 2}, said)
+                self.resumed()
 
     def test_a_full_disk(self):
         small = "ulimit -f 40; exec \"$0\" \"$@\""  # blocks of 1,024 bytes

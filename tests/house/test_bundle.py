@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 SOURCE = pathlib.Path(sys.argv.pop(1))
-BASE = ["libc6", "libgcc-s1", "libstdc++6", "dash", "coreutils", "libselinux1", "libpcre2-8-0", "libacl1", "libattr1", "libgmp10", "libssl3"]
+BASE = ["libc6", "libgcc-s1", "libstdc++6", "dash", "bash", "libtinfo6", "grep", "sed", "coreutils", "libselinux1", "libpcre2-8-0", "libacl1", "libattr1", "libgmp10", "libssl3"]
 NEWEST_GLIBC = (2, 34)
 
 
@@ -58,11 +58,11 @@ class Bundle(unittest.TestCase):
     def tearDownClass(cls):
         cls.folder.cleanup()
 
-    def inside(self, *words, code=0):
-        """In the root, as nobody, without a network."""
+    def inside(self, *words, code=0, program=None):
+        """In the root, as nobody, without a network: the program in /tmp, or another one in the bundle."""
         command = ["unshare", "-nm", "sh", "-c", 'mount --bind /proc "$0/proc" && exec chroot --userspec=65534:65534 "$0" "$@"', self.root,
-                   "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp", "/bin/dash", "-c", 'cd /tmp && "$0" "$@"',
-                   f"{self.bundle}/hebbes", *words]
+                   "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp", "/bin/dash", "-c", f'cd {self.bundle if program else "/tmp"} && "$0" "$@"',
+                   program or f"{self.bundle}/hebbes", *words]
         done = run(*command)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done
@@ -81,6 +81,13 @@ class Bundle(unittest.TestCase):
         self.inside("train", f"{self.bundle}/configs/car/pnr-replicate.yaml", "--set", "run.generations=1", "--set", "search.population=2",
                     "--set", "env.time_limit=1", "--out", "car")
         self.assertIn("limit", self.inside("bench", "step").stdout)
+
+    def test_a_card_is_asked_for(self):
+        """Without a driver bench/gpu.sh ends with one line that says why; the tests that it would run are whole."""
+        done = self.inside("bench/gpu.sh", code=1, program="/bin/bash")
+        self.assertRegex(done.stdout, r"^hebbes gpu: nothing was measured: .*not usable: .*\n$")
+        done = self.inside("-c", "HB_QUICK=1 LD_LIBRARY_PATH=lib/hebbes libexec/hebbes/test_mixture", program="/bin/bash")
+        self.assertIn("PASSED", done.stdout + done.stderr)
 
     def test_nothing_newer_than_it_says(self):
         """No file asks for a glibc beyond 2.34, nor for another library of the machine."""

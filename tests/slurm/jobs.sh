@@ -127,6 +127,39 @@ test_killed_rank() { # RANK
     same "resumed after the death of rank $1" killed "$("$hebbes" digest unbroken)"
 }
 
+# Takes the second node off the network while four ranks train, then asks for a stop: rank 0 saves what it has, and the run goes on alone.
+test_unplugged() {
+    rm -rf unplugged
+    HB_LINK_SLOW=2 srun -K1 -N2 -n4 "$hebbes" train "$config" "${small[@]}" --threads 1 --set run.generations=9999 --out unplugged >unplugged.out 2>&1 &
+    local job=$! victim last
+    for _ in $(seq 200); do
+        grep -q "generation " unplugged.out && break
+        sleep 0.1
+    done
+    ip link set v0 down
+    sleep 5
+    for victim in $(pgrep -f 'train .*--out unplugged$'); do
+        tr '\0' '\n' <"/proc/$victim/environ" | grep -qx "SLURM_PROCID=0" && [ "$(cat "/proc/$victim/comm")" = hebbes ] && kill -TERM "$victim"
+    done
+    for _ in $(seq 100); do
+        grep -q "interrupted after" unplugged/log.txt && break
+        sleep 0.1
+    done
+    grep "interrupted after" unplugged/log.txt || fail "rank 0 has not saved the run of a network that is gone"
+    grep -m1 "hebbes: rank 0 on n1 has waited 2 s" unplugged.out || fail "nobody says that a rank does not answer"
+    pkill -KILL -f 'train .*--out unplugged$' || true
+    ip link set v0 up
+    kill -KILL "$job" 2>/dev/null || true
+    scancel --user root 2>/dev/null || true
+    wait "$job" || true
+    last=$(find unplugged/checkpoints -name 'gen-*.h5' | sort | tail -n 1)
+    last=$((10#$(basename "$last" .h5 | cut -d- -f2) + 1))
+    "$hebbes" resume unplugged --set run.generations=$last >/dev/null 2>&1 || fail "the run cannot be resumed"
+    rm -rf unbroken
+    "$hebbes" train "$config" "${small[@]}" --set run.generations=$last --out unbroken >/dev/null 2>&1
+    same "stopped without a network, resumed by one process" unplugged "$("$hebbes" digest unbroken)"
+}
+
 cd /srv
 start_cluster
 test_ranks_over_nodes
@@ -134,4 +167,5 @@ test_array
 test_preemption
 test_killed_rank 0
 test_killed_rank 3
+test_unplugged
 echo "passed"
