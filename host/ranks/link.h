@@ -28,7 +28,8 @@ typedef struct {
     // Adds n to the counter that all ranks share and returns what it was; waits for no rank but the one that counts, 0. INT64_MAX where *stop
     // (nullable) has been true for `patience` seconds and it does not answer.
     int64_t (*take)(int64_t n, const atomic_bool *stop, double patience);
-    void (*restart)(void); // collective: the counter is 0
+    // Collective: the counter is 0. Returns as combine does.
+    int (*restart)(const atomic_bool *stop, double patience);
     // Collective: words become the bitwise OR of every rank's. Returns 0; or -1 where *stop (nullable) has been true for `patience` seconds and
     // another rank has not come (rank 0), or rank 0 does not answer (the others): one may be gone. Then words must stay where they are, since
     // the exchange is still under way, and the link is good for nothing but end_all.

@@ -75,12 +75,6 @@ static void leave(void) {
     MPI_Finalize();
 }
 
-static void restart(void) {
-    MPI_Barrier(all);
-    if (rank_ == 0) atomic_store(&counter, 0);
-    MPI_Barrier(all);
-}
-
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -182,6 +176,26 @@ static int combine(uint64_t *words, size_t n, const atomic_bool *stop, double pa
     return 0;
 }
 
+static int barrier(const atomic_bool *stop, double patience) {
+    MPI_Request request;
+    MPI_Ibarrier(all, &request);
+    return wait_for(&request, stop, patience);
+}
+
+static int restart(const atomic_bool *stop, double patience) {
+    if (barrier(stop, patience) != 0) return -1;
+    if (rank_ == 0) atomic_store(&counter, 0);
+    return barrier(stop, patience);
+}
+
+static void share(void *data, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += MOST) {
+        MPI_Request request;
+        MPI_Ibcast((char *)data + at, (int)(bytes - at < MOST ? bytes - at : MOST), MPI_BYTE, 0, all, &request);
+        wait_for(&request, NULL, 0);
+    }
+}
+
 static void add(int64_t *words, size_t n) {
     for (size_t at = 0; at < n; at += MOST) {
         MPI_Request request;
@@ -191,11 +205,6 @@ static void add(int64_t *words, size_t n) {
     }
 }
 // NOLINTEND(clang-analyzer-optin.mpi.MPI-Checker)
-
-static void share(void *data, size_t bytes) {
-    for (size_t at = 0; at < bytes; at += MOST)
-        MPI_Bcast((char *)data + at, (int)(bytes - at < MOST ? bytes - at : MOST), MPI_BYTE, 0, all);
-}
 
 static void end_all(int code) {
     MPI_Abort(MPI_COMM_WORLD, code);

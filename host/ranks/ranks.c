@@ -172,10 +172,18 @@ void hb_ranks_leave(hb_ranks *ranks, hb_status status) {
 // ---------------------------------------------------------------------------------------------------
 // Exchange
 
-hb_status hb_ranks_combine(hb_ranks *ranks, uint64_t *words, size_t n, hb_error *error) {
-    if (ranks->link->combine(words, n, ranks->stop, ranks->patience) == 0) return HB_OK;
+static hb_status heard(hb_ranks *ranks, int result, hb_error *error) {
+    if (result == 0) return HB_OK;
     ranks->lost = true;
     return hb_fail(error, HB_INTERRUPTED, "stopped on request; another rank does not answer");
+}
+
+hb_status hb_ranks_combine(hb_ranks *ranks, uint64_t *words, size_t n, hb_error *error) {
+    return heard(ranks, ranks->link->combine(words, n, ranks->stop, ranks->patience), error);
+}
+
+hb_status hb_ranks_restart(hb_ranks *ranks, hb_error *error) {
+    return heard(ranks, ranks->link->restart(ranks->stop, ranks->patience), error);
 }
 
 hb_status hb_ranks_order(hb_ranks *ranks, uint64_t *order, hb_error *error) {

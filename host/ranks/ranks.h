@@ -23,6 +23,9 @@ struct hb_ranks {
 // where they are, and nothing can be exchanged any more.
 hb_status hb_ranks_combine(hb_ranks *ranks, uint64_t *words, size_t n, hb_error *error);
 
+// Collective: the counter of lives starts anew. Fails as combine does.
+hb_status hb_ranks_restart(hb_ranks *ranks, hb_error *error);
+
 // Collective: what rank 0 says comes next becomes every rank's *order. Fails as combine does.
 hb_status hb_ranks_order(hb_ranks *ranks, uint64_t *order, hb_error *error);
 

@@ -96,9 +96,9 @@ hb_status hb_exchange_results(hb_ranks *ranks, int64_t n, hb_episode_result *res
     if (!word) return hb_fail(error, HB_FAILED, "out of memory exchanging %lld results", (long long)n);
     for (int64_t k = 0; k < n; k++) pack(&results[k], word + k * PER_LIFE);
     pack_own(&own, word + lives + (size_t)ranks->seat.rank * PER_RANK);
-    const hb_status there = hb_ranks_combine(ranks, word, lives + size * PER_RANK, error);
-    if (there != HB_OK) return there; // the exchange may still write to `word`; the process ends soon
-    ranks->link->restart();           // of the counter, for the next rollout
+    hb_status there = hb_ranks_combine(ranks, word, lives + size * PER_RANK, error);
+    if (there == HB_OK) there = hb_ranks_restart(ranks, error); // of the counter, for the next rollout
+    if (there != HB_OK) return there; // an exchange may still write to `word`; the process ends soon
     for (int64_t k = 0; k < n; k++) results[k] = unpack(word + k * PER_LIFE);
     sum_times(word + lives, ranks->seat.size, own.times);
     const hb_status status = gravest(ranks, word + lives, own.status, error);

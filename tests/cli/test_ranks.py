@@ -242,7 +242,7 @@ class Ranks(unittest.TestCase):
                 _, said = process.communicate(timeout=60)
                 self.assertEqual(process.returncode, INTERRUPTED, said)
                 waited = {int(rank) for rank in re.findall(r"hebbes: rank (\d) on .* has waited 1 s for another rank", said)}
-                self.assertEqual(waited, {0, 2}, said)
+                self.assertLessEqual({0, 2}, waited, said)
                 self.resumed()
 
     def test_a_full_disk(self):
