@@ -29,8 +29,9 @@ static hb_status measure_network(hb_ranks *ranks, hb_plan_network *network, hb_e
     return status;
 }
 
-// The shortest of some generations, after one to warm up, and the steps of a life in it.
-static hb_status measure_generation(hb_trainer *trainer, double *seconds, double *steps, hb_error *error) {
+// The shortest of some generations, after one to warm up, the steps of a life in it, and its seconds of search.
+static hb_status measure_generation(hb_trainer *trainer, double *seconds, double *steps, double *update,
+                                    hb_error *error) {
     enum { GENERATIONS = 4 };
     hb_status status = HB_OK;
     *seconds = 1e300;
@@ -40,6 +41,7 @@ static hb_status measure_generation(hb_trainer *trainer, double *seconds, double
         if (status == HB_OK) status = hb_trainer_update(trainer, &report, error);
         if (status != HB_OK || k == 0 || report.seconds >= *seconds) continue;
         *seconds = report.seconds;
+        *update = report.ask + report.update;
         *steps = (double)report.env_steps / (double)(trainer->settings->search.population * trainer->n_variations);
     }
     return status;
@@ -60,13 +62,14 @@ static hb_status measure(const hb_bench *bench, const hb_config *config, hb_rank
     hb_trainer trainer;
     hb_plan_network network;
     hb_plan_timing timing = {.lives = 0};
-    double seconds = 0, steps = 0;
+    double seconds = 0, steps = 0, update = 0;
     hb_status status = hb_trainer_open_rank(config, ranks, &trainer, error);
     if (status != HB_OK) return status;
     status = hb_meet(&trainer, error);
     if (status == HB_OK) status = measure_network(ranks, &network, error);
-    if (status == HB_OK) status = measure_generation(&trainer, &seconds, &steps, error);
+    if (status == HB_OK) status = measure_generation(&trainer, &seconds, &steps, &update, error);
     if (status == HB_OK) status = hb_plan_time(&trainer, &timing, error); // by all ranks at once, as they live
+    if (ranks) timing.search = update * hb_ranks_size(ranks);             // of one rank
     if (status == HB_OK && hb_ranks_number(ranks) == 0)
         print(bench, &trainer, &network, seconds,
               hb_plan_scale(&trainer, &timing, &network, hb_ranks_size(ranks), steps).seconds);
@@ -81,6 +84,8 @@ hb_status hb_bench_scale(const hb_bench *bench, hb_error *error) {
     if (status == HB_OK) status = hb_bench_config(bench, NULL, 0, &config, error);
     if (status == HB_OK) status = measure(bench, config, ranks, error);
     if (config) hb_config_close(config);
+    // A failure ends all ranks here.
+    if (status != HB_OK && ranks && hb_ranks_number(ranks) == 0) fprintf(stderr, "hebbes: %s\n", error->message);
     hb_ranks_leave(ranks, status);
     return status;
 }

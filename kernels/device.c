@@ -16,8 +16,9 @@ const int32_t hb_n_devices = sizeof hb_devices / sizeof *hb_devices;
 
 hb_status hb_device_find(const char *name, const hb_device_table **table, hb_error *error) {
     const bool any = strcmp(name, "auto") == 0;
+    const size_t n = strcspn(name, ":"); // "cuda:1": a card of it
     for (int32_t k = 0; k < hb_n_devices; k++) {
-        if (!any && strcmp(hb_devices[k]->name, name) != 0) continue;
+        if (!any && (strncmp(hb_devices[k]->name, name, n) != 0 || hb_devices[k]->name[n] != '\0')) continue;
         hb_error why = {""};
         const hb_status status = hb_devices[k]->probe(&why);
         if (status == HB_OK) {

@@ -112,7 +112,7 @@ struct hb_device_table {
 extern const hb_device_table *const hb_devices[];
 extern const int32_t hb_n_devices;
 
-// The device of that name; "auto" is the first of the table that can be used here. Fails with HB_BAD_INPUT on an unknown name,
+// The device of that name, or of that of a card, NAME:K; "auto" is the first of the table that can be used here. Fails with HB_BAD_INPUT on an unknown name,
 // with HB_FAILED where the named device cannot be used, saying why.
 hb_status hb_device_find(const char *name, const hb_device_table **table, hb_error *error);
 

@@ -75,21 +75,17 @@ long hb_usable_cores(void) {
 
 static hb_status open_device(hb_machine *machine, const hb_machine_settings *settings, hb_place place,
                              hb_error *error) {
-    char name[32];
+    const char *word = device_word(settings->device), *colon = strchr(word, ':');
     const hb_device_table *table = NULL;
-    snprintf(name, sizeof name, "%s", device_word(settings->device));
-    hb_device_choice choice = {
-        .variant = hb_machine_variants[settings->variant], .card = -1, .place = place.place, .places = place.places};
-    char *colon = strchr(name, ':');
-    if (colon) {
-        choice.card = atoi(colon + 1);
-        *colon = 0;
-    }
+    const hb_device_choice choice = {.variant = hb_machine_variants[settings->variant],
+                                     .card = colon ? atoi(colon + 1) : -1,
+                                     .place = place.place,
+                                     .places = place.places};
     hb_error why = {""};
-    hb_status status = hb_device_find(name, &table, error);
-    if (status == HB_OK) status = hb_device_open(table, &choice, &machine->device, &why);
-    if (status != HB_OK && *why.message) return hb_fail(error, status, "run.device: %s", why.message);
-    return status;
+    hb_status status = hb_device_find(word, &table, error);
+    if (status != HB_OK) return status;
+    status = hb_device_open(table, &choice, &machine->device, &why);
+    return status == HB_OK ? HB_OK : hb_fail(error, status, "%s%s", colon ? "run.device: " : "", why.message);
 }
 
 hb_status hb_machine_open(hb_machine *machine, const hb_machine_settings *settings, hb_place place, hb_error *error) {

@@ -34,8 +34,8 @@ typedef struct {
     // another rank has not come (rank 0), or rank 0 does not answer (the others): one may be gone. Then words must stay where they are, since
     // the exchange is still under way, and the link is good for nothing but end_all.
     int (*combine)(uint64_t *words, size_t n, const atomic_bool *stop, double patience);
-    // Collective: words become the sums of every rank's, modulo 2^64.
-    void (*add)(int64_t *words, size_t n);
+    // Collective: words become the sums of every rank's, modulo 2^64. Returns as combine does.
+    int (*add)(int64_t *words, size_t n, const atomic_bool *stop, double patience);
     // Collective: bytes become those of rank 0.
     void (*share)(void *data, size_t bytes);
     void (*end_all)(int code); // ends every rank with this exit code; does not return

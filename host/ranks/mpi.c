@@ -85,18 +85,15 @@ static void doze(void) {
     nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 }
 
-// A rank that waits long says so, once a wait: the one that says nothing is stopped, unplugged, or works.
-typedef struct {
-    double since; // 0: it has been said
-} waiting;
-
-static void tell_slow(waiting *w) {
+// A rank that waits long says so, once: the one that says nothing is stopped, unplugged, or works.
+static void tell_slow(double since) {
     enum { SLOW = 60 };                             // s
     const char *given = getenv("HB_LINK_SLOW");     // tests
     const double slow = given ? atof(given) : SLOW; // s
+    static bool told;
     char host[256] = "";
-    if (w->since == 0 || now() - w->since < slow) return;
-    w->since = 0;
+    if (told || now() - since < slow) return;
+    told = true;
     gethostname(host, sizeof host - 1);
     fprintf(stderr,
             "hebbes: rank %d on %s has waited %.0f s for another rank; one that does not say so may be gone\n", rank_,
@@ -130,10 +127,10 @@ static int64_t take(int64_t n, const atomic_bool *stop, double patience) {
     long long word = INT64_MAX;
     double stopped = 0;
     if (gone) return word;
-    waiting w = {now()};
+    const double begun = now();
     ask(n);
     while (!is_answered(&word)) {
-        tell_slow(&w);
+        tell_slow(begun);
         if (stop && atomic_load(stop)) {
             if (stopped == 0) stopped = now();
             gone = now() - stopped > patience;
@@ -149,11 +146,11 @@ static int64_t take(int64_t n, const atomic_bool *stop, double patience) {
 static int wait_for(MPI_Request *request, const atomic_bool *stop, double patience) {
     double heard = 0, asked = 0; // asked: when the open question was put, or 0
     long long word;
-    waiting w = {now()};
+    const double begun = now();
     for (int done = 0;;) {
         MPI_Test(request, &done, MPI_STATUS_IGNORE);
         if (done) break;
-        tell_slow(&w);
+        tell_slow(begun);
         if (stop && atomic_load(stop)) {
             if (heard == 0) heard = now();
             if (rank_ > 0 && asked == 0 && now() - heard > 1) ask(0), asked = now();
@@ -162,7 +159,8 @@ static int wait_for(MPI_Request *request, const atomic_bool *stop, double patien
         }
         doze();
     }
-    while (asked > 0 && !is_answered(&word)) doze();
+    for (const double since = now(); asked > 0 && !gone && !is_answered(&word); doze())
+        gone = now() - since > patience;
     return 0;
 }
 
@@ -196,13 +194,14 @@ static void share(void *data, size_t bytes) {
     }
 }
 
-static void add(int64_t *words, size_t n) {
+static int add(int64_t *words, size_t n, const atomic_bool *stop, double patience) {
     for (size_t at = 0; at < n; at += MOST) {
         MPI_Request request;
         MPI_Iallreduce(MPI_IN_PLACE, words + at, (int)(n - at < MOST ? n - at : MOST), MPI_INT64_T, MPI_SUM, all,
                        &request);
-        wait_for(&request, NULL, 0);
+        if (wait_for(&request, stop, patience) != 0) return -1;
     }
+    return 0;
 }
 // NOLINTEND(clang-analyzer-optin.mpi.MPI-Checker)
 

@@ -182,6 +182,10 @@ hb_status hb_ranks_combine(hb_ranks *ranks, uint64_t *words, size_t n, hb_error 
     return heard(ranks, ranks->link->combine(words, n, ranks->stop, ranks->patience), error);
 }
 
+hb_status hb_ranks_add(hb_ranks *ranks, int64_t *words, size_t n, hb_error *error) {
+    return heard(ranks, ranks->link->add(words, n, ranks->stop, ranks->patience), error);
+}
+
 hb_status hb_ranks_restart(hb_ranks *ranks, hb_error *error) {
     return heard(ranks, ranks->link->restart(ranks->stop, ranks->patience), error);
 }

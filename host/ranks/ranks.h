@@ -23,6 +23,9 @@ struct hb_ranks {
 // where they are, and nothing can be exchanged any more.
 hb_status hb_ranks_combine(hb_ranks *ranks, uint64_t *words, size_t n, hb_error *error);
 
+// Collective: words become the sums of every rank's. Fails as combine does.
+hb_status hb_ranks_add(hb_ranks *ranks, int64_t *words, size_t n, hb_error *error);
+
 // Collective: the counter of lives starts anew. Fails as combine does.
 hb_status hb_ranks_restart(hb_ranks *ranks, hb_error *error);
 

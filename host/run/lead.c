@@ -16,7 +16,7 @@ static bool is_spread(const hb_trainer *trainer) {
 hb_status hb_lead_begin(hb_trainer *trainer, const hb_hooks *hooks, hb_error *error) {
     if (!trainer->ranks) return HB_OK;
     trainer->ranks->stop = hb_stop_flag(hooks->stop);
-    if (is_spread(trainer)) trainer->ranks->patience = PATIENCE;
+    trainer->ranks->patience = is_spread(trainer) ? PATIENCE : HB_LINK_PATIENCE;
     return hb_meet(trainer, error);
 }
 

@@ -101,8 +101,10 @@ hb_status hb_plan_time(hb_trainer *trainer, hb_plan_timing *t, hb_error *error) 
     const int64_t all = s->search.population * trainer->n_variations;
     t->threads = hb_pool_threads(trainer->machine.pool);
     // Bodies of several lives are timed full; the last lives of a generation leave lanes empty.
+    enum { THREADS = 2 }; // of a rank, which all ranks must count alike
     const int32_t width = hb_world_width(&trainer->world, trainer->settings->run.width),
-                  most = t->threads * (width > 1 ? 8 * width : 12);
+                  threads = trainer->ranks ? THREADS * hb_ranks_size(trainer->ranks) : t->threads,
+                  most = threads * (width > 1 ? 8 * width : 12);
     t->lives = (int32_t)(all < most ? all : most);
     const sample lives = {trainer, t->lives};
     hb_episode_result *results = calloc((size_t)t->lives, sizeof *results);
@@ -123,7 +125,7 @@ hb_status hb_plan_time(hb_trainer *trainer, hb_plan_timing *t, hb_error *error) 
     t->steps = steps / t->lives;
     t->physics = times.physics / (t->per_step * steps);
     t->policy = times.policy / (t->per_step * steps);
-    status = time_search(trainer, &t->search, error);
+    if (!trainer->ranks) status = time_search(trainer, &t->search, error);
     t->shortest = t->search + t->per_step * t->steps * (double)all / t->threads;
     t->longest = t->search + t->per_step * trainer->world.shape.max_steps * (double)all / t->threads;
     return status;
@@ -134,7 +136,7 @@ static double evolved(const hb_search *search) {
     double n = 0;
     for (int32_t k = 0; k < search->n_arrays; k++) {
         const hb_search_array *array = &search->array[k];
-        if (!hb_search_is_moment(array) && array->below == 0) n += (double)array->n;
+        if (!hb_search_is_moment(array) && !array->is_fixed && array->below == 0) n += (double)array->n;
     }
     return n;
 }

@@ -14,6 +14,7 @@ typedef struct {
     double search, shortest, longest; // s a generation: the search, lives as short as these, lives to their last step
 } hb_plan_timing;
 
+// With ranks collective, and `search` is left at 0: a spread one has no whole to be timed.
 hb_status hb_plan_time(hb_trainer *trainer, hb_plan_timing *timing, hb_error *error);
 
 // A generation by R ranks of as many threads as were timed (scale.c says how).

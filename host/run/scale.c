@@ -52,8 +52,12 @@ static double rank_bytes(const hb_trainer *trainer, int64_t ranks) {
         (double)hb_device_group_bytes(trainer->machine.device, &trainer->net, lanes) +
         (double)sizeof(hb_episode_result) * (double)(search->settings->population * trainer->n_variations) +
         4.0 * (double)search->array[0].n;
-    for (int32_t k = 0; k < search->n_arrays; k++)
-        bytes += 4.0 * (double)search->array[k].whole / (search->array[k].is_spread ? (double)ranks : 1);
+    for (int32_t k = 0; k < search->n_arrays; k++) {
+        const hb_search_array *array = &search->array[k];
+        const double own = 4.0 * (double)array->whole / (array->is_spread ? (double)ranks : 1);
+        bytes += own;
+        if (array->is_spread && hb_search_is_moment(array)) bytes += own / 2; // a gradient beside two moments
+    }
     return search->method->exchanged ? bytes + search->method->exchanged(search) : bytes;
 }
 

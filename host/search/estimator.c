@@ -146,7 +146,7 @@ static hb_status gradient_range(const void *context, size_t begin, size_t end, h
 // Of several ranks each takes the gradient of a slice, over all individuals, so that every sum has one order however many they are; then
 // all have the whole.
 static hb_status share_gradient(const step *s, size_t n, hb_error *error) {
-    const hb_ranks *ranks = s->search->ranks;
+    hb_ranks *ranks = s->search->ranks;
     hb_device *device = s->search->machine->device;
     const size_t blocks = (n + HB_NOISE_BLOCK - 1) / HB_NOISE_BLOCK, size = (size_t)ranks->seat.size,
                  rank = (size_t)ranks->seat.rank, first = blocks * rank / size * HB_NOISE_BLOCK;
@@ -159,10 +159,9 @@ static hb_status share_gradient(const step *s, size_t n, hb_error *error) {
         hb_machine_split(s->search->machine, end - first, HB_NOISE_BLOCK, gradient_range, &part, error);
     if (status == HB_OK)
         status = hb_device_download(device, whole + first, hb_memory_at(s->gradient, first), end - first, error);
-    if (status == HB_OK) {
-        ranks->link->combine(word, n / 2 + 1, NULL, 0);
-        status = hb_device_upload(device, s->gradient, whole, n, error);
-    }
+    if (status == HB_OK) status = hb_ranks_combine(ranks, word, n / 2 + 1, error);
+    if (status == HB_OK) status = hb_device_upload(device, s->gradient, whole, n, error);
+    if (ranks->lost) return status; // NOLINT(clang-analyzer-unix.Malloc): the exchange may still write to `word`
     free(word);
     return status;
 }

@@ -307,6 +307,8 @@ static hb_status take_gradient(hb_search *search, const float *z, hb_memory grad
         status = hb_machine_split(search->machine, (size_t)(rows.end - rows.begin), 64, rows_part, &t, error);
     const hb_status ended = hb_mixture_end(t.work, g, counts, status == HB_OK ? error : NULL);
     if (status == HB_OK) status = ended;
+    if (search->ranks && search->ranks->lost)
+        return hb_fail(error, HB_INTERRUPTED, "stopped on request; another rank does not answer");
     return status == HB_OK ? hb_rows_share_doubles(search, own->row_norm, mixture.n_synapses, error) : status;
 }
 

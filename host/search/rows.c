@@ -38,21 +38,22 @@ hb_status hb_rows_share_columns(const hb_search *search, hb_memory integers, int
     uint64_t *word = malloc(((size_t)(some * n) / 2 + 1) * sizeof *word);
     if (!word) return out_of_memory(error);
     hb_status status = HB_OK;
-    for (int64_t s = 0; s < count; s += some) {
+    for (int64_t s = 0; s < count && status == HB_OK; s += some) {
         const int64_t rows = count - s < some ? count - s : some;
         const size_t numbers = (size_t)(rows * n);
         uint32_t *value = (uint32_t *)(void *)word;
         value[numbers / 2 * 2] = value[numbers / 2 * 2 + 1] = 0;
-        if (status == HB_OK)
-            status = hb_device_download(device, value, hb_memory_at(integers, (size_t)(s * n)), numbers, error);
+        status = hb_device_download(device, value, hb_memory_at(integers, (size_t)(s * n)), numbers, error);
         for (int64_t r = 0; r < rows; r++) {
             memset(value + r * n, 0, (size_t)own.begin * sizeof *value);
             memset(value + r * n + own.end, 0, (size_t)(n - own.end) * sizeof *value);
         }
-        search->ranks->link->combine(word, numbers / 2 + 1, NULL, 0); // also after a failure: the others wait for it
+        if (status == HB_OK) status = hb_ranks_combine(search->ranks, word, numbers / 2 + 1, error);
         if (status == HB_OK)
             status = hb_device_upload(device, hb_memory_at(integers, (size_t)(s * n)), value, numbers, error);
     }
+    if (search->ranks->lost)
+        return status; // NOLINT(clang-analyzer-unix.Malloc): the exchange may still write to `word`
     free(word);
     return status;
 }
@@ -66,7 +67,8 @@ static hb_status share_values(const hb_search *search, void *value, int64_t n, s
     if (!word) return out_of_memory(error);
     const size_t at = (size_t)own.begin * size;
     memcpy((char *)word + at, (char *)value + at, (size_t)(own.end - own.begin) * size);
-    search->ranks->link->combine(word, words, NULL, 0);
+    const hb_status status = hb_ranks_combine(search->ranks, word, words, error);
+    if (status != HB_OK) return status; // the exchange may still write to `word`
     memcpy(value, word, (size_t)n * size);
     free(word);
     return HB_OK;
@@ -119,17 +121,20 @@ hb_status hb_rows_scatter(const hb_search *search, const hb_search_array *array,
 }
 
 bool hb_rows_share_sums(void *context, int64_t *sums, size_t n, hb_mixture_counts *counts, uint32_t *largest) {
-    const hb_ranks *ranks = ((const hb_search *)context)->ranks;
-    if (!ranks) return true;
-    int64_t count[2] = {counts->live, counts->dense};
-    uint64_t *word = calloc((size_t)ranks->seat.size, sizeof *word); // the largest of each rank
+    hb_ranks *ranks = ((const hb_search *)context)->ranks;
+    const size_t size = (size_t)ranks->seat.size;
+    // The sums, the counts, and the largest of each rank, which fits as a sum: the others add 0.
+    int64_t *word = calloc(n + 2 + size, sizeof *word);
     if (!word) return false;
-    word[ranks->seat.rank] = *largest;
-    ranks->link->add(sums, n);
-    ranks->link->add(count, 2);
-    ranks->link->combine(word, (size_t)ranks->seat.size, NULL, 0);
-    for (int32_t r = 0; r < ranks->seat.size; r++) *largest = word[r] > *largest ? (uint32_t)word[r] : *largest;
-    *counts = (hb_mixture_counts){count[0], count[1]};
+    memcpy(word, sums, n * sizeof *word);
+    word[n] = counts->live;
+    word[n + 1] = counts->dense;
+    word[n + 2 + (size_t)ranks->seat.rank] = *largest;
+    if (hb_ranks_add(ranks, word, n + 2 + size, NULL) != HB_OK)
+        return false; // the exchange may still write to `word`
+    memcpy(sums, word, n * sizeof *word);
+    *counts = (hb_mixture_counts){word[n], word[n + 1]};
+    for (size_t r = 0; r < size; r++) *largest = word[n + 2 + r] > *largest ? (uint32_t)word[n + 2 + r] : *largest;
     free(word);
     return true;
 }

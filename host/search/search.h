@@ -103,6 +103,7 @@ typedef struct {
     size_t whole,
         first; // with several ranks a spread array (rows.h) has numbers [first, first + n) of `whole` here; else all
     bool is_spread;
+    bool is_fixed; // never moves after the start
 } hb_search_array;
 
 // True of Adam's moments: arrays that are called NAME_m and NAME_v.

@@ -106,6 +106,7 @@ static hb_status draw_base(hb_search *search, hb_error *error) {
     const size_t n = (size_t)(search->net->n_weights * search->net->rule->n_coefficients);
     hb_status status = hb_search_add_array(search, "base", n, error);
     if (status != HB_OK) return status;
+    search->array[search->n_arrays - 1].is_fixed = true;
     float *base = malloc(n * sizeof *base);
     if (!base) return hb_fail(error, HB_FAILED, "out of memory drawing %zu numbers", n);
     const hb_noise id = hb_search_noise(search, HB_STREAM_START, 1, 0);

@@ -18,7 +18,7 @@ static bool fetch(hb_queue *queue) {
     if (queue->all_taken) return false;
     const int64_t share = (queue->n - queue->seen) / (SHARE * hb_ranks_size(queue->ranks));
     const int64_t chunk = share > queue->least ? share : queue->least;
-    const int64_t first = queue->ranks ? queue->ranks->link->take(chunk, queue->stop, HB_LINK_PATIENCE) : 0;
+    const int64_t first = queue->ranks ? queue->ranks->link->take(chunk, queue->stop, queue->ranks->patience) : 0;
     const int64_t end = queue->ranks && first < queue->n - chunk ? first + chunk : queue->n;
     queue->seen = end;
     queue->all_taken = end >= queue->n;
@@ -88,7 +88,7 @@ int32_t hb_queue_choose(hb_queue *queue) {
 
 void hb_queue_drain(hb_queue *queue) {
     pthread_mutex_lock(&queue->mutex);
-    if (queue->ranks && !queue->all_taken) queue->ranks->link->take(queue->n, queue->stop, HB_LINK_PATIENCE);
+    if (queue->ranks && !queue->all_taken) queue->ranks->link->take(queue->n, queue->stop, queue->ranks->patience);
     queue->all_taken = true;
     pthread_mutex_unlock(&queue->mutex);
 }
