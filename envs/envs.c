@@ -1,7 +1,8 @@
 #include "envs/ant/ant.h"
 #include "envs/car/car.h"
 #include "envs/env.h"
+#include "envs/outside/outside.h"
 
 #include <stddef.h>
 
-const hb_env_table *const hb_envs[] = {&hb_env_ant, &hb_env_car, NULL};
+const hb_env_table *const hb_envs[] = {&hb_env_ant, &hb_env_car, &hb_env_outside, NULL};

@@ -28,6 +28,18 @@ extern "C" {
 #define HB_API __attribute__((visibility("default")))
 
 // ---------------------------------------------------------------------------------------------------
+// For other languages: the library's version, and where fields of this header's structs stand, to compare with what was assumed. The last row
+// has no names.
+
+HB_API const char *hb_version(void);
+
+typedef struct {
+    const char *record, *field;
+    int64_t offset, size; // bytes
+} hb_layout_row;
+HB_API const hb_layout_row *hb_layout(void);
+
+// ---------------------------------------------------------------------------------------------------
 // Configuration
 
 typedef struct hb_config hb_config;
@@ -50,6 +62,20 @@ HB_API const char *hb_config_fold(const hb_config *config, int k);
 #define HB_FOLD 8192
 HB_API void hb_config_fold_sets(const hb_config *config, const char *name, char variations[HB_FOLD],
                                 char held_out[HB_FOLD]);
+
+// Key k of the configuration, in the order of describe, as data; texts are owned by the config. False past the last one.
+typedef struct {
+    const char *section, *name;
+    const char *type;             // bool, int, real, word, text, file, library, words, ints
+    const char *value, *standard; // as text; standard: the default
+    const char *help;
+    double least, most; // of int, real, ints
+    bool same_bits;     // decides where, how long or how fast a run computes, but none of its numbers
+} hb_key_about;
+HB_API bool hb_config_key(const hb_config *config, int k, hb_key_about *about);
+
+// The words that key k may be, from 0; NULL past the last one.
+HB_API const char *hb_config_word(const hb_config *config, int k, int word);
 
 // Writes the whole configuration as YAML.
 HB_API hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error);
@@ -122,6 +148,78 @@ HB_API hb_status hb_start_from(const char *source, char from[4200], char digest[
 // may change keys that change no bit: run.generations, run.threads, run.device, ...
 HB_API hb_status hb_resume(const char *folder, const char *const *sets, int n_sets, const hb_hooks *hooks,
                            hb_error *error);
+
+// ---------------------------------------------------------------------------------------------------
+// Evolutions that are asked and told, by whoever has the environment or the networks
+
+// A search, and the run that records it. Handles made from it must be closed before it.
+typedef struct hb_evolution hb_evolution;
+
+// Opens a configuration as hb_config_open does. With env.name=outside its sizes are options, and another program steps the environment; the
+// others can be lived here, too. Where run.out names a folder it becomes a run there, or goes on with the one that is there; without run.out
+// nothing is written. hooks (nullable, without ranks) is copied.
+HB_API hb_status hb_evolution_open(const char *path, const char *const *sets, int n_sets, const hb_hooks *hooks,
+                                   hb_evolution **evolution, hb_error *error);
+
+// Opens a run to look at: the search of its checkpoint (eval.checkpoint or eval.file). It is neither told nor saved.
+HB_API hb_status hb_evolution_load(const char *folder, const char *const *sets, int n_sets, hb_evolution **evolution,
+                                   hb_error *error);
+
+// Saves the run and closes; accepts NULL. The handle is gone whatever is returned.
+HB_API hb_status hb_evolution_close(hb_evolution *evolution, hb_error *error);
+
+typedef struct {
+    int64_t population, generation, generations; // individuals; finished; at which training stops
+    int64_t seed, genome_size;                   // numbers of a genome
+    int64_t observation_size, action_size;       // numbers; bytes of an observation that is a picture
+    int64_t layers, variations, threads;
+    double lr, sigma, best_mean; // of the next generation; best population mean so far
+    bool picture, plastic, over; // over: nothing is left to do
+} hb_evolution_about;
+HB_API void hb_evolution_describe(const hb_evolution *evolution, hb_evolution_about *about);
+
+// The sizes of a layer, from 0; false past the last one.
+HB_API bool hb_evolution_layer(const hb_evolution *evolution, int layer, int64_t *inputs, int64_t *outputs);
+
+// As hb_config_value.
+HB_API const char *hb_evolution_value(const hb_evolution *evolution, const char *key);
+
+// Asks for the genomes of individuals [first, first + n) of the generation under way, (n, genome_size); or, first = -1 and n = 1, of the mean.
+// For people with networks of their own: docs/export.md has the layout.
+HB_API hb_status hb_evolution_genomes(hb_evolution *evolution, int64_t first, int64_t n, float *genomes,
+                                      hb_error *error);
+
+// Lives a generation in the configured environment; fitness (P), nullable: returns with the penalty. HB_INTERRUPTED as in training.
+HB_API hb_status hb_evolution_live(hb_evolution *evolution, double *fitness, hb_error *error);
+
+// Tells the returns (P) of the generation that was asked for, without the penalty search.l2, which is subtracted here; or NULL after
+// hb_evolution_live. Moves the search, records the generation, and starts the next. progress: nullable. Fails with HB_BAD_INPUT where
+// nothing was asked for, or returns are not finite or not P; the evolution is unchanged then.
+HB_API hb_status hb_evolution_tell(hb_evolution *evolution, const double *returns, int64_t n, hb_progress *progress,
+                                   hb_error *error);
+
+HB_API hb_status hb_evolution_save(hb_evolution *evolution, hb_error *error);
+
+// As hb_digest, of the search as it is now.
+HB_API hb_status hb_evolution_digest(const hb_evolution *evolution, char digest[33], hb_error *error);
+
+// Networks of an evolution, in lanes 0 to n - 1, that live in environments of another program.
+typedef struct hb_lives hb_lives;
+HB_API hb_status hb_lives_open(hb_evolution *evolution, int64_t lanes, hb_lives **lives, hb_error *error);
+HB_API void hb_lives_close(hb_lives *lives); // accepts NULL
+
+// Births in n different lanes: individual[k] of the generation under way (-1: the mean) with the initial weights of its birth number[k]
+// (nullable: all 0; birth 0 has the weights of training's). A generation that was told ends all lives.
+HB_API hb_status hb_lives_begin(hb_lives *lives, int64_t n, const int64_t *lane, const int64_t *individual,
+                                const int64_t *number, hb_error *error);
+
+// A step of the lanes that are alive (lanes; nullable: all): observation (lanes, observation_size), floats, or bytes of pictures, to action
+// (lanes, action_size), within the environment's range; 0 for the others. Weights change as they live.
+HB_API hb_status hb_lives_step(hb_lives *lives, const void *observation, const uint8_t *alive, float *action,
+                               hb_error *error);
+
+// A layer's weights after the update of the last step: w (inputs, outputs).
+HB_API hb_status hb_lives_weights(hb_lives *lives, int64_t lane, int64_t layer, float *w, hb_error *error);
 
 // ---------------------------------------------------------------------------------------------------
 // Looking at runs

@@ -7,6 +7,7 @@
 #include "host/run/folder.h"
 #include "host/run/lead.h"
 #include "host/run/metrics.h"
+#include "host/run/session.h"
 #include "host/train/meet.h"
 
 #include <errno.h>
@@ -19,9 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-typedef struct {
+typedef struct hb_session {
     const hb_hooks *hooks;
-    char folder[HB_PATH];
+    char folder[HB_PATH]; // "" : a session that writes nothing
     FILE *log;
     hb_trainer trainer;
     hb_metrics *metrics;
@@ -29,6 +30,7 @@ typedef struct {
     int unlocked;  // the errno of a file system that has no locks, or 0
     bool diverged; // it has been said that all lives of a generation diverged
     bool waited;   // it has been said that a rank waits for the others
+    bool solved;   // search.stop_mean was reached
 } run;
 
 // ---------------------------------------------------------------------------------------------------
@@ -52,7 +54,7 @@ __attribute__((format(printf, 2, 3))) static void write_log(run *r, const char *
 
 static void note(void *context, const char *line) {
     run *r = context;
-    write_log(r, "%s", line);
+    if (r->log) write_log(r, "%s", line);
     if (r->hooks && r->hooks->note) r->hooks->note(r->hooks->context, line);
 }
 
@@ -66,7 +68,7 @@ static bool is_ours(const run *r) {
 }
 
 static hb_status check_ours(const run *r, hb_error *error) {
-    if (is_ours(r)) return HB_OK;
+    if (!r->log || is_ours(r)) return HB_OK;
     return hb_fail(error, HB_FAILED,
                    "%s: this run's folder was removed or replaced while it trained; nothing more is written there",
                    r->folder);
@@ -149,6 +151,7 @@ static hb_status open_trainer(run *r, const hb_config *config, hb_error *error) 
 static hb_status save(run *r, const char *name, hb_error *error) {
     const double begun = hb_now();
     char path[HB_PATH];
+    if (!r->log) return HB_OK;
     hb_folder_checkpoint_path(r->folder, name, path);
     hb_status status = check_ours(r, error);
     if (status == HB_OK) status = hb_lead_save(&r->trainer, error);
@@ -162,7 +165,7 @@ static hb_status save_generation(run *r, hb_error *error) {
     char name[32];
     snprintf(name, sizeof name, "gen-%06lld.h5", (long long)r->trainer.search.generation);
     const hb_status status = save(r, name, error);
-    if (status == HB_OK)
+    if (status == HB_OK && r->log)
         hb_folder_prune(r->folder, r->trainer.search.generation, r->trainer.settings->run.keep_checkpoints);
     return status;
 }
@@ -215,33 +218,36 @@ static void note_waiting(run *r, const hb_generation *g) {
     note(r, line);
 }
 
-// One generation and its records. The best checkpoint holds the search before its update: the distribution that the best
-// population was drawn from.
-static hb_status generation(run *r, bool *solved, hb_error *error) {
+// What follows a generation's lives. The best checkpoint holds the search before its update: the distribution that the best population was
+// drawn from.
+static hb_status finish(run *r, hb_generation *report, hb_error *error) {
     hb_trainer *trainer = &r->trainer;
-    hb_generation report;
-    const atomic_bool *stop = hb_stop_flag(r->hooks ? r->hooks->stop : NULL);
-    hb_status status = hb_lead(trainer, HB_ORDER_LIVE, error);
-    if (status == HB_OK) status = hb_trainer_rollout(trainer, &report, stop, error);
-    if (status != HB_OK) return status;
-    if (report.mean > trainer->best_mean) {
-        trainer->best_mean = report.mean;
+    hb_status status = HB_OK;
+    if (report->mean > trainer->best_mean) {
+        trainer->best_mean = report->mean;
         status = save(r, "best.h5", error);
         if (status != HB_OK) return status;
     }
-    note_divergence(r, &report);
-    note_waiting(r, &report);
+    note_divergence(r, report);
+    note_waiting(r, report);
     status = hb_lead(trainer, HB_ORDER_UPDATE, error);
-    if (status == HB_OK) status = hb_trainer_update(trainer, &report, error);
+    if (status == HB_OK) status = hb_trainer_update(trainer, report, error);
     if (status == HB_OK) status = check_ours(r, error);
-    if (status != HB_OK) return status;
-    status = hb_metrics_add(r->metrics, &report, r->save, error);
+    if (status == HB_OK && r->metrics) status = hb_metrics_add(r->metrics, report, r->save, error);
     r->save = 0;
     if (status != HB_OK) return status;
-    report_progress(r, &report);
-    *solved = report.mean > trainer->settings->search.stop_mean;
+    report_progress(r, report);
+    r->solved = report->mean > trainer->settings->search.stop_mean;
     if (trainer->search.generation % trainer->settings->run.checkpoint_every == 0) status = save_generation(r, error);
     return status;
+}
+
+static hb_status generation(run *r, hb_error *error) {
+    hb_generation report;
+    const atomic_bool *stop = hb_stop_flag(r->hooks ? r->hooks->stop : NULL);
+    hb_status status = hb_lead(&r->trainer, HB_ORDER_LIVE, error);
+    if (status == HB_OK) status = hb_trainer_rollout(&r->trainer, &report, stop, error);
+    return status == HB_OK ? finish(r, &report, error) : status;
 }
 
 static hb_status train(run *r, hb_error *error) {
@@ -249,11 +255,9 @@ static hb_status train(run *r, hb_error *error) {
     hb_status status = HB_OK;
     if (trainer->search.generation >= trainer->settings->run.generations)
         note(r, "nothing is left to do; train on with --set run.generations=N");
-    bool solved =
-        trainer->best_mean > trainer->settings->search.stop_mean; // a run that has reached it does not go on
-    if (solved) note(r, "search.stop_mean was reached; train on with a larger one in a new run");
-    while (status == HB_OK && !solved && trainer->search.generation < trainer->settings->run.generations)
-        status = generation(r, &solved, error);
+    r->solved = trainer->best_mean > trainer->settings->search.stop_mean; // a run that has reached it does not go on
+    if (r->solved) note(r, "search.stop_mean was reached; train on with a larger one in a new run");
+    while (status == HB_OK && !hb_session_is_over(r)) status = generation(r, error);
     if (status != HB_OK && status != HB_INTERRUPTED) return status;
     if (hb_lead_is_lost(trainer))
         return hb_fail(
@@ -262,8 +266,9 @@ static hb_status train(run *r, hb_error *error) {
             "on from the last checkpoint",
             r->folder);
     hb_error why;
-    hb_status saved = save_generation(r, &why);
-    if (saved == HB_OK && (!trainer->ranks || !trainer->ranks->lost)) saved = hb_lead(trainer, HB_ORDER_END, &why);
+    const hb_status saved = save_generation(r, &why);
+    // One that does not answer any more is lost, which ends it.
+    if (saved == HB_OK && (!trainer->ranks || !trainer->ranks->lost)) (void)hb_lead(trainer, HB_ORDER_END, NULL);
     if (saved != HB_OK) {
         if (error) *error = why;
         return saved;
@@ -331,7 +336,7 @@ static hb_status begin(run *r, hb_error *error) {
     if (status == HB_OK) status = hb_meet_share(&r->trainer, error);
     if (status != HB_OK) return status;
     if (r->hooks && r->hooks->started) r->hooks->started(r->hooks->context, r->folder, r->trainer.search.generation);
-    return train(r, error);
+    return HB_OK;
 }
 
 bool hb_run_may_begin(const char *folder) {
@@ -390,6 +395,7 @@ static hb_status train_in(const hb_config *config, const char *folder, const hb_
     if (status == HB_OK) status = open_trainer(r, config, &why);
     if (status == HB_OK) status = hb_trainer_ready(&r->trainer, &why); // what cannot run leaves no folder
     if (status == HB_OK) status = fresh(r, &why);
+    if (status == HB_OK) status = train(r, &why);
     return close_run(r, status, &why, error);
 }
 
@@ -473,24 +479,28 @@ static hb_status check_best(run *r, hb_error *error) {
     return HB_OK;
 }
 
-// Resumes the run in `folder`, whose configuration this is.
+// Goes on with the run in its folder, whose configuration this is.
+static hb_status reopen(run *r, const hb_config *config, hb_error *error) {
+    hb_status status = open_log(r, error);
+    if (status == HB_OK) status = open_trainer(r, config, error);
+    if (status == HB_OK) status = hb_run_load(&r->trainer, r->folder, HB_CHECKPOINT_LAST, note, r, error);
+    if (status == HB_OK) status = hb_lead_load(&r->trainer, r->trainer.loaded, error);
+    if (status == HB_OK) status = check_best(r, error);
+    if (status == HB_OK) compare_library(r);
+    if (status == HB_OK) status = save_config(r, error);
+    if (status != HB_OK) return status;
+    write_log(r, "hebbes %s resumes after %lld generations", HB_VERSION, (long long)r->trainer.search.generation);
+    return begin(r, error);
+}
+
 static hb_status resume_in(const hb_config *config, const char *folder, const hb_hooks *hooks, hb_error *error) {
     run *r = calloc(1, sizeof *r);
     if (!r) return hb_fail(error, HB_FAILED, "out of memory");
     hb_error why = {""};
     r->hooks = hooks;
     snprintf(r->folder, sizeof r->folder, "%s", folder);
-    hb_status status = open_log(r, &why);
-    if (status == HB_OK) status = open_trainer(r, config, &why);
-    if (status == HB_OK) status = hb_run_load(&r->trainer, folder, HB_CHECKPOINT_LAST, note, r, &why);
-    if (status == HB_OK) status = hb_lead_load(&r->trainer, r->trainer.loaded, &why);
-    if (status == HB_OK) status = check_best(r, &why);
-    if (status == HB_OK) compare_library(r);
-    if (status == HB_OK) status = save_config(r, &why);
-    if (status == HB_OK) {
-        write_log(r, "hebbes %s resumes after %lld generations", HB_VERSION, (long long)r->trainer.search.generation);
-        status = begin(r, &why);
-    }
+    hb_status status = reopen(r, config, &why);
+    if (status == HB_OK) status = train(r, &why);
     return close_run(r, status, &why, error);
 }
 
@@ -523,20 +533,85 @@ hb_status hb_start_from(const char *source, char from[4200], char digest[64], hb
     return HB_OK;
 }
 
-hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
-    HB_NUMBERS_WITH_POINTS;
-    char folder[HB_PATH], path[HB_PATH], difference[HB_DIFFERENCE];
-    if (!*config->settings.run.out || hb_follows(hooks)) return hb_train(config, hooks, error);
-    hb_folder_named(config, folder);
-    hb_path(path, folder, "config.yaml");
-    if (access(path, F_OK) != 0) return train_in(config, folder, hooks, error);
+// True if the folder that run.out names has a run; fails if that is one of another configuration.
+static hb_status find_run(const hb_config *config, const char *folder, bool *found, hb_error *error) {
+    char path[HB_PATH], difference[HB_DIFFERENCE];
     hb_config *saved = NULL;
+    hb_path(path, folder, "config.yaml");
+    *found = access(path, F_OK) == 0;
+    if (!*found) return HB_OK;
     hb_status status = hb_config_open_moved(path, config, &saved, error);
     if (status == HB_OK && hb_config_differs(config, saved->identity, difference))
         status = hb_fail(error, HB_BAD_INPUT, "%s holds a run of another configuration: %s", folder, difference);
-    if (status == HB_OK) status = resume_in(config, folder, hooks, error);
     hb_config_close(saved);
     return status;
+}
+
+hb_status hb_train_on(const hb_config *config, const hb_hooks *hooks, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
+    char folder[HB_PATH];
+    bool found = false;
+    if (!*config->settings.run.out || hb_follows(hooks)) return hb_train(config, hooks, error);
+    hb_folder_named(config, folder);
+    const hb_status status = find_run(config, folder, &found, error);
+    if (status != HB_OK) return status;
+    return found ? resume_in(config, folder, hooks, error) : train_in(config, folder, hooks, error);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Sessions
+
+static hb_status open_session(run *r, const hb_config *config, hb_error *error) {
+    bool found = false;
+    if (!*config->settings.run.out) {
+        const hb_status status = open_trainer(r, config, error);
+        return status == HB_OK ? start_search(r, error) : status;
+    }
+    hb_folder_named(config, r->folder);
+    hb_status status = find_run(config, r->folder, &found, error);
+    if (status != HB_OK) return status;
+    if (found) return reopen(r, config, error);
+    if (access(r->folder, F_OK) == 0) status = take_folder(r, error); // fails early, saying what to do
+    if (status == HB_OK) status = open_trainer(r, config, error);
+    return status == HB_OK ? fresh(r, error) : status;
+}
+
+hb_status hb_session_open(const hb_config *config, const hb_hooks *hooks, hb_session **session, hb_error *error) {
+    run *r = calloc(1, sizeof *r);
+    if (!r) return hb_fail(error, HB_FAILED, "out of memory");
+    hb_error why = {""};
+    r->hooks = hooks;
+    const hb_status status = open_session(r, config, &why);
+    if (status != HB_OK) return close_run(r, status, &why, error);
+    r->solved = r->trainer.best_mean > r->trainer.settings->search.stop_mean;
+    *session = r;
+    return HB_OK;
+}
+
+hb_trainer *hb_session_trainer(hb_session *session) {
+    return &session->trainer;
+}
+
+bool hb_session_is_over(const hb_session *session) {
+    return session->solved || session->trainer.search.generation >= session->trainer.settings->run.generations;
+}
+
+hb_status hb_session_generation(hb_session *session, hb_generation *report, hb_error *error) {
+    return finish(session, report, error);
+}
+
+hb_status hb_session_save(hb_session *session, hb_error *error) {
+    return save_generation(session, error);
+}
+
+hb_status hb_session_close(hb_session *session, hb_error *error) {
+    if (!session) return HB_OK;
+    hb_error why = {""};
+    const hb_status status = save_generation(session, &why);
+    if (status == HB_OK && session->log)
+        write_log(session, hb_session_is_over(session) ? "done: %lld generations" : "left after %lld generations",
+                  (long long)session->trainer.search.generation);
+    return close_run(session, status, &why, error);
 }
 
 hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error) {

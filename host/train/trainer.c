@@ -48,14 +48,19 @@ static hb_status check_rollout(const hb_trainer *trainer, hb_error *error) {
                               table->name, hb_config_value(trainer->config, "run.rollout"));
 }
 
-hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
-    if (trainer->rollout) return HB_OK;
+hb_status hb_trainer_room(hb_trainer *trainer, hb_error *error) {
     const size_t population = (size_t)trainer->settings->search.population;
     if (!trainer->results)
         trainer->results = calloc(population * (size_t)trainer->n_variations, sizeof *trainer->results);
     if (!trainer->fitness) trainer->fitness = calloc(population, sizeof *trainer->fitness);
-    if (!trainer->results || !trainer->fitness)
-        return hb_fail(error, HB_FAILED, "out of memory for %zu individuals", population);
+    if (trainer->results && trainer->fitness) return HB_OK;
+    return hb_fail(error, HB_FAILED, "out of memory for %zu individuals", population);
+}
+
+hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
+    if (trainer->rollout) return HB_OK;
+    const hb_status status = hb_trainer_room(trainer, error);
+    if (status != HB_OK) return status;
     const hb_rollout_def def = {.machine = &trainer->machine,
                                 .net = &trainer->net,
                                 .world = &trainer->world,
@@ -167,8 +172,7 @@ static void training_episode(const void *context, int64_t k, hb_episode *episode
     hb_trainer_episode(context, k, episode);
 }
 
-// Fitness of every individual, the mean over its variations, and its statistics for the report.
-static hb_status gather(hb_trainer *trainer, hb_generation *report, hb_error *error) {
+hb_status hb_trainer_gather(hb_trainer *trainer, hb_generation *report, hb_error *error) {
     const int64_t population = trainer->settings->search.population;
     const int32_t n_variations = trainer->n_variations;
     for (int32_t v = 0; v < n_variations; v++) report->variation_max[v] = -HUGE_VAL;
@@ -215,7 +219,7 @@ hb_status hb_trainer_rollout(hb_trainer *trainer, hb_generation *report, const a
     report->ask = hb_now() - begun;
     status =
         hb_rollout_run(trainer->rollout, lives, training_episode, trainer, trainer->results, &times, stop, error);
-    if (status == HB_OK) status = gather(trainer, report, error);
+    if (status == HB_OK) status = hb_trainer_gather(trainer, report, error);
     if (status != HB_OK) return status;
     const double threads = (double)hb_pool_threads(trainer->machine.pool) * hb_ranks_size(trainer->ranks);
     report->waiting = times.waiting;

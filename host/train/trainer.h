@@ -51,6 +51,11 @@ hb_status hb_trainer_open(const hb_config *config, hb_trainer *trainer, hb_error
 hb_status hb_trainer_open_rank(const hb_config *config, hb_ranks *ranks, hb_trainer *trainer, hb_error *error);
 void hb_trainer_close(hb_trainer *trainer);
 
+// Makes room for results, for lives that are lived elsewhere; and the fitness of every individual from its results, the mean over its
+// variations with the penalty, and their statistics for the report, whose generation, lr and sigma are the search's.
+hb_status hb_trainer_room(hb_trainer *trainer, hb_error *error);
+hb_status hb_trainer_gather(hb_trainer *trainer, hb_generation *report, hb_error *error);
+
 // Opens the rollout, with bodies and lanes, and makes room for results, unless that is done. Generations do it themselves.
 hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error);
 

@@ -15,6 +15,11 @@ static const char *option(void *context, const char *name) {
     return r->settings.option(r->settings.context, name);
 }
 
+// What an environment refuses can be set otherwise.
+static hb_status status_of(const char *message) {
+    return strncmp(message, "out of memory", 13) == 0 ? HB_FAILED : HB_BAD_INPUT;
+}
+
 hb_status hb_world_open(const hb_config *config, const char *engine, hb_world *world, hb_error *error) {
     const hb_env_table *env = config->env;
     replaced r = {hb_config_env_settings(config), engine};
@@ -22,8 +27,7 @@ hb_status hb_world_open(const hb_config *config, const char *engine, hb_world *w
     char message[512] = "";
     *world = (hb_world){.env = env};
     if (env->world_create(&settings, &world->handle, message, sizeof message) != 0)
-        return hb_fail(error, strncmp(message, "out of memory", 13) == 0 ? HB_FAILED : HB_BAD_INPUT,
-                       "environment '%s': %s", env->name, message);
+        return hb_fail(error, status_of(message), "environment '%s': %s", env->name, message);
     env->shape(world->handle, &world->shape);
     const char *fault = hb_env_fault_of_shape(env, &world->shape);
     if (!fault) return HB_OK;
@@ -49,5 +53,5 @@ int32_t hb_world_width(const hb_world *world, int64_t wanted) {
 hb_status hb_world_body(const hb_world *world, int32_t width, void **body, hb_error *error) {
     char message[512] = "";
     if (world->env->body_create(world->handle, width, body, message, sizeof message) == 0) return HB_OK;
-    return hb_fail(error, HB_FAILED, "environment '%s': %s", world->env->name, message);
+    return hb_fail(error, status_of(message), "environment '%s': %s", world->env->name, message);
 }

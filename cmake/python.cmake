@@ -1,0 +1,16 @@
+# The Python package in build/python: its files, and the declarations that python/declare.py writes from the public header.
+find_program(HB_PYTHON NAMES python3 PATHS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
+if(HB_PYTHON)
+  set(package "${CMAKE_BINARY_DIR}/python/hebbes")
+  set(made "")
+  foreach(file __init__ _library evolution runs)
+    add_custom_command(OUTPUT "${package}/${file}.py" DEPENDS "${CMAKE_SOURCE_DIR}/python/hebbes/${file}.py"
+                       COMMAND "${CMAKE_COMMAND}" -E copy "${CMAKE_SOURCE_DIR}/python/hebbes/${file}.py" "${package}/${file}.py")
+    list(APPEND made "${package}/${file}.py")
+  endforeach()
+  set(headers "${CMAKE_SOURCE_DIR}/kernels/status.h" "${CMAKE_SOURCE_DIR}/host/hebbes.h")
+  add_custom_command(OUTPUT "${package}/_abi.py" DEPENDS ${headers} "${CMAKE_SOURCE_DIR}/python/declare.py"
+                     COMMAND "${CMAKE_COMMAND}" -E make_directory "${package}"
+                     COMMAND "${HB_PYTHON}" "${CMAKE_SOURCE_DIR}/python/declare.py" "${package}/_abi.py" ${headers})
+  add_custom_target(python ALL DEPENDS ${made} "${package}/_abi.py")
+endif()

@@ -1,0 +1,225 @@
+"""libhebbes: found, checked against the declarations that this package was made with, and called so that failures are exceptions."""
+
+import ctypes
+import difflib
+import os
+import pathlib
+import threading
+
+from . import _abi
+
+
+class Error(Exception):
+    """What the library says; its line tells where, what was expected, and what was found."""
+
+
+class BadInput(Error, ValueError):
+    """The caller can correct it: a name, a value, a shape, a file."""
+
+
+class Failed(Error, RuntimeError):
+    """The machine cannot do it: memory, disk, device."""
+
+
+EXCEPTIONS = {_abi.HB_BAD_INPUT: BadInput, _abi.HB_FAILED: Failed, _abi.HB_INTERRUPTED: KeyboardInterrupt}
+
+
+def _open():
+    here = pathlib.Path(__file__).resolve().parent
+    given = os.environ.get("HEBBES_LIBRARY")
+    places = [given] if given else [here / "lib" / "libhebbes.so.0", here.parent.parent / "libhebbes.so.0", "libhebbes.so.0"]
+    why = []
+    for place in places:
+        try:
+            return ctypes.CDLL(str(place))
+        except OSError as error:
+            why.append(str(error))
+    raise ImportError("libhebbes cannot be opened: " + "; ".join(why))
+
+
+def _check_layout(library):
+    """Structs stand where the declarations say, or the library is of another version."""
+    rows, theirs, k = library.hb_layout(), set(), 0
+    assumed = {s.__name__: s for s in _abi.STRUCTS}
+    while rows[k].record:
+        record, field = rows[k].record.decode(), rows[k].field.decode()
+        ours = getattr(assumed.get(record), field, None)
+        if ours is None or (ours.offset, ours.size) != (rows[k].offset, rows[k].size):
+            raise ImportError(f"this package is made for hebbes {_abi.HB_VERSION}, the library is {version(library)}: they differ in {record}.{field}")
+        theirs.add(record)
+        k += 1
+    for name in ("hb_error", "hb_hooks", "hb_progress", "hb_evaluation", "hb_evolution_about", "hb_key_about"):
+        if name not in theirs:
+            raise ImportError(f"the library does not say how {name} is laid out")
+
+
+def _load():
+    library = _open()
+    for name, result, arguments in _abi.FUNCTIONS:
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            raise ImportError(f"this package is made for hebbes {_abi.HB_VERSION}; the library has no {name}") from None
+        function.restype, function.argtypes = result, arguments
+    _check_layout(library)
+    if version(library) != _abi.HB_VERSION:
+        raise ImportError(f"this package is made for hebbes {_abi.HB_VERSION}, the library is {version(library)}")
+    return library
+
+
+def version(library=None):
+    """The library's version, MAJOR.MINOR.PATCH."""
+    return (library or LIBRARY).hb_version().decode()
+
+
+LIBRARY = _load()
+
+
+def call(name, *arguments):
+    """Calls a function whose last argument is an error and whose result is a status."""
+    error = _abi.hb_error()
+    status = getattr(LIBRARY, name)(*arguments, ctypes.byref(error))
+    if status != _abi.HB_OK:
+        raise EXCEPTIONS[status](error.message.decode(errors="replace"))
+
+
+def words(texts):
+    """A C array of texts, and their number."""
+    return (ctypes.c_char_p * max(len(texts), 1))(*[text.encode() for text in texts]), len(texts)
+
+
+def as_text(path):
+    return os.fspath(path).encode()
+
+
+class Stop:
+    """A request to stop that a call watches."""
+
+    def __init__(self):
+        self.handle = LIBRARY.hb_stop_create()
+        if not self.handle:
+            raise MemoryError("no memory for a stop")
+
+    def request(self):
+        LIBRARY.hb_stop_request(self.handle)
+
+    def __del__(self):
+        if getattr(self, "handle", None):
+            LIBRARY.hb_stop_destroy(self.handle)
+            self.handle = None
+
+
+def interruptible(stop, work):
+    """work() in a thread of its own, so that Ctrl-C is noticed at once: then the stop is requested, and work ends where it can be resumed."""
+    outcome, done = {}, threading.Event()  # not Thread.join: interrupted, it may take a thread for ended that is not
+
+    def run():
+        try:
+            outcome["result"] = work()
+        except BaseException as error:  # it is raised where the caller waits
+            outcome["error"] = error
+        done.set()
+
+    thread = threading.Thread(target=run, name="hebbes")
+    interrupted, begun = False, False
+    while not (done.is_set() or (interrupted and not begun)):
+        try:
+            if not begun:
+                thread.start()
+                begun = True
+            done.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+            begun = begun or thread.ident is not None
+            stop.request()
+    if "error" in outcome:
+        raise outcome["error"]
+    if interrupted:
+        raise KeyboardInterrupt
+    return outcome["result"]
+
+
+class Handle:
+    """A handle of the library: one process, one thread at a time, nothing after close."""
+
+    def __init__(self):
+        self._cell = [None]  # the C handle; whoever must close it first shares the cell
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+
+    @property
+    def _handle(self):
+        return self._cell[0]
+
+    @_handle.setter
+    def _handle(self, handle):
+        self._cell[0] = handle
+
+    def _use(self):
+        """with self._use() as handle: ..."""
+        return _Use(self)
+
+
+class _Use:
+    def __init__(self, owner):
+        self.owner = owner
+
+    def __enter__(self):
+        owner = self.owner
+        if owner._process != os.getpid():
+            raise Failed(f"{type(owner).__name__}: opened by another process; open it after the fork")
+        if not owner._lock.acquire(blocking=False):
+            raise Failed(f"{type(owner).__name__}: used by two threads at a time")
+        if owner._handle is None:
+            owner._lock.release()
+            raise BadInput(f"{type(owner).__name__}: it is closed")
+        return owner._handle
+
+    def __exit__(self, *_):
+        self.owner._lock.release()
+
+
+# ---------------------------------------------------------------------------------------------------
+# Settings
+
+
+def keys(env="ant"):
+    """The configuration's keys with that environment: {"section.name": {"type", "value", "default", "least", "most", "words", "help"}}."""
+    config = ctypes.c_void_p()
+    call("hb_config_open", None, *words([f"env.name={env}"]), ctypes.byref(config))
+    found, about, k = {}, _abi.hb_key_about(), 0
+    while LIBRARY.hb_config_key(config, k, ctypes.byref(about)):
+        choices = []
+        while (word := LIBRARY.hb_config_word(config, k, len(choices))) is not None:
+            choices.append(word.decode())
+        found[f"{about.section.decode()}.{about.name.decode()}"] = {
+            "type": about.type.decode(), "value": about.value.decode(), "default": about.standard.decode(), "least": about.least,
+            "most": about.most, "words": choices, "help": about.help.decode()}
+        k += 1
+    LIBRARY.hb_config_close(config)
+    return found
+
+
+def _value(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_value, value))
+    return repr(value) if isinstance(value, float) else os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+
+
+def settings_of(settings, env=None):
+    """["section.key=value"] of {"section.key" or "key": value}. A key without its section is looked for in run, env, policy and search, in
+    this order; `policy`, `search` and `env` are their kind and name. Raises BadInput with the nearest name."""
+    known = keys(env or settings.get("env") or settings.get("env.name") or "ant") if settings else {}
+    kinds = {"policy": "policy.kind", "search": "search.kind", "env": "env.name"}
+    out = []
+    for name, value in settings.items():
+        places = [name] if "." in name else [kinds[name]] if name in kinds else [f"{s}.{name}" for s in ("run", "env", "policy", "search")]
+        key = next((place for place in places if place in known), None)
+        if key is None:
+            near = difflib.get_close_matches(name.split(".")[-1], [k.split(".")[1] for k in known], 1)
+            raise BadInput(f"no setting is called '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+        if value is not None:
+            out.append(f"{key}={_value(value)}")
+    return sorted(out, key=lambda text: not text.startswith("env.name="))

@@ -1,0 +1,168 @@
+"""Runs: trained, loaded, judged, watched."""
+
+import ctypes
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from . import _abi
+from ._library import LIBRARY, Stop, as_text, call, interruptible, settings_of, words
+from .evolution import Evolution
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One variation under one protocol: the mean and standard deviation of the returns, penalty included, and the returns themselves."""
+
+    variation: str
+    protocol: str
+    held_out: bool
+    rollouts: int
+    mean: float
+    sd: float
+    standard_error: float
+    returns: np.ndarray
+
+    def __str__(self):
+        return f"{self.variation} ({self.protocol}{', held out' if self.held_out else ''}): {self.mean:.4g} ± {self.sd:.4g}"
+
+
+class Policy:
+    """A run's mean individual, living: act(observation) is a step of its life, and changes its weights."""
+
+    def __init__(self, folder, sets, seed):
+        self._evolution = Evolution._of_run(folder, sets)
+        self._lives = self._evolution.lives(1)
+        self._views = {}
+        self.reset(seed)
+
+    def reset(self, seed=0):
+        """Is born again, with the initial weights of that birth, 0 to 65535."""
+        self._lives.begin([0], [-1], seed)
+        self._refresh()
+
+    def act(self, observation):
+        """Observation (obs,) or (1, obs), to action (act,) or (1, act) float32."""
+        seen = np.asarray(observation)
+        one = seen.ndim == 1 or (self._lives.picture and seen.ndim == 3)
+        action = self._lives.act(seen[None] if one else seen)
+        self._refresh()
+        return action[0] if one else action
+
+    def _refresh(self):
+        for layer, view in self._views.items():
+            view[:] = self._lives.weights(0, layer)
+
+    def weights(self, layer):
+        """The weights of a layer, counted from 1, (inputs, outputs) float32: an array that changes as it lives."""
+        return self._views.setdefault(layer, self._lives.weights(0, layer))
+
+
+class Run:
+    """A run's folder."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.digest()  # there is a run
+
+    @property
+    def metrics(self):
+        """metrics.csv: a pandas DataFrame where pandas is installed, else a dictionary of arrays."""
+        path = self.folder / "metrics.csv"
+        try:
+            import pandas
+        except ImportError:
+            table = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
+            return {name: table[name] for name in table.dtype.names}
+        return pandas.read_csv(path)
+
+    def digest(self):
+        """32 hexadecimal digits of the search's state in the last checkpoint."""
+        out = ctypes.create_string_buffer(33)
+        call("hb_digest", as_text(self.folder), *words([]), out)
+        return out.value.decode()
+
+    def evaluate(self, rollouts=100, *, settings=None, **more):
+        """Lives of the best checkpoint on every variation, trained and held out; a list of Row. settings as of Evolution: keys of eval with
+        their section, and of env for other worlds (friction=0.8)."""
+        sets = self._sets({**(settings or {}), **more, "eval.rollouts": rollouts})
+        rows, stop = [], Stop()
+
+        def add(_, about):
+            e = about.contents
+            returns = np.array([e.life[k].fitness for k in range(e.rollouts)])
+            rows.append(Row(e.variation.decode(), e.protocol.decode(), e.held_out, e.rollouts, e.mean, e.sd, e.standard_error, returns))
+
+        kind = next(arguments[3] for name, _, arguments in _abi.FUNCTIONS if name == "hb_evaluate")
+        callback = kind(add)
+        interruptible(stop, lambda: call("hb_evaluate", as_text(self.folder), *words(sets), callback, None, stop.handle))
+        return rows
+
+    def policy(self, seed=0, *, settings=None, **more):
+        """The best checkpoint's mean individual with the initial weights of birth `seed`, 0 to 65535: see Policy."""
+        return Policy(self.folder, self._sets({**(settings or {}), **more}), seed)
+
+    def film(self, out, *, steps=100000, width=640, height=480, settings=None, **more):
+        """A film (.mp4, .webm, .gif), a strip (.png), or a folder of pictures of one life; returns the path that was written."""
+        shape = _abi.hb_render_def(steps=steps, individual=-1, variation=None, out=as_text(out), width=width, height=height, moments=8)
+        rendered = _abi.hb_rendered()
+        sets = self._sets({**(settings or {}), **more})
+        interruptible(Stop(), lambda: call("hb_render", as_text(self.folder), *words(sets), ctypes.byref(shape), ctypes.byref(rendered)))
+        return pathlib.Path(rendered.wrote.decode())
+
+    def resume(self, generations=None, *, progress=None, settings=None, **more):
+        """Trains on to that generation, with the bits of an uninterrupted run; returns the run."""
+        sets = self._sets({**(settings or {}), **more, **({} if generations is None else {"run.generations": generations})})
+        _train(lambda hooks: call("hb_resume", as_text(self.folder), *words(sets), hooks), progress)
+        return self
+
+    def _sets(self, settings):
+        with Evolution._of_run(self.folder, []) as evolution:
+            return settings_of(settings, evolution["env.name"])
+
+    def __repr__(self):
+        return f"hebbes.Run({str(self.folder)!r})"
+
+
+def load(folder):
+    """The run in that folder. Raises BadInput where there is none."""
+    return Run(folder)
+
+
+def _train(start, progress):
+    """Calls start(hooks) in a thread that Ctrl-C stops: the run is saved then. An exception in progress stops the training, too."""
+    stop, raised, kinds = Stop(), [], dict(_abi.hb_hooks._fields_)
+
+    def on_progress(_, about):
+        try:
+            progress(about.contents)
+        except BaseException as error:
+            raised.append(error)
+            stop.request()
+
+    hooks = _abi.hb_hooks(stop=stop.handle)
+    if progress is not None:
+        hooks.progress = kinds["progress"](on_progress)
+    try:
+        interruptible(stop, lambda: start(ctypes.byref(hooks)))
+    except KeyboardInterrupt:
+        if not raised:
+            raise
+    if raised:
+        raise raised[0]
+
+
+def train(config=None, *, out, progress=None, settings=None, **more):
+    """Trains a configuration (a YAML file, or the defaults) into the folder `out`, or goes on with the run that is there; returns the Run, whose
+    bits are those of the command line. settings as of Evolution. progress(about): called after every generation; about has generation,
+    generations, mean, sd, max, best_mean, steps_per_second, seconds. Ctrl-C saves the run and raises KeyboardInterrupt; an exception of
+    progress saves it and goes on its way."""
+    chosen = {**(settings or {}), **more, "run.out": out}
+    handle = ctypes.c_void_p()
+    call("hb_config_open", as_text(config) if config is not None else None, *words(settings_of(chosen)), ctypes.byref(handle))
+    try:
+        _train(lambda hooks: call("hb_train_on", handle, hooks), progress)
+    finally:
+        LIBRARY.hb_config_close(handle)
+    return Run(out)
