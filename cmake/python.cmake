@@ -3,7 +3,7 @@ find_program(HB_PYTHON NAMES python3 PATHS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 if(HB_PYTHON)
   set(package "${CMAKE_BINARY_DIR}/python/hebbes")
   set(made "")
-  foreach(file __init__ __main__ _library _program evolution runs)
+  foreach(file __init__ __main__ _library _program evolution runs vector)
     add_custom_command(OUTPUT "${package}/${file}.py" DEPENDS "${CMAKE_SOURCE_DIR}/python/hebbes/${file}.py"
                        COMMAND "${CMAKE_COMMAND}" -E copy "${CMAKE_SOURCE_DIR}/python/hebbes/${file}.py" "${package}/${file}.py")
     list(APPEND made "${package}/${file}.py")

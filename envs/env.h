@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define HB_ENV_ABI    3
+#define HB_ENV_ABI    4
 #define HB_ENV_EXPORT "hb_env_export"
 
 #define HB_ENV_MOST_NUMBERS 4096 // of an action, and of an observation that is no picture: a network layer's limit
@@ -147,6 +147,9 @@ typedef struct hb_env_table {
     // A step of all lanes that are not idle: action (width, action_size) to observation (width, observation_size); out and outcome
     // (width). Rows of idle lanes are neither read nor written. A lane's results are those of a body of one life, bit for bit.
     void (*step_lanes)(void *body, const float *action, void *observation, hb_env_step *out, hb_env_outcome *outcome);
+    // Nullable also beside the two above. A lane that is held stands still: step_lanes passes it over as if it were idle, until it is released
+    // and goes on as if nothing had been.
+    void (*hold_lane)(void *body, int32_t lane, bool hold);
 } hb_env_table;
 
 // Bytes of an observation.

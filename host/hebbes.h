@@ -222,6 +222,41 @@ HB_API hb_status hb_lives_step(hb_lives *lives, const void *observation, const u
 HB_API hb_status hb_lives_weights(hb_lives *lives, int64_t lane, int64_t layer, float *w, hb_error *error);
 
 // ---------------------------------------------------------------------------------------------------
+// Environments of this library, for networks of other programs
+
+typedef struct hb_vec hb_vec;
+
+// n environments of a configuration (section env, run.threads, run.width), stepped together by threads.
+HB_API hb_status hb_vec_open(const char *path, const char *const *sets, int n_sets, int64_t n, hb_vec **vec,
+                             hb_error *error);
+HB_API void hb_vec_close(hb_vec *vec); // accepts NULL
+
+typedef struct {
+    int64_t n, observation_size, action_size; // numbers; bytes of an observation that is a picture
+    int64_t picture[3];                       // channels, height, width; 0: floats
+    int64_t max_steps, width, threads;        // width: environments that are computed together
+    double step_seconds;                      // s, simulated in a step; 0 where time has no meaning
+} hb_vec_about;
+HB_API void hb_vec_describe(const hb_vec *vec, hb_vec_about *about);
+
+// The range of number k of an action, from -inf to inf where it has none; false past the last one.
+HB_API bool hb_vec_bounds(const hb_vec *vec, int64_t k, double *least, double *most);
+
+// The name of variation k; NULL past the last one.
+HB_API const char *hb_vec_variation(const hb_vec *vec, int k);
+
+// Starts episodes in the environments of `which` (n; nullable: all), each from its seed (n), of that variation. observation: (n,
+// observation_size), floats or bytes, of all. Environments that are computed together must be of one variation.
+HB_API hb_status hb_vec_reset(hb_vec *vec, const uint8_t *which, const uint64_t *seeds, int64_t variation,
+                              void *observation, hb_error *error);
+
+// A step of all environments whose episode is under way: action (n, action_size) to observation; fitness, reward, terminated, truncated: (n).
+// fitness is what evolutions here are ranked by. truncated: after max_steps; terminated: for any other reason. An episode that is over stays
+// so, with 0 fitness and reward, until it is reset. Fails with HB_BAD_INPUT for an action that is not finite, or before the first reset.
+HB_API hb_status hb_vec_step(hb_vec *vec, const float *action, void *observation, double *fitness, double *reward,
+                             uint8_t *terminated, uint8_t *truncated, hb_error *error);
+
+// ---------------------------------------------------------------------------------------------------
 // Looking at runs
 
 // One episode of an evaluation: its return, penalty included; the environment's own reward; policy steps.

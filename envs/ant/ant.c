@@ -424,6 +424,11 @@ static void ant_reset_lane(void *handle, int32_t lane, int32_t variation, hb_env
     hb_ant_lanes_reset(body->lanes, lane, variation, random);
 }
 
+static void ant_hold_lane(void *handle, int32_t lane, bool hold) {
+    ant_body *body = handle;
+    hb_ant_lanes_hold(body->lanes, lane, hold);
+}
+
 static void ant_step_lanes(void *handle, const float *action, void *observation, hb_env_step *out,
                            hb_env_outcome *outcome) {
     ant_body *body = handle;
@@ -499,4 +504,5 @@ const hb_env_table hb_env_ant = {.abi = HB_ENV_ABI,
                                  .snapshot = ant_snapshot,
                                  .picture = ant_picture,
                                  .reset_lane = ant_reset_lane,
-                                 .step_lanes = ant_step_lanes};
+                                 .step_lanes = ant_step_lanes,
+                                 .hold_lane = ant_hold_lane};

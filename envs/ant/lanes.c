@@ -6,7 +6,7 @@
 
 enum { MOST_LANES = 16, MOST_NUMBERS = 64 };
 
-typedef enum { IDLE, BURNING, LIVING } mode;
+typedef enum { IDLE, BURNING, LIVING, HELD } mode;
 
 typedef struct {
     mode mode;
@@ -17,6 +17,9 @@ typedef struct {
     // The state of the reset, where it is seen first or lived on from: what is observed, the lane's numbers, its mean position.
     float first[HB_ANT_OBSERVED], held[MOST_NUMBERS];
     double held_mean[2];
+    // Of a lane that is held: its mode before, its numbers, its contacts.
+    mode before;
+    float numbers[MOST_NUMBERS], contacts[4];
 } resident;
 
 struct hb_ant_lanes {
@@ -137,6 +140,23 @@ void hb_ant_lanes_reset(hb_ant_lanes *lanes, int32_t lane, int32_t variation, hb
     lanes->lane[lane] = (resident){.mode = BURNING};
 }
 
+void hb_ant_lanes_hold(hb_ant_lanes *lanes, int32_t lane, bool hold) {
+    resident *r = &lanes->lane[lane];
+    const int width = lanes->code->width;
+    if (hold ? r->mode == IDLE || r->mode == HELD : r->mode != HELD) return;
+    if (hold) {
+        for (int k = 0; k < lanes->at.arrays; k++) r->numbers[k] = lanes->state[k * width + lane];
+        for (int k = 0; k < 4; k++) r->contacts[k] = lanes->contact[k * width + lane];
+        r->before = r->mode;
+        r->mode = HELD;
+        park(lanes, lane);
+    } else {
+        for (int k = 0; k < lanes->at.arrays; k++) lanes->state[k * width + lane] = r->numbers[k];
+        for (int k = 0; k < 4; k++) lanes->contact[k * width + lane] = r->contacts[k];
+        r->mode = r->before;
+    }
+}
+
 // Where progress stands: the mean of 22 parts, one of which is the floor at (0, 0), or the torso.
 static void locate(hb_ant_lanes *lanes, int lane) {
     resident *r = &lanes->lane[lane];
@@ -176,6 +196,10 @@ static uint32_t command(hb_ant_lanes *lanes, const float *action) {
     return wrong;
 }
 
+static bool is_busy(const resident *r) {
+    return r->mode == BURNING || r->mode == LIVING;
+}
+
 static bool is_fresh(const resident *r) {
     return r->mode == BURNING && r->burned == 0;
 }
@@ -212,6 +236,7 @@ static double move(hb_ant_lanes *lanes) {
     const double start = hb_ant_seconds();
     lanes->code->step(lanes->model, lanes->state, lanes->scratch, HB_ANT_SUBSTEPS);
     for (int lane = 0; lane < lanes->width; lane++) {
+        if (!is_busy(&lanes->lane[lane])) continue;
         lanes->lane[lane].x += get(lanes, lanes->at.position, lane);
         lanes->lane[lane].y += get(lanes, lanes->at.position + 1, lane);
     }
@@ -244,12 +269,12 @@ void hb_ant_lanes_step(hb_ant_lanes *lanes, const float *action, float *observat
                        hb_env_outcome *outcome) {
     const uint32_t wrong = command(lanes, action);
     int32_t busy = 0;
-    for (int lane = 0; lane < lanes->width; lane++) busy += lanes->lane[lane].mode != IDLE;
+    for (int lane = 0; lane < lanes->width; lane++) busy += is_busy(&lanes->lane[lane]);
     hold(lanes);
     const double physics = move(lanes) / (busy ? busy : 1);
     for (int lane = 0; lane < lanes->code->width; lane++) {
         resident *r = &lanes->lane[lane];
-        if (r->mode == IDLE) {
+        if (!is_busy(r)) {
             park(lanes, lane);
             continue;
         }

@@ -20,10 +20,12 @@ int32_t hb_ant_lanes_width(void);
 hb_ant_lanes *hb_ant_lanes_open(const hb_rigid_model *models, const hb_ant_rules *rules, int32_t width);
 void hb_ant_lanes_close(hb_ant_lanes *lanes); // accepts NULL
 
-// reset_lane and step_lanes of envs/env.h.
+// reset_lane, step_lanes and hold_lane of envs/env.h.
 void hb_ant_lanes_reset(hb_ant_lanes *lanes, int32_t lane, int32_t variation, hb_env_random *random);
 void hb_ant_lanes_step(hb_ant_lanes *lanes, const float *action, float *observation, hb_env_step *out,
                        hb_env_outcome *outcome);
+
+void hb_ant_lanes_hold(hb_ant_lanes *lanes, int32_t lane, bool hold);
 
 // The lane's 15 positions and 14 speeds, as MuJoCo orders them.
 void hb_ant_lanes_state(const hb_ant_lanes *lanes, int32_t lane, double state[29]);

@@ -125,6 +125,7 @@ hb_status hb_plan_time(hb_trainer *trainer, hb_plan_timing *t, hb_error *error) 
     t->steps = steps / t->lives;
     t->physics = times.physics / (t->per_step * steps);
     t->policy = times.policy / (t->per_step * steps);
+    t->search = 0;
     if (!trainer->ranks) status = time_search(trainer, &t->search, error);
     t->shortest = t->search + t->per_step * t->steps * (double)all / t->threads;
     t->longest = t->search + t->per_step * trainer->world.shape.max_steps * (double)all / t->threads;

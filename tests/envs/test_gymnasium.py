@@ -9,34 +9,16 @@ usage: test_gymnasium.py CAR_WALK FOLDER          FOLDER keeps the environment a
 """
 
 import math
-import os
 import pathlib
 import subprocess
 import sys
 import unittest
-import venv
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import apart  # noqa: E402
+
+apart.enter(sys.argv[2], ["gymnasium==1.4.0", "pygame==2.6.1", "box2d==2.3.10", "numpy"], "gymnasium, pygame, Box2D")
 WALK, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
-PYTHON = FOLDER / "venv/bin/python"
-PACKAGES = ["gymnasium==1.4.0", "pygame==2.6.1", "box2d==2.3.10", "numpy"]
-
-
-def enter():
-    """Starts this script again where Gymnasium is; installs it there first."""
-    if not PYTHON.exists():
-        venv.create(FOLDER / "venv", with_pip=True, clear=True)
-    done = subprocess.run([PYTHON, "-c", "import gymnasium, pygame, Box2D"], capture_output=True)
-    if done.returncode != 0:
-        command = [PYTHON, "-m", "pip", "install", "--quiet", "--only-binary=:all:", *PACKAGES]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        print("skipped: Gymnasium cannot be installed here")
-        sys.exit(0)
-    os.execv(PYTHON, [PYTHON, __file__, WALK, str(FOLDER), "--entered"])
-
-
-if "--entered" not in sys.argv:
-    enter()
 del sys.argv[1:]
 
 import gymnasium  # noqa: E402

@@ -97,13 +97,13 @@ static void live_alone(const void *world, account *accounts) {
     hb_env_ant.body_destroy(body);
 }
 
-// Lanes take the next life as they become free.
+// Lanes take the next life as they become free. One after the other is held for a step, the others go on.
 static void live_together(const void *world, int width, account *accounts) {
     void *body = open_body(world, width);
     float action[16 * JOINTS] = {0}, observation[16 * OBSERVED];
     hb_env_step step[16];
     hb_env_outcome outcome[16];
-    int life[16], next = 0, busy = 0;
+    int life[16], next = 0, busy = 0, turn = 0;
     for (int k = 0; k < width; k++) life[k] = -1;
     do {
         for (int k = 0; k < width; k++) {
@@ -120,9 +120,12 @@ static void live_together(const void *world, int width, account *accounts) {
         }
         for (int k = 0; k < width; k++)
             if (life[k] >= 0) act(life[k], accounts[life[k]].steps, action + k * JOINTS);
+        const int held = turn++ % (2 * width); // none in half of the steps
+        if (held < width) hb_env_ant.hold_lane(body, held, true);
         hb_env_ant.step_lanes(body, action, observation, step, outcome);
+        if (held < width) hb_env_ant.hold_lane(body, held, false);
         for (int k = 0; k < width; k++) {
-            if (life[k] < 0) continue;
+            if (life[k] < 0 || k == held) continue;
             account *a = &accounts[life[k]];
             if (a->outcome != HB_ENV_STARTING) {
                 count(a, observation + k * OBSERVED, &step[k], outcome[k]);
