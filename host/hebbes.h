@@ -106,6 +106,7 @@ HB_API hb_stop *hb_stop_create(void); // NULL when out of memory
 HB_API void hb_stop_destroy(hb_stop *stop);
 HB_API void hb_stop_request(hb_stop *stop); // from any thread, or from a signal handler
 HB_API bool hb_stop_requested(const hb_stop *stop);
+HB_API void hb_stop_clear(hb_stop *stop); // the request was met; what it watches may go on
 
 // Ranks: processes, on one machine or many, that train one run together (docs/clusters.md). Rank 0 writes the run; the bits are those of one
 // process.
@@ -322,6 +323,7 @@ typedef struct {
     const char *variation; // nullable
     const char *out;
     int32_t width, height, moments;
+    const hb_stop *stop; // nullable: HB_INTERRUPTED after hb_stop_request, and nothing is left
 } hb_render_def;
 
 // The result: the path that was written, and the number of steps.

@@ -96,6 +96,8 @@ static hb_status show(render *r, int64_t step, hb_error *error) {
 static hb_status live_through(render *r, bool shows, int64_t most, int64_t *steps, hb_error *error) {
     hb_status status = hb_life_begin(r->life, 0, error);
     for (*steps = 0; status == HB_OK && r->life->outcome == HB_ENV_RUNNING && *steps < most; ++*steps) {
+        if (r->def->stop && hb_stop_requested(r->def->stop))
+            return hb_fail(error, HB_INTERRUPTED, "stopped on request; nothing was written");
         if (shows) status = show(r, *steps, error);
         if (status == HB_OK) status = hb_life_step(r->life, error);
     }

@@ -22,6 +22,10 @@ const atomic_bool *hb_stop_flag(const hb_stop *stop) {
     return stop ? &stop->requested : NULL;
 }
 
+void hb_stop_clear(hb_stop *stop) {
+    atomic_store(&stop->requested, false);
+}
+
 bool hb_stop_requested(const hb_stop *stop) {
     return atomic_load(&stop->requested);
 }

@@ -68,7 +68,7 @@ static hb_status parse_size(const hb_cli *cli, hb_render_def *def, hb_error *err
 
 static hb_status run_render(const hb_cli *cli, hb_error *error) {
     static hb_rendered rendered;
-    hb_render_def def = {.variation = hb_cli_value(cli, "variation")};
+    hb_render_def def = {.variation = hb_cli_value(cli, "variation"), .stop = hb_stop_on_signals()};
     int64_t moments = 0;
     hb_status status = hb_cli_out(cli, "FILM.mp4, STRIP.png or FOLDER", &def.out, error);
     if (status == HB_OK) status = hb_cli_individual(cli, &def.individual, error);

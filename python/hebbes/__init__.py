@@ -13,10 +13,10 @@
 docs/python.md has the whole story; every function says its shapes, units and errors.
 """
 
-from ._library import BadInput, Error, Failed, keys, version
+from ._library import BadInput, Error, Failed, configs, keys, version
 from .evolution import Evolution, Generation, Lives, Statistics
-from .runs import Policy, Row, Run, load, train
+from .runs import Policy, Progress, Row, Run, load, train
 from .vector import make_vec
 
 __version__ = version()
-__all__ = ["BadInput", "Error", "Evolution", "Failed", "Generation", "Lives", "Policy", "Row", "Run", "Statistics", "keys", "load", "make_vec", "train", "version"]
+__all__ = ["BadInput", "Error", "Evolution", "Failed", "Generation", "Lives", "Policy", "Progress", "Row", "Run", "Statistics", "configs", "keys", "load", "make_vec", "train", "version"]

@@ -80,7 +80,7 @@ def call(name, *arguments):
     error = _abi.hb_error()
     status = getattr(LIBRARY, name)(*arguments, ctypes.byref(error))
     if status != _abi.HB_OK:
-        raise EXCEPTIONS[status](error.message.decode(errors="replace"))
+        raise EXCEPTIONS[status](error.message.decode(errors="replace").removeprefix("--set: "))
 
 
 def words(texts):
@@ -89,7 +89,31 @@ def words(texts):
 
 
 def as_text(path):
-    return os.fspath(path).encode()
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise BadInput(f"expected a path without a 0 byte, found {path!r}")
+    return name
+
+
+def configs():
+    """The folder with the configurations that come with the library."""
+    here = pathlib.Path(__file__).resolve().parent
+    for place in (here / "share/hebbes/configs", *[parent / "configs" for parent in here.parents]):
+        if (place / "ant/quickstart.yaml").exists():
+            return place
+    raise Failed("no configurations are here: the package is neither in a wheel nor in a source tree")
+
+
+def config_text(config):
+    """A configuration's path: as it is, or, if nothing is there, that of the library's own ("configs/ant/quickstart.yaml")."""
+    if config is None or os.path.exists(config):
+        return None if config is None else as_text(config)
+    parts = pathlib.PurePath(os.fsdecode(config)).parts
+    try:
+        own = configs().joinpath(*parts[1 if parts[:1] == ("configs",) else 0 :])
+    except Failed:
+        return as_text(config)
+    return as_text(own if own.is_file() else config)
 
 
 class Stop:
@@ -102,6 +126,9 @@ class Stop:
 
     def request(self):
         LIBRARY.hb_stop_request(self.handle)
+
+    def clear(self):
+        LIBRARY.hb_stop_clear(self.handle)
 
     def __del__(self):
         if getattr(self, "handle", None):
@@ -132,6 +159,7 @@ def interruptible(stop, work):
             interrupted = True
             begun = begun or thread.ident is not None
             stop.request()
+    stop.clear()
     if "error" in outcome:
         raise outcome["error"]
     if interrupted:
@@ -154,6 +182,11 @@ class Handle:
     @_handle.setter
     def _handle(self, handle):
         self._cell[0] = handle
+
+    def __copy__(self, *_):
+        raise TypeError(f"{type(self).__name__}: a handle of the library cannot be copied or pickled")
+
+    __deepcopy__ = __reduce__ = __copy__
 
     def _use(self):
         """with self._use() as handle: ..."""
@@ -201,25 +234,36 @@ def keys(env="ant"):
 
 
 def _value(value):
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays
+        value = value.tolist()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
         return ",".join(map(_value, value))
-    return repr(value) if isinstance(value, float) else os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    if isinstance(value, (bytes, os.PathLike)):
+        value = os.fsdecode(value)
+    text = repr(value) if isinstance(value, float) else str(value)
+    if "\0" in text:
+        raise BadInput(f"expected a text without a 0 byte, found {text!r}")
+    return text
 
 
-def settings_of(settings, env=None):
-    """["section.key=value"] of {"section.key" or "key": value}. A key without its section is looked for in run, env, policy and search, in
-    this order; `policy`, `search` and `env` are their kind and name. Raises BadInput with the nearest name."""
-    known = keys(env or settings.get("env") or settings.get("env.name") or "ant") if settings else {}
+def settings_of(settings, env=None, sections=("run", "env", "policy", "search")):
+    """["section.key=value"] of {"section.key" or "key": value}. A key without its section is looked for in these sections, in this order;
+    `policy`, `search` and `env` are their kind and name; None leaves the default. Raises BadInput with the nearest name."""
+    if not hasattr(settings, "items"):
+        raise BadInput(f"settings: expected a dictionary, found {type(settings).__name__}")
+    known = keys(env or settings.get("env.name") or settings.get("env") or "ant") if settings else {}
     kinds = {"policy": "policy.kind", "search": "search.kind", "env": "env.name"}
     out = []
     for name, value in settings.items():
-        places = [name] if "." in name else [kinds[name]] if name in kinds else [f"{s}.{name}" for s in ("run", "env", "policy", "search")]
+        places = [name] if "." in name else [kinds[name]] if name in kinds else [f"{section}.{name}" for section in sections]
         key = next((place for place in places if place in known), None)
         if key is None:
-            near = difflib.get_close_matches(name.split(".")[-1], [k.split(".")[1] for k in known], 1)
-            raise BadInput(f"no setting is called '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+            same = [k for k in known if k.split(".")[1] == name]
+            near = same or [k for k in known if k.split(".")[1] in difflib.get_close_matches(name.split(".")[-1], [k.split(".")[1] for k in known], 1)]
+            hint = near[0].split(".")[1] if near and not same and any(near[0] == f"{s}.{near[0].split('.')[1]}" for s in sections) else near[0] if near else ""
+            raise BadInput(f"no setting is called '{name}'" + (f"; did you mean '{hint}'?" if hint else ""))
         if value is not None:
             out.append(f"{key}={_value(value)}")
     return sorted(out, key=lambda text: not text.startswith("env.name="))

@@ -2,11 +2,14 @@
 
 import ctypes
 import dataclasses
+import operator
+import os
+import weakref
 
 import numpy as np
 
 from . import _abi
-from ._library import LIBRARY, BadInput, Handle, Stop, as_text, call, interruptible, settings_of, words
+from ._library import LIBRARY, BadInput, Handle, Stop, as_text, call, config_text, interruptible, settings_of, words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +37,20 @@ def array_of(value, shape, dtype, what):
     whole = np.dtype(dtype).kind in "iu"
     if array.dtype.kind not in ("iub" if whole else "fiub"):
         raise BadInput(f"{what}: expected {'whole ' if whole else ''}numbers, found {array.dtype}")
+    if array.dtype.kind == "u" and np.dtype(dtype).kind == "i" and array.size and array.max() > np.iinfo(dtype).max:
+        raise BadInput(f"{what}: expected numbers up to {np.iinfo(dtype).max}, found {array.max()}")
     if array.shape != shape:
         raise BadInput(f"{what}: expected shape {shape}, found {array.shape}")
     return np.ascontiguousarray(array, dtype=dtype)
+
+
+_open = weakref.WeakValueDictionary()  # folder: the evolution that has it
+
+
+def _refuse_open(out):
+    other = _open.get(os.path.realpath(out))
+    if other is not None and other._handle is not None:
+        raise BadInput(f"{os.fsdecode(out)}: another Evolution of this process has it open; close() that one, or del it")
 
 
 class Evolution(Handle):
@@ -48,7 +62,7 @@ class Evolution(Handle):
     lr=0.1, seed=2; with its section where two share a name, as settings={"eval.seed": 3}.
 
     Iterating gives generations until run.generations or stop_mean; leaving the loop, also by Ctrl-C, saves. Raises BadInput for a setting that
-    does not exist or does not fit, naming the nearest.
+    does not exist or does not fit, naming the nearest. close(), or `with`, frees the folder.
     """
 
     def __init__(self, config=None, *, obs=None, act=None, out=None, settings=None, **more):
@@ -57,16 +71,24 @@ class Evolution(Handle):
         if (obs is None) != (act is None):
             raise BadInput("expected obs and act, or neither")
         if obs is not None:
-            chosen = {"env.name": "outside", "env.observation_size": int(obs), "env.action_size": int(act), **chosen}
+            if "env" in chosen or "env.name" in chosen:
+                raise BadInput("expected obs and act, or env, found both")
+            try:
+                chosen = {"env.name": "outside", "env.observation_size": operator.index(obs), "env.action_size": operator.index(act), **chosen}
+            except TypeError:
+                raise BadInput(f"obs, act: expected whole numbers, found {obs!r}, {act!r}") from None
         if out is not None:
-            chosen["run.out"] = out
+            chosen["run.out"] = os.fsdecode(out)
+            as_text(out)  # refuses a 0 byte
+            _refuse_open(out)
         self._stop = Stop()
         self._hooks = _abi.hb_hooks(stop=self._stop.handle)
         self._lives = []  # cells of handles that must be closed before this one
         handle = ctypes.c_void_p()
-        call("hb_evolution_open", as_text(config) if config is not None else None, *words(settings_of(chosen)), ctypes.byref(self._hooks),
-             ctypes.byref(handle))
+        call("hb_evolution_open", config_text(config), *words(settings_of(chosen)), ctypes.byref(self._hooks), ctypes.byref(handle))
         self._handle = handle
+        if out is not None:
+            _open[os.path.realpath(out)] = self
 
     @classmethod
     def _of_run(cls, folder, sets):
@@ -162,22 +184,30 @@ class Generation:
         self.number = about["generation"] + 1
         self.population = about["population"]
         self.seed = (about["seed"] * 1000003 + self.number * 7919) % 2**31
-        self.told = False
+        self.told = self._lived = False
+
+    def _check(self):
+        if self.told:
+            raise BadInput(f"generation {self.number} was told before")
 
     def ask(self, birth=0):
         """All individuals, newborn, as Lives in lanes 0 to population - 1; birth: which of each individual's births, 0 to 65535."""
+        self._check()
         lives = self.evolution.__dict__.get("_population")
-        if lives is None:
+        if lives is None or lives._handle is None:
             lives = self.evolution.__dict__["_population"] = Lives(self.evolution, self.population)
         lives.begin(np.arange(self.population), np.arange(self.population), birth)
         return lives
 
     def genomes(self):
         """All individuals as numbers, (population, genome_size) float32, for networks of your own; the layout is that of docs/export.md."""
+        self._check()
         return self.evolution._genomes(0, self.population)
 
     def live(self):
-        """Lives the generation in the configured environment; (population,) float64: returns with the penalty. Then tell()."""
+        """Lives the generation in the configured environment; (population,) float64: returns, the penalty search.l2 subtracted already. Then
+        tell(), without them."""
+        self._check()
         out = np.empty(self.population)
 
         def work():
@@ -185,13 +215,15 @@ class Generation:
                 call("hb_evolution_live", handle, pointer(out, ctypes.c_double))
 
         interruptible(self.evolution._stop, work)
+        self._lived = True
         return out
 
     def tell(self, returns=None):
         """The returns (population,), larger is better, without penalty; None after live(). Moves the search and gives Statistics. Raises
         BadInput where nothing was asked, where it was told before, or for a wrong shape or a number that is not finite."""
-        if self.told:
-            raise BadInput(f"generation {self.number} was told before")
+        self._check()
+        if self._lived and returns is not None:
+            raise BadInput("tell: expected nothing after live(), which knows the returns")
         values = None if returns is None else array_of(returns, (self.population,), np.float64, "tell")
         progress = _abi.hb_progress()
         with self.evolution._use() as handle:
@@ -224,11 +256,11 @@ class Lives(Handle):
         evolution._lives.append(self._cell)
 
     def begin(self, lanes, individuals, births=0):
-        """Births: individuals (n,) of the generation under way, -1 being the mean, in lanes (n,). births: a number or (n,), 0 to 65535; each is
-        another draw of initial weights."""
+        """Births: individuals, a number or (n,), of the generation under way, -1 being the mean, in lanes (n,). births: a number or (n,), 0 to
+        65535; each is another draw of initial weights."""
         lanes = array_of(np.atleast_1d(lanes), (np.size(lanes),), np.int64, "lanes")
-        individuals = array_of(np.atleast_1d(individuals), lanes.shape, np.int64, "individuals")
-        births = array_of(np.broadcast_to(births, lanes.shape) if np.ndim(births) == 0 else births, lanes.shape, np.int64, "births")
+        spread = [np.broadcast_to(a, lanes.shape) if np.ndim(a) == 0 else a for a in (individuals, births)]
+        individuals, births = (array_of(a, lanes.shape, np.int64, what) for a, what in zip(spread, ("individuals", "births")))
         with self.evolution._use(), self._use() as handle:
             call("hb_lives_begin", handle, lanes.size, *[pointer(a, ctypes.c_int64) for a in (lanes, individuals, births)])
 

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from . import _abi
-from ._library import LIBRARY, Stop, as_text, call, interruptible, settings_of, words
+from ._library import LIBRARY, Stop, as_text, call, config_text, interruptible, settings_of, words
 from .evolution import Evolution
 
 
@@ -26,6 +26,23 @@ class Row:
 
     def __str__(self):
         return f"{self.variation} ({self.protocol}{', held out' if self.held_out else ''}): {self.mean:.4g} ± {self.sd:.4g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Of a generation in train or resume."""
+
+    generation: int
+    generations: int
+    mean: float
+    sd: float
+    max: float
+    best_mean: float
+    steps_per_second: float
+    seconds: float
+
+    def __str__(self):
+        return f"generation {self.generation}/{self.generations}  mean {self.mean:.4g}  max {self.max:.4g}  {self.steps_per_second:.3g} steps/s"
 
 
 class Policy:
@@ -56,7 +73,9 @@ class Policy:
 
     def weights(self, layer):
         """The weights of a layer, counted from 1, (inputs, outputs) float32: an array that changes as it lives."""
-        return self._views.setdefault(layer, self._lives.weights(0, layer))
+        view = self._views.setdefault(layer, self._lives.weights(0, layer))[:]
+        view.flags.writeable = False  # a picture of them: writing would change nothing
+        return view
 
 
 class Run:
@@ -84,8 +103,8 @@ class Run:
         return out.value.decode()
 
     def evaluate(self, rollouts=100, *, settings=None, **more):
-        """Lives of the best checkpoint on every variation, trained and held out; a list of Row. settings as of Evolution: keys of eval with
-        their section, and of env for other worlds (friction=0.8)."""
+        """Lives of the best checkpoint on every variation, trained and held out; a list of Row. settings: keys of eval (engine="lanes",
+        checkpoint="last") and, where eval has none of that name, of env, for other worlds (friction=0.8)."""
         sets = self._sets({**(settings or {}), **more, "eval.rollouts": rollouts})
         rows, stop = [], Stop()
 
@@ -105,10 +124,12 @@ class Run:
 
     def film(self, out, *, steps=100000, width=640, height=480, settings=None, **more):
         """A film (.mp4, .webm, .gif), a strip (.png), or a folder of pictures of one life; returns the path that was written."""
-        shape = _abi.hb_render_def(steps=steps, individual=-1, variation=None, out=as_text(out), width=width, height=height, moments=8)
+        stop = Stop()
+        shape = _abi.hb_render_def(steps=steps, individual=-1, variation=None, out=as_text(out), width=width, height=height, moments=8,
+                                   stop=stop.handle)
         rendered = _abi.hb_rendered()
         sets = self._sets({**(settings or {}), **more})
-        interruptible(Stop(), lambda: call("hb_render", as_text(self.folder), *words(sets), ctypes.byref(shape), ctypes.byref(rendered)))
+        interruptible(stop, lambda: call("hb_render", as_text(self.folder), *words(sets), ctypes.byref(shape), ctypes.byref(rendered)))
         return pathlib.Path(rendered.wrote.decode())
 
     def resume(self, generations=None, *, progress=None, settings=None, **more):
@@ -119,7 +140,7 @@ class Run:
 
     def _sets(self, settings):
         with Evolution._of_run(self.folder, []) as evolution:
-            return settings_of(settings, evolution["env.name"])
+            return settings_of(settings, evolution["env.name"], ("eval", "env", "run"))
 
     def __repr__(self):
         return f"hebbes.Run({str(self.folder)!r})"
@@ -136,7 +157,7 @@ def _train(start, progress):
 
     def on_progress(_, about):
         try:
-            progress(about.contents)
+            progress(Progress(*[getattr(about.contents, field.name) for field in dataclasses.fields(Progress)]))
         except BaseException as error:
             raised.append(error)
             stop.request()
@@ -155,12 +176,11 @@ def _train(start, progress):
 
 def train(config=None, *, out, progress=None, settings=None, **more):
     """Trains a configuration (a YAML file, or the defaults) into the folder `out`, or goes on with the run that is there; returns the Run, whose
-    bits are those of the command line. settings as of Evolution. progress(about): called after every generation; about has generation,
-    generations, mean, sd, max, best_mean, steps_per_second, seconds. Ctrl-C saves the run and raises KeyboardInterrupt; an exception of
+    bits are those of the command line. settings as of Evolution. progress(p): called with a Progress after every generation. Ctrl-C saves the run and raises KeyboardInterrupt; an exception of
     progress saves it and goes on its way."""
     chosen = {**(settings or {}), **more, "run.out": out}
     handle = ctypes.c_void_p()
-    call("hb_config_open", as_text(config) if config is not None else None, *words(settings_of(chosen)), ctypes.byref(handle))
+    call("hb_config_open", config_text(config), *words(settings_of(chosen)), ctypes.byref(handle))
     try:
         _train(lambda hooks: call("hb_train_on", handle, hooks), progress)
     finally:

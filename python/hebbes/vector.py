@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 
 from . import _abi
-from ._library import LIBRARY, BadInput, Handle, as_text, call, settings_of, words
+from ._library import LIBRARY, BadInput, Handle, call, config_text, settings_of, words
 from .evolution import array_of, pointer
 
 
@@ -50,7 +50,7 @@ def _classes():
                 raise BadInput(f"num_envs: expected a whole number, found {num_envs!r}")
             chosen = {**({} if config is not None else {"env.name": env}), **settings}
             handle = ctypes.c_void_p()
-            call("hb_vec_open", as_text(config) if config is not None else None, *words(settings_of(chosen, env)), int(num_envs), ctypes.byref(handle))
+            call("hb_vec_open", config_text(config), *words(settings_of(chosen, env)), int(num_envs), ctypes.byref(handle))
             self._handle = handle
             self._mode = modes.DISABLED if autoreset == "disabled" else modes.NEXT_STEP
             self.metadata = {"autoreset_mode": self._mode, "render_modes": []}

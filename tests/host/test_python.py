@@ -3,8 +3,10 @@ replay, bad input that is an exception, and many random calls that never end the
 
 usage: test_python.py PACKAGES HEBBES          PACKAGES: the folder with hebbes in it"""
 
+import copy as copying
 import os
 import pathlib
+import pickle
 import random
 import signal
 import subprocess
@@ -149,6 +151,12 @@ class Looking(Scratch):
         self.assertFalse((w == before).all())
         self.refuses(lambda: hb.load(self.folder), "cannot be read")
 
+    def test_progress_is_kept(self):
+        kept = []
+        hb.train("configs/ant/quickstart.yaml", out=self.folder / "run", progress=kept.append, **SMALL)
+        self.assertEqual([p.generation for p in kept], [1, 2, 3])
+        self.assertAlmostEqual(kept[1].mean, float(hb.load(self.folder / "run").metrics["mean"][1]), 5)
+
     def test_an_exception_in_progress(self):
         def progress(about):
             if about.generation == 2:
@@ -210,6 +218,43 @@ class BadInput(Scratch):
         self.gen.tell(range(6))
         self.refuses(lambda: self.gen.tell(range(6)), "was told before")
         self.refuses(lambda: self.gen.ask and self.evo.__dict__["_population"].act(np.zeros((6, 3))), "no life of this generation")
+
+    def test_what_new_users_did(self):
+        """Found by one who had the wheel and the page alone."""
+        self.assertEqual(hb.Evolution(population=4, sigma=np.float64(0.25), hidden=np.array([8, 8]), antithetic=np.bool_(True), lr=None)["search.sigma"], "0.25")
+        self.refuses(lambda: hb.Evolution(obs=3.7, act=1), "expected whole numbers")
+        self.refuses(lambda: hb.Evolution(obs=3, act=1, env="ant"), "found both")
+        self.refuses(lambda: hb.Evolution(out=self.folder / "a\0b", population=4), "0 byte")
+        first = hb.Evolution(QUICK, out=self.folder / "nb", **SMALL)
+        self.refuses(lambda: hb.Evolution(QUICK, out=self.folder / "nb", **SMALL), "another Evolution of this process has it open")
+        first.close()
+        again = hb.Evolution(QUICK, out=self.folder / "nb", **SMALL)
+        gen = next(iter(again))
+        returns = gen.live()
+        self.refuses(lambda: gen.tell(returns), "expected nothing after live()")
+        gen.tell()
+        self.refuses(gen.ask, "was told before")
+        self.gen.ask().close()
+        self.gen.ask().act(np.zeros((6, 3)))
+        self.refuses(lambda: self.gen.tell(np.full(6, 1e308)), "expected returns below")
+        for copy in (copying.copy, copying.deepcopy, pickle.dumps):
+            with self.assertRaises(TypeError):
+                copy(self.evo)
+        lives = self.evo.lives(4)
+        lives.begin(range(4), -1, range(4))
+        self.assertEqual(len({a.tobytes() for a in lives.act(np.ones((4, 3)))}), 4)
+        self.refuses(lambda: lives.begin([0], np.array([2**64 - 1], np.uint64)), "expected numbers up to")
+        self.assertTrue((hb.configs() / "ant/quickstart.yaml").exists())
+
+    def test_interrupted_and_gone_on(self):
+        """A generation that Ctrl-C stopped can be lived again."""
+        evo = hb.Evolution(QUICK, population=400, generations=2)
+        gen = next(iter(evo))
+        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        with self.assertRaises(KeyboardInterrupt):
+            gen.live()
+        self.assertEqual(gen.live().shape, (400,))
+        gen.tell()
 
     def test_closed_forked_and_shared(self):
         lives = self.gen.ask()
