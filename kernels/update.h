@@ -40,4 +40,16 @@ HB_HD int32_t hb_sparse_zeros(int32_t outputs) {
     return (4 * outputs + 4) / 5;
 }
 
+// The sum of squares of ops.h, "Sample", on one thread.
+static inline double hb_sum_of_squares(const float *h, size_t n) {
+    float stripe[HB_NOISE_BLOCK] = {0};
+    size_t d = 0;
+    for (; d + HB_NOISE_BLOCK <= n; d += HB_NOISE_BLOCK)
+        for (int r = 0; r < HB_NOISE_BLOCK; r++) stripe[r] = hb_fma(h[d + r], h[d + r], stripe[r]);
+    for (size_t r = 0; d + r < n; r++) stripe[r] = hb_fma(h[d + r], h[d + r], stripe[r]);
+    double sum = 0.0;
+    for (int r = 0; r < HB_NOISE_BLOCK; r++) sum += (double)stripe[r];
+    return sum;
+}
+
 #endif

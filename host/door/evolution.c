@@ -3,6 +3,7 @@
 #include "host/base/stop.h"
 #include "host/run/checkpoint.h"
 #include "host/run/run.h"
+#include "kernels/update.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -117,18 +118,6 @@ hb_status hb_evolution_prepare(hb_evolution *evolution, hb_prepared what, hb_err
     return status;
 }
 
-// The sum of squares of ops.h, in the same order: 64 stripes, then float64.
-static double sum_of_squares(const float *h, size_t n) {
-    float stripe[HB_NOISE_BLOCK] = {0};
-    double sum = 0;
-    for (size_t d = 0; d < n; d++) {
-        float *s = &stripe[d % HB_NOISE_BLOCK];
-        *s = hb_fma(h[d], h[d], *s);
-    }
-    for (size_t r = 0; r < HB_NOISE_BLOCK; r++) sum += (double)stripe[r];
-    return sum;
-}
-
 static hb_status sample(hb_evolution *evolution, int64_t s, float *h, hb_error *error) {
     const hb_search *search = &evolution->trainer->search;
     const hb_net *net = &evolution->trainer->net;
@@ -139,7 +128,7 @@ static hb_status sample(hb_evolution *evolution, int64_t s, float *h, hb_error *
         search->method->genome(search, s, &genome);
     const hb_status status =
         hb_machine_sample(&evolution->trainer->machine, &genome, h, (size_t)net->genome_size, error);
-    if (status == HB_OK && s >= 0) evolution->squares[s] = sum_of_squares(h, (size_t)net->n_penalised);
+    if (status == HB_OK && s >= 0) evolution->squares[s] = hb_sum_of_squares(h, (size_t)net->n_penalised);
     return status;
 }
 
@@ -214,17 +203,6 @@ static hb_status check_tell(const hb_evolution *evolution, const double *returns
     return HB_OK;
 }
 
-static void describe_generation(const hb_trainer *trainer, const hb_generation *g, hb_progress *out) {
-    *out = (hb_progress){.generation = g->generation,
-                         .generations = trainer->settings->run.generations,
-                         .mean = g->mean,
-                         .sd = g->sd,
-                         .max = g->max,
-                         .seconds = g->seconds,
-                         .best_mean = trainer->best_mean,
-                         .lives = trainer->settings->search.population * trainer->n_variations};
-}
-
 hb_status hb_evolution_tell(hb_evolution *evolution, const double *returns, int64_t n, hb_progress *progress,
                             hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
@@ -239,7 +217,7 @@ hb_status hb_evolution_tell(hb_evolution *evolution, const double *returns, int6
     evolution->asked = evolution->lived = false;
     evolution->prepared = HB_PREPARED_NONE;
     for (int64_t s = 0; s < trainer->settings->search.population; s++) evolution->squares[s] = NAN;
-    if (progress) describe_generation(trainer, &report, progress);
+    if (progress) hb_session_describe(evolution->session, &report, progress);
     return HB_OK;
 }
 

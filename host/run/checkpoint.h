@@ -9,8 +9,6 @@
 
 #include "host/train/trainer.h"
 
-enum { HB_CHECKPOINT_PATH = 4096 };
-
 // Saves the trainer's state to `path` (atomically, see files.h). Where arrays are spread over ranks, the other ranks give theirs meanwhile.
 hb_status hb_checkpoint_save(const hb_trainer *trainer, const char *path, hb_error *error);
 hb_status hb_checkpoint_give(const hb_trainer *trainer, hb_error *error);

@@ -1,4 +1,5 @@
 #include "host/run/lead.h"
+#include "host/base/files.h"
 #include "host/base/stop.h"
 #include "host/run/checkpoint.h"
 #include "host/train/meet.h"
@@ -29,7 +30,7 @@ hb_status hb_lead(hb_trainer *trainer, hb_order order, hb_error *error) {
 }
 
 hb_status hb_lead_load(hb_trainer *trainer, const char *path, hb_error *error) {
-    char text[HB_CHECKPOINT_PATH] = "";
+    char text[HB_PATH] = "";
     if (!is_spread(trainer)) return HB_OK;
     const hb_status status = hb_lead(trainer, HB_ORDER_LOAD, error);
     snprintf(text, sizeof text, "%s", path);
@@ -59,7 +60,7 @@ static void note_only(void *context, const char *line) {
 }
 
 static hb_status load(hb_trainer *trainer, hb_error *error) {
-    char path[HB_CHECKPOINT_PATH];
+    char path[HB_PATH];
     const hb_run_settings *s = &trainer->settings->run;
     trainer->ranks->link->share(path, sizeof path);
     return *path ? hb_checkpoint_load(trainer, path, error)

@@ -173,22 +173,28 @@ static hb_status save_generation(run *r, hb_error *error) {
 // ---------------------------------------------------------------------------------------------------
 // Generations
 
-static void report_progress(const run *r, const hb_generation *g) {
-    if (!r->hooks || !r->hooks->progress) return;
+void hb_session_describe(const hb_session *session, const hb_generation *g, hb_progress *progress) {
+    const hb_trainer *trainer = &session->trainer;
     const double seconds = g->seconds > 0 ? g->seconds : 1e-9;
-    const hb_progress progress = {.generation = g->generation,
-                                  .generations = r->trainer.settings->run.generations,
-                                  .mean = g->mean,
-                                  .sd = g->sd,
-                                  .max = g->max,
-                                  .steps_per_second = (double)g->env_steps / seconds,
-                                  .seconds = g->seconds,
-                                  .physics_share = g->physics / seconds,
-                                  .policy_share = g->policy / seconds,
-                                  .update_share = g->update / seconds,
-                                  .best_mean = r->trainer.best_mean,
-                                  .diverged = g->diverged,
-                                  .lives = r->trainer.settings->search.population * r->trainer.n_variations};
+    *progress = (hb_progress){.generation = g->generation,
+                              .generations = trainer->settings->run.generations,
+                              .mean = g->mean,
+                              .sd = g->sd,
+                              .max = g->max,
+                              .steps_per_second = (double)g->env_steps / seconds,
+                              .seconds = g->seconds,
+                              .physics_share = g->physics / seconds,
+                              .policy_share = g->policy / seconds,
+                              .update_share = g->update / seconds,
+                              .best_mean = trainer->best_mean,
+                              .diverged = g->diverged,
+                              .lives = trainer->settings->search.population * trainer->n_variations};
+}
+
+static void report_progress(const run *r, const hb_generation *g) {
+    hb_progress progress;
+    if (!r->hooks || !r->hooks->progress) return;
+    hb_session_describe(r, g, &progress);
     r->hooks->progress(r->hooks->context, &progress);
 }
 

@@ -18,6 +18,9 @@ hb_trainer *hb_session_trainer(hb_session *session);
 // records and checkpoints, calls hooks->progress.
 hb_status hb_session_generation(hb_session *session, hb_generation *report, hb_error *error);
 
+// The report as callers see it.
+void hb_session_describe(const hb_session *session, const hb_generation *report, hb_progress *progress);
+
 // True if no generation is left: run.generations or search.stop_mean is reached.
 bool hb_session_is_over(const hb_session *session);
 

@@ -3,6 +3,7 @@
 #ifndef HB_TRAINER_H
 #define HB_TRAINER_H
 
+#include "host/base/files.h"
 #include "host/base/machine.h"
 #include "host/config/config.h"
 #include "host/search/search.h"
@@ -22,7 +23,7 @@ typedef struct {
     hb_episode_result *results;     // (population, n_variations), of the last generation; NULL until ready
     double *fitness;                // (population), penalty included; NULL until ready
     double best_mean;               // the largest population mean so far, -inf at first
-    char loaded[4096];              // the checkpoint that it was loaded from, or ""
+    char loaded[HB_PATH];           // the checkpoint that it was loaded from, or ""
     // Nullable: receives lines for the user, from any thread. To be set before the trainer is ready.
     void (*note)(void *context, const char *line);
     void *note_context;

@@ -6,17 +6,6 @@
 
 #include <string.h>
 
-static double sum_of_squares(const float *h, size_t n) {
-    float stripe[HB_NOISE_BLOCK] = {0};
-    size_t d = 0;
-    for (; d + HB_NOISE_BLOCK <= n; d += HB_NOISE_BLOCK)
-        for (int r = 0; r < HB_NOISE_BLOCK; r++) stripe[r] = hb_fma(h[d + r], h[d + r], stripe[r]);
-    for (size_t r = 0; d + r < n; r++) stripe[r] = hb_fma(h[d + r], h[d + r], stripe[r]);
-    double sum = 0.0;
-    for (int r = 0; r < HB_NOISE_BLOCK; r++) sum += (double)stripe[r];
-    return sum;
-}
-
 // The sequence of numbers that the initialiser draws for weights 0..n of a lane: words as floats in [0, 1) or
 // normals, before scaling. w has room for n rounded up to 64.
 static void draw_weights(const hb_initialiser *init, hb_noise id, float *w, size_t n) {
@@ -111,7 +100,7 @@ void HB_OF_BUILD(hb_cpu_expand)(hb_group *group, int32_t lane, const hb_birth *b
     float *draws = scratch + ((size_t)net->genome_size + 63) / 64 * 64;
     float *theta = draws + ((size_t)net->n_weights + 63) / 64 * 64;
     group->build->search->sample(&birth->genome, h, theta, 0, (size_t)net->genome_size);
-    if (squares) *squares = sum_of_squares(h, (size_t)net->n_penalised);
+    if (squares) *squares = hb_sum_of_squares(h, (size_t)net->n_penalised);
     if (!net->rule)
         draws = h;
     else if (net->init->draw == HB_DRAW_GENOME)

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _abi
 from ._library import LIBRARY, Stop, as_text, call, config_text, interruptible, settings_of, words
-from .evolution import Evolution
+from .evolution import Evolution, Statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,20 +29,14 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
+class Progress(Statistics):
     """Of a generation in train or resume."""
 
-    generation: int
-    generations: int
-    mean: float
-    sd: float
-    max: float
-    best_mean: float
     steps_per_second: float
     seconds: float
 
     def __str__(self):
-        return f"generation {self.generation}/{self.generations}  mean {self.mean:.4g}  max {self.max:.4g}  {self.steps_per_second:.3g} steps/s"
+        return f"{super().__str__()}  {self.steps_per_second:.3g} steps/s"
 
 
 class Policy:
