@@ -20,6 +20,31 @@ same() { # WHAT RUN EXPECTED
     echo "$1: $found"
 }
 
+first_generation() { # FILE: waits for it in a job's output
+    for _ in $(seq 200); do
+        grep -q "generation " "$1" 2>/dev/null && return
+        sleep 0.1
+    done
+}
+
+signal_rank() { # SIGNAL RANK RUN
+    local victim
+    for victim in $(pgrep -f "train .*--out $3\$"); do
+        tr '\0' '\n' <"/proc/$victim/environ" | grep -qx "SLURM_PROCID=$2" && [ "$(cat "/proc/$victim/comm")" = hebbes ] && kill "-$1" "$victim"
+    done
+    return 0
+}
+
+goes_on() { # RUN WHAT: one generation more, by one process, has the bits of an unbroken run
+    local last
+    last=$(find "$1/checkpoints" -name 'gen-*.h5' | sort | tail -n 1)
+    last=$((10#$(basename "$last" .h5 | cut -d- -f2) + 1))
+    "$hebbes" resume "$1" --set run.generations=$last >/dev/null 2>&1 || fail "the run cannot be resumed"
+    rm -rf unbroken
+    "$hebbes" train "$config" "${small[@]}" --set run.generations=$last --out unbroken >/dev/null 2>&1
+    same "$2" "$1" "$("$hebbes" digest unbroken)"
+}
+
 start_cluster() {
     mkdir -p /srv/slurm/ctld /srv/slurm/n1 /srv/slurm/n2 /run/munge /var/log/munge
     cp /srv/slurm.conf /etc/slurm/slurm.conf
@@ -81,10 +106,7 @@ exit \$rc
 EOF
     local job
     job=$(sbatch --parsable low.sh)
-    for _ in $(seq 200); do
-        grep -q "generation " low.out 2>/dev/null && break
-        sleep 0.1
-    done
+    first_generation low.out
     srun -p high -N2 -n2 true
     for _ in $(seq 120); do
         [ -n "$(squeue -h -j "$job" 2>/dev/null)" ] || break
@@ -104,43 +126,27 @@ EOF
 test_killed_rank() { # RANK
     rm -rf killed
     srun -K1 -N2 -n4 "$hebbes" train "$config" "${small[@]}" --threads 1 --set run.generations=9999 --out killed >"killed$1.out" 2>&1 &
-    local job=$! begun rc=0 victim
-    for _ in $(seq 200); do
-        grep -q "generation " "killed$1.out" && break
-        sleep 0.1
-    done
+    local job=$! begun rc=0
+    first_generation "killed$1.out"
     begun=$(date +%s)
-    for victim in $(pgrep -f 'train .*--out killed$'); do
-        tr '\0' '\n' <"/proc/$victim/environ" | grep -qx "SLURM_PROCID=$1" && [ "$(cat "/proc/$victim/comm")" = hebbes ] && kill -KILL "$victim"
-    done
+    signal_rank KILL "$1" killed
     wait "$job" || rc=$?
     [ "$rc" != 0 ] || fail "srun ended with 0 though rank $1 was killed"
     [ $(($(date +%s) - begun)) -le 10 ] || fail "the death of rank $1 held the job for $(($(date +%s) - begun)) s"
     grep -qE "n[12]: task $1: Killed" "killed$1.out" || fail "nobody says that rank $1 has died"
     echo "rank $1 killed: ended with $rc after $(($(date +%s) - begun)) s: $(grep -E "task $1: Killed" "killed$1.out")"
-    local last
-    last=$(find killed/checkpoints -name 'gen-*.h5' | sort | tail -n 1)
-    last=$((10#$(basename "$last" .h5 | cut -d- -f2) + 1))
-    "$hebbes" resume killed --set run.generations=$last >/dev/null 2>&1 || fail "the run cannot be resumed"
-    rm -rf unbroken
-    "$hebbes" train "$config" "${small[@]}" --set run.generations=$last --out unbroken >/dev/null 2>&1
-    same "resumed after the death of rank $1" killed "$("$hebbes" digest unbroken)"
+    goes_on killed "resumed after the death of rank $1"
 }
 
 # Takes the second node off the network while four ranks train, then asks for a stop: rank 0 saves what it has, and the run goes on alone.
 test_unplugged() {
     rm -rf unplugged
     HB_LINK_SLOW=2 srun -K1 -N2 -n4 "$hebbes" train "$config" "${small[@]}" --threads 1 --set run.generations=9999 --out unplugged >unplugged.out 2>&1 &
-    local job=$! victim last
-    for _ in $(seq 200); do
-        grep -q "generation " unplugged.out && break
-        sleep 0.1
-    done
+    local job=$!
+    first_generation unplugged.out
     ip link set v0 down
     sleep 5
-    for victim in $(pgrep -f 'train .*--out unplugged$'); do
-        tr '\0' '\n' <"/proc/$victim/environ" | grep -qx "SLURM_PROCID=0" && [ "$(cat "/proc/$victim/comm")" = hebbes ] && kill -TERM "$victim"
-    done
+    signal_rank TERM 0 unplugged
     for _ in $(seq 100); do
         grep -q "interrupted after" unplugged/log.txt && break
         sleep 0.1
@@ -152,12 +158,7 @@ test_unplugged() {
     kill -KILL "$job" 2>/dev/null || true
     scancel --user root 2>/dev/null || true
     wait "$job" || true
-    last=$(find unplugged/checkpoints -name 'gen-*.h5' | sort | tail -n 1)
-    last=$((10#$(basename "$last" .h5 | cut -d- -f2) + 1))
-    "$hebbes" resume unplugged --set run.generations=$last >/dev/null 2>&1 || fail "the run cannot be resumed"
-    rm -rf unbroken
-    "$hebbes" train "$config" "${small[@]}" --set run.generations=$last --out unbroken >/dev/null 2>&1
-    same "stopped without a network, resumed by one process" unplugged "$("$hebbes" digest unbroken)"
+    goes_on unplugged "stopped without a network, resumed by one process"
 }
 
 cd /srv
