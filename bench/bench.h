@@ -35,6 +35,7 @@ hb_status hb_bench_gmm(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_products(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_robots(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_env(const hb_bench *bench, hb_error *error);
+hb_status hb_bench_vec(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_scale(const hb_bench *bench, hb_error *error);
 hb_status hb_bench_generation(const hb_bench *bench, hb_error *error);
 

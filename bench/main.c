@@ -19,6 +19,7 @@ static const struct {
     {"products", "matrix products of a library, against the fused operations", hb_bench_products, true},
     {"robots", "the lanes' physics on a device, against its arithmetic alone", hb_bench_robots, false},
     {"env", "an environment's step, against its physics", hb_bench_env, false},
+    {"vec", "a step of 256 environments through the door, against the bodies alone", hb_bench_vec, false},
     {"generation", "a whole generation, against its physics", hb_bench_generation, false},
     {"scale",
      "a generation by the ranks of a launcher (mpirun -n R hebbes bench scale), against the model of plan --ranks",

@@ -3,7 +3,7 @@ find_program(HB_BUILD_PYTHON python3) # any; the tests have one of their own
 if(HB_BUILD_PYTHON)
   set(package "${CMAKE_BINARY_DIR}/python/hebbes")
   set(made "")
-  foreach(file __init__ __main__ _library _program evolution runs vector)
+  foreach(file __init__ __main__ _library _program evolution functions gym pages runs vector)
     add_custom_command(OUTPUT "${package}/${file}.py" DEPENDS "${CMAKE_SOURCE_DIR}/python/hebbes/${file}.py"
                        COMMAND "${CMAKE_COMMAND}" -E copy "${CMAKE_SOURCE_DIR}/python/hebbes/${file}.py" "${package}/${file}.py")
     list(APPEND made "${package}/${file}.py")

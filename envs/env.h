@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define HB_ENV_ABI    4
+#define HB_ENV_ABI    5
 #define HB_ENV_EXPORT "hb_env_export"
 
 #define HB_ENV_MOST_NUMBERS 4096 // of an action, and of an observation that is no picture: a network layer's limit
@@ -59,16 +59,19 @@ typedef struct {
 
 // option(context, name): the value of an option as text that fits its description, or the default if the configuration does
 // not set it.
+// table: of the environment itself.
 typedef struct {
     const char *(*option)(void *context, const char *name);
     void *context;
+    const struct hb_env_table *table;
 } hb_env_settings;
 
 // The range of an action. The host maps network outputs into it, by tanh or by the logistic function.
 typedef enum {
     HB_ACTION_ANY,
     HB_ACTION_SIGNED, // [-1, 1]
-    HB_ACTION_UNIT    // [0, 1]
+    HB_ACTION_UNIT,   // [0, 1]
+    HB_ACTION_CLIPPED // the environment itself takes numbers beyond [-1, 1] for its ends, and is given outputs as they are
 } hb_action_range;
 
 // How a step ended. After DONE and DIVERGED the body, or the lane, must be reset before its next step.
@@ -135,7 +138,7 @@ typedef struct hb_env_table {
     // Nullable.
     const double *(*constant)(const void *body, int32_t k, const char **name, int32_t *rows, int32_t *columns);
     // Draws the state for people to look at: rgb (height, width, 3), with samples x samples per pixel if the environment
-    // draws by itself. Always called from the same thread. Returns as world_create. Nullable.
+    // draws by itself. Returns as world_create. Nullable.
     int (*picture)(void *body, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
                    size_t size);
 
@@ -157,7 +160,7 @@ static inline size_t hb_env_observation_bytes(const hb_env_shape *shape) {
     return (size_t)shape->observation_size * (shape->picture[0] > 0 ? 1 : sizeof(float));
 }
 
-// The environments of this build, ending with NULL.
+// The environments of this build, ending with NULL; envs/plugin.h finds also those that were added.
 extern const hb_env_table *const hb_envs[];
 
 #ifdef __cplusplus

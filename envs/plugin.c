@@ -1,12 +1,31 @@
 #include "envs/plugin.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-const hb_env_table *hb_env_builtin(const char *name) {
-    for (int k = 0; hb_envs[k]; k++)
-        if (strcmp(hb_envs[k]->name, name) == 0) return hb_envs[k];
+// Those that were added, the newest first; none is ever taken out.
+typedef struct addition {
+    const hb_env_table *env;
+    const struct addition *next;
+} addition;
+static const addition *_Atomic additions;
+
+const hb_env_table *hb_env_number(int k) {
+    int builtin = 0;
+    while (hb_envs[builtin]) builtin++;
+    if (k < builtin) return hb_envs[k];
+    const addition *a = additions;
+    for (int left = k - builtin; a && left > 0; left--) a = a->next;
+    return a ? a->env : NULL;
+}
+
+const hb_env_table *hb_env_find(const char *name) {
+    const hb_env_table *env;
+    for (int k = 0; (env = hb_env_number(k)); k++)
+        if (strcmp(env->name, name) == 0) return env;
     return NULL;
 }
 
@@ -67,7 +86,21 @@ const char *hb_env_fault_of_shape(const hb_env_table *env, const hb_env_shape *s
 }
 
 // ---------------------------------------------------------------------------------------------------
-// Load
+// Add, load
+
+hb_status hb_env_append(const hb_env_table *env, hb_error *error) {
+    const char *fault = fault_of(env);
+    for (int k = 0; !fault && hb_envs[k]; k++)
+        if (strcmp(hb_envs[k]->name, env->name) == 0) fault = "an environment of this build has that name";
+    if (fault)
+        return hb_fail(error, HB_BAD_INPUT, "environment '%s' cannot be used: %s", env && env->name ? env->name : "",
+                       fault);
+    addition *a = malloc(sizeof *a);
+    if (!a) return hb_fail(error, HB_FAILED, "out of memory for environment '%s'", env->name);
+    *a = (addition){env, additions};
+    while (!atomic_compare_exchange_weak(&additions, &a->next, a)) continue;
+    return HB_OK;
+}
 
 hb_status hb_env_load(const char *name, const hb_env_table **env, void **library, hb_error *error) {
     char path[4096];

@@ -1,4 +1,4 @@
-// Finding environments: those of this build, and those in shared objects.
+// Finding environments: those of this build, those that the process has added, and those in shared objects.
 #ifndef HB_PLUGIN_H
 #define HB_PLUGIN_H
 
@@ -7,8 +7,15 @@
 
 #include <stdbool.h>
 
-// The environment of this build with that name, or NULL.
-const hb_env_table *hb_env_builtin(const char *name);
+// Environment k: first those of this build, then those that were added, the newest first. NULL past the last one.
+const hb_env_table *hb_env_number(int k);
+
+// The environment of this build, or the newest that was added, with that name; or NULL.
+const hb_env_table *hb_env_find(const char *name);
+
+// Adds a table, which stays valid as long as the process. Of several with one name the newest is found. Fails with HB_BAD_INPUT where it is
+// incomplete or has the name of one of this build. Any thread may call it.
+hb_status hb_env_append(const hb_env_table *env, hb_error *error);
 
 // True if the name is that of a shared object: it ends with ".so".
 bool hb_env_is_library(const char *name);

@@ -16,7 +16,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,11 +76,18 @@ HB_API bool hb_config_key(const hb_config *config, int k, hb_key_about *about);
 // The words that key k may be, from 0; NULL past the last one.
 HB_API const char *hb_config_word(const hb_config *config, int k, int word);
 
+// Where texts are written: write is called with some lines at a time, on the thread that made the call.
+typedef struct {
+    void (*write)(void *context, const void *text, int64_t size); // bytes, without a 0 at the end
+    void *context;
+} hb_writer;
+
 // Writes the whole configuration as YAML.
-HB_API hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error);
+HB_API hb_status hb_config_write(const hb_config *config, const hb_writer *writer, hb_error *error);
 
 // Writes every key with its help, value and words, a line or two each; or those of one section.
-HB_API void hb_config_describe(const hb_config *config, const char *section, FILE *file);
+HB_API hb_status hb_config_describe(const hb_config *config, const char *section, const hb_writer *writer,
+                                    hb_error *error);
 
 // The name of built-in environment k, the default first; NULL past the last one.
 HB_API const char *hb_environment(int k);
@@ -222,6 +228,33 @@ HB_API hb_status hb_lives_step(hb_lives *lives, const void *observation, const u
 // A layer's weights after the update of the last step: w (inputs, outputs).
 HB_API hb_status hb_lives_weights(hb_lives *lives, int64_t lane, int64_t layer, float *w, hb_error *error);
 
+// Changes a life under way, of a network that learns: w of all layers, (inputs, outputs) of each one after the other, finite. Putting the same ones before
+// every step freezes it.
+HB_API hb_status hb_lives_put_weights(hb_lives *lives, int64_t lane, const float *w, hb_error *error);
+
+// ---------------------------------------------------------------------------------------------------
+// Environments that the program brings along
+
+// A table of the contract in envs/env.h, valid as long as the process: from now on env.name is its name. Of several with one name the newest
+// is used by configurations that are opened after it. Fails with HB_BAD_INPUT where it is incomplete or has the name of one of this build. Any thread may call it.
+typedef struct hb_env_table hb_env_table;
+HB_API hb_status hb_env_add(const hb_env_table *table, hb_error *error);
+
+// An environment of two functions, in any language that can make some for C. Each life has a state of its own, state_bytes, 0 at first, on
+// a multiple of 64; several threads call with several states.
+// reset starts an episode: every number that is drawn follows from the seed. step returns 0 while the episode goes on, 1 when it is over,
+// less than 0 when the state has left the numbers. Names and functions are copied.
+typedef struct {
+    const char *name, *summary;    // of letters, digits and _; summary: nullable
+    const char *const *variations; // NULL-terminated; nullable: "default" alone
+    const char *range;             // of an action's numbers: any, signed [-1, 1], unit [0, 1]
+    int64_t observation_size, action_size, max_steps, state_bytes;
+    double step_seconds; // s, simulated in a step; 0 where time has no meaning
+    void (*reset)(void *state, int32_t variation, uint64_t seed, float *observation);
+    int32_t (*step)(void *state, const float *action, float *observation, double *reward);
+} hb_functions;
+HB_API hb_status hb_functions_add(const hb_functions *functions, hb_error *error);
+
 // ---------------------------------------------------------------------------------------------------
 // Environments of this library, for networks of other programs
 
@@ -250,6 +283,10 @@ HB_API const char *hb_vec_variation(const hb_vec *vec, int k);
 // observation_size), floats or bytes, of all. Environments that are computed together must be of one variation.
 HB_API hb_status hb_vec_reset(hb_vec *vec, const uint8_t *which, const uint64_t *seeds, int64_t variation,
                               void *observation, hb_error *error);
+
+// A picture of environment k for people to look at: rgb (height, width, 3). Fails with HB_BAD_INPUT where environments are computed together
+// (run.width=1 keeps them apart), where none was reset, or where it draws none; with HB_FAILED without OpenGL.
+HB_API hb_status hb_vec_picture(hb_vec *vec, int64_t k, int32_t width, int32_t height, uint8_t *rgb, hb_error *error);
 
 // A step of all environments whose episode is under way: action (n, action_size) to observation; fitness, reward, terminated, truncated: (n).
 // fitness is what evolutions here are ranked by. truncated: after max_steps; terminated: for any other reason. An episode that is over stays
@@ -338,7 +375,7 @@ HB_API hb_status hb_render(const char *source, const char *const *sets, int n_se
 
 // Estimates a run's memory and time before it runs: a table of bytes per tensor, and seconds per generation
 // extrapolated from a short measurement on this machine.
-HB_API hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error);
+HB_API hb_status hb_plan(const hb_config *config, const hb_writer *writer, hb_error *error);
 
 // The same by several ranks, each with as many threads as here: seconds of a generation, parallel efficiency, memory of a rank, and bytes
 // that it exchanges, a row for each of the n numbers of ranks. The network: the time of a small message, and its speed.
@@ -346,7 +383,7 @@ typedef struct {
     double latency_us, bandwidth_gb_s;
 } hb_plan_network;
 HB_API hb_status hb_plan_ranks(const hb_config *config, const hb_plan_network *network, const int64_t *ranks, int n,
-                               FILE *file, hb_error *error);
+                               const hb_writer *writer, hb_error *error);
 
 // The same as numbers: bytes, and seconds per generation, first with lives as short as at the start, then with full-length lives.
 typedef struct {
@@ -433,7 +470,7 @@ typedef struct {
 HB_API hb_status hb_study(const hb_study_def *def, const hb_stop *stop, hb_error *error);
 
 // Versions, devices and why one cannot be used, environments, rules, initialisers.
-HB_API void hb_info(FILE *file);
+HB_API hb_status hb_info(const hb_writer *writer, hb_error *error);
 
 #ifdef __cplusplus
 }

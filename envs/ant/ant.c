@@ -476,10 +476,15 @@ static int ant_picture(void *handle, int32_t width, int32_t height, int32_t samp
     return hb_mujoco_camera_take(body->camera[k], data, width, height, caption, rgb, message, size);
 }
 
+static const hb_action_range commands[N_JOINTS] = {HB_ACTION_CLIPPED, HB_ACTION_CLIPPED, HB_ACTION_CLIPPED,
+                                                   HB_ACTION_CLIPPED, HB_ACTION_CLIPPED, HB_ACTION_CLIPPED,
+                                                   HB_ACTION_CLIPPED, HB_ACTION_CLIPPED};
+
 static void ant_shape(const void *world, hb_env_shape *shape) {
     const ant_world *w = world;
     *shape = (hb_env_shape){.observation_size = HB_ANT_OBSERVED,
                             .action_size = N_JOINTS,
+                            .action_range = commands,
                             .progress = true,
                             .max_steps = hb_ant_episode_steps,
                             .step_seconds = hb_ant_control_step,

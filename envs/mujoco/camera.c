@@ -78,6 +78,11 @@ static bool make_context(hb_mujoco_camera *c) {
     return c->context && e->make_current(c->display, NULL, NULL, c->context);
 }
 
+// Whichever thread takes the next picture can enter it then.
+static void leave_context(const hb_mujoco_camera *c) {
+    c->egl.make_current(c->display, NULL, NULL, NULL);
+}
+
 hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, char *message, size_t size) {
     hb_mujoco_camera *c = calloc(1, sizeof *c);
     if (!c) return snprintf(message, size, "out of memory opening a camera"), NULL;
@@ -100,6 +105,7 @@ hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, char *me
     c->view.trackbodyid = body;
     c->view.distance = 4; // m
     c->view.elevation = -25;
+    leave_context(c);
     return c;
 }
 
@@ -111,7 +117,7 @@ void hb_mujoco_camera_close(hb_mujoco_camera *c) {
         mjv_freeScene(&c->scene);
     }
     if (c->context) {
-        c->egl.make_current(c->display, NULL, NULL, NULL);
+        leave_context(c);
         c->egl.destroy_context(c->display, c->context);
     }
     free(c); // the display belongs to the process; another camera may use it
@@ -151,10 +157,9 @@ static void lay_floor(mjvScene *scene, const double *body) {
     }
 }
 
-int hb_mujoco_camera_take(hb_mujoco_camera *c, mjData *data, int32_t width, int32_t height, const char *caption,
-                          uint8_t *rgb, char *message, size_t size) {
+static int draw(hb_mujoco_camera *c, mjData *data, int32_t width, int32_t height, const char *caption, uint8_t *rgb,
+                char *message, size_t size) {
     const mjrRect all = {0, 0, width, height};
-    c->egl.make_current(c->display, NULL, NULL, c->context); // another camera's context may be current
     const size_t row = (size_t)width * 3;
     if (c->renderer.offWidth != width || c->renderer.offHeight != height)
         mjr_resizeOffscreen(width, height, &c->renderer);
@@ -172,4 +177,13 @@ int hb_mujoco_camera_take(hb_mujoco_camera *c, mjData *data, int32_t width, int3
         memcpy(rgb + y * row, upside_down + ((size_t)height - 1 - y) * row, row);
     free(upside_down);
     return 0;
+}
+
+int hb_mujoco_camera_take(hb_mujoco_camera *c, mjData *data, int32_t width, int32_t height, const char *caption,
+                          uint8_t *rgb, char *message, size_t size) {
+    if (!c->egl.make_current(c->display, NULL, NULL, c->context))
+        return snprintf(message, size, "OpenGL cannot be used by this thread"), -1;
+    const int result = draw(c, data, width, height, caption, rgb, message, size);
+    leave_context(c);
+    return result;
 }

@@ -10,7 +10,7 @@
 typedef struct hb_mujoco_camera hb_mujoco_camera;
 
 // A camera that follows `body` of the model. NULL, with one line in message (size bytes), where there is no EGL or it has no
-// OpenGL. The caller closes it, on the thread that opened it.
+// OpenGL. The caller closes it. Any thread may use it, one at a time.
 hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, char *message, size_t size);
 void hb_mujoco_camera_close(hb_mujoco_camera *camera);
 

@@ -5,6 +5,8 @@
 
 #include "host/hebbes.h"
 
+#include <stdio.h>
+
 typedef struct hb_cli hb_cli;
 
 typedef struct {
@@ -14,6 +16,8 @@ typedef struct {
     const char *key;      // the key of the configuration that it sets, or NULL
     const char *help;
 } hb_cli_option;
+
+extern const hb_writer hb_cli_page; // standard output
 
 // Options of most commands.
 #define HB_CLI_SET                                                                                                   \

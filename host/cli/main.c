@@ -32,14 +32,21 @@ static const char *word_after(int n, char **words, const char *option) {
     return NULL;
 }
 
+static void to_standard_output(void *context, const void *text, int64_t size) {
+    (void)context;
+    fwrite(text, 1, (size_t)size, stdout);
+}
+
+const hb_writer hb_cli_page = {to_standard_output, NULL};
+
 // The keys of the configuration with that environment; of the others only those of section env, as the rest is the same.
 static hb_status print_keys(const char *env, bool only_env, hb_error *error) {
     char set[4200];
     const char *const sets[] = {set};
     hb_config *config = NULL;
     snprintf(set, sizeof set, "env.name=%s", env ? env : "");
-    const hb_status status = hb_config_open(NULL, sets, env != NULL, &config, error);
-    if (status == HB_OK) hb_config_describe(config, only_env ? "env" : NULL, stdout);
+    hb_status status = hb_config_open(NULL, sets, env != NULL, &config, error);
+    if (status == HB_OK) status = hb_config_describe(config, only_env ? "env" : NULL, &hb_cli_page, error);
     hb_config_close(config);
     return status;
 }

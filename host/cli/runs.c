@@ -159,7 +159,8 @@ static hb_status run_plan(const hb_cli *cli, hb_error *error) {
     if (status == HB_OK) status = read_positive(cli, "bandwidth", &network.bandwidth_gb_s, error);
     if (status == HB_OK) status = hb_config_open(cli->argument[0], cli->sets, cli->n_sets, &config, error);
     if (status != HB_OK) return status;
-    status = n > 0 ? hb_plan_ranks(config, &network, ranks, n, stdout, error) : hb_plan(config, stdout, error);
+    status =
+        n > 0 ? hb_plan_ranks(config, &network, ranks, n, &hb_cli_page, error) : hb_plan(config, &hb_cli_page, error);
     hb_config_close(config);
     return status;
 }
@@ -192,9 +193,8 @@ const hb_command hb_command_digest = {"digest",       "RUN",     1, 1, "one hexa
                                       digest_options, run_digest};
 
 static hb_status run_info(const hb_cli *cli, hb_error *error) {
-    (void)cli, (void)error;
-    hb_info(stdout);
-    return HB_OK;
+    (void)cli;
+    return hb_info(&hb_cli_page, error);
 }
 
 static const hb_cli_option info_options[] = {{.name = NULL}};

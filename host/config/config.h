@@ -10,6 +10,8 @@
 #include "host/policy/policy.h"
 #include "host/search/search.h"
 
+#include <stdio.h>
+
 // ---------------------------------------------------------------------------------------------------
 // Settings
 
@@ -114,6 +116,9 @@ hb_status hb_config_complain(const hb_config *config, const char *dotted, hb_err
 
 // load.c: reads the text of a YAML file into the configuration. `path` names it in messages.
 hb_status hb_config_parse(hb_config *config, const char *path, const char *text, size_t length, hb_error *error);
+
+// write.c: the whole configuration as YAML.
+hb_status hb_config_print(const hb_config *config, FILE *file, hb_error *error);
 
 // load.c: fills settings and identity, and checks what no single key can.
 hb_status hb_config_resolve(hb_config *config, hb_error *error);

@@ -1,4 +1,6 @@
+#include "envs/plugin.h"
 #include "host/base/locale.h"
+#include "host/base/writer.h"
 #include "host/hebbes.h"
 #include "host/policy/policy.h"
 #include "host/search/search.h"
@@ -26,8 +28,8 @@ static void print_devices(FILE *file) {
 
 static void print_envs(FILE *file) {
     fprintf(file, "environments\n");
-    for (int k = 0; hb_envs[k]; k++) {
-        const hb_env_table *env = hb_envs[k];
+    const hb_env_table *env;
+    for (int k = 0; (env = hb_env_number(k)); k++) {
         fprintf(file, "  %-8s %s", env->name, env->summary);
         if (env->library) fprintf(file, "; %s %s", env->library, env->library_version());
         fprintf(file, "\n           variations:");
@@ -37,13 +39,11 @@ static void print_envs(FILE *file) {
 }
 
 const char *hb_environment(int k) {
-    for (int i = 0; i < k; i++)
-        if (!hb_envs[i]) return NULL;
-    return hb_envs[k] ? hb_envs[k]->name : NULL;
+    const hb_env_table *env = hb_env_number(k);
+    return env ? env->name : NULL;
 }
 
-void hb_info(FILE *file) {
-    HB_NUMBERS_WITH_POINTS;
+static void print(FILE *file) {
     unsigned major, minor, release;
     H5get_libversion(&major, &minor, &release);
     fprintf(file, "hebbes %s, HDF5 %u.%u.%u, compiler %s\n", HB_VERSION, major, minor, release, __VERSION__);
@@ -61,4 +61,11 @@ void hb_info(FILE *file) {
     fprintf(file, "initial weights\n");
     for (int32_t k = 0; k < hb_n_initialisers; k++)
         fprintf(file, "  %-12s %s\n", hb_initialisers[k].name, hb_initialisers[k].summary);
+}
+
+hb_status hb_info(const hb_writer *writer, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
+    FILE *file = hb_writer_open(writer);
+    if (file) print(file);
+    return hb_writer_close(file, HB_OK, error);
 }

@@ -118,11 +118,12 @@ static hb_status add_all(hb_config *config, hb_error *error) {
 
 static const char *env_name(const void *context, int k) {
     (void)context;
-    return hb_envs[k] ? hb_envs[k]->name : NULL;
+    const hb_env_table *env = hb_env_number(k);
+    return env ? env->name : NULL;
 }
 
 static hb_status find_env(hb_config *config, const char *name, const char *source, hb_error *error) {
-    config->env = hb_env_builtin(name);
+    config->env = hb_env_find(name);
     if (config->env) return HB_OK;
     if (hb_env_is_library(name)) {
         hb_error why;
@@ -166,5 +167,5 @@ static const char *env_option_value(void *context, const char *name) {
 }
 
 hb_env_settings hb_config_env_settings(const hb_config *config) {
-    return (hb_env_settings){env_option_value, (void *)(uintptr_t)config};
+    return (hb_env_settings){env_option_value, (void *)(uintptr_t)config, config->env};
 }

@@ -1,5 +1,6 @@
 // The configuration as text: a YAML file, and the list of keys for people.
 #include "host/base/locale.h"
+#include "host/base/writer.h"
 #include "host/config/config.h"
 
 #include <limits.h>
@@ -10,7 +11,7 @@ static bool is_text(const hb_key *key) {
     return key->type == HB_KEY_TEXT || key->type == HB_KEY_FILE || key->type == HB_KEY_LIBRARY;
 }
 
-hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) {
+hb_status hb_config_print(const hb_config *config, FILE *file, hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
     const char *section = "";
     for (int32_t k = 0; k < config->n_entries; k++) {
@@ -30,8 +31,12 @@ hb_status hb_config_write(const hb_config *config, FILE *file, hb_error *error) 
     return ferror(file) ? hb_fail(error, HB_FAILED, "cannot write the config: %m") : HB_OK;
 }
 
-void hb_config_describe(const hb_config *config, const char *only, FILE *file) {
-    HB_NUMBERS_WITH_POINTS;
+hb_status hb_config_write(const hb_config *config, const hb_writer *writer, hb_error *error) {
+    FILE *file = hb_writer_open(writer);
+    return hb_writer_close(file, file ? hb_config_print(config, file, error) : HB_FAILED, error);
+}
+
+static void describe(const hb_config *config, const char *only, FILE *file) {
     const char *section = "";
     for (int32_t k = 0; k < config->n_entries; k++) {
         const hb_config_entry *entry = &config->entry[k];
@@ -53,4 +58,11 @@ void hb_config_describe(const hb_config *config, const char *only, FILE *file) {
         }
         fputc('\n', file);
     }
+}
+
+hb_status hb_config_describe(const hb_config *config, const char *section, const hb_writer *writer, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
+    FILE *file = hb_writer_open(writer);
+    if (file) describe(config, section, file);
+    return hb_writer_close(file, HB_OK, error);
 }

@@ -229,15 +229,34 @@ hb_status hb_lives_step(hb_lives *lives, const void *observation, const uint8_t 
     return HB_OK;
 }
 
+// A lane that is there and has a life of this generation.
+static hb_status check_lane(hb_lives *lives, int64_t lane, hb_error *error) {
+    forget_old(lives);
+    if (lane < 0 || lane >= lives->lanes)
+        return hb_fail(error, HB_BAD_INPUT, "weights: expected a lane in [0, %d), found %lld", lives->lanes,
+                       (long long)lane);
+    if (lives->born[lane]) return HB_OK;
+    return hb_fail(error, HB_BAD_INPUT, "weights: lane %lld has no life of this generation; begin it first",
+                   (long long)lane);
+}
+
 hb_status hb_lives_weights(hb_lives *lives, int64_t lane, int64_t layer, float *w, hb_error *error) {
     const int32_t layers = lives->evolution->trainer->net.n_layers;
-    forget_old(lives);
-    if (lane < 0 || lane >= lives->lanes || layer < 0 || layer >= layers)
-        return hb_fail(error, HB_BAD_INPUT,
-                       "weights: expected a lane in [0, %d) and a layer in [0, %d), found %lld, %lld", lives->lanes,
-                       layers, (long long)lane, (long long)layer);
-    if (!lives->born[lane])
-        return hb_fail(error, HB_BAD_INPUT, "weights: lane %lld has no life of this generation; begin it first",
-                       (long long)lane);
+    const hb_status status = check_lane(lives, lane, error);
+    if (status != HB_OK) return status;
+    if (layer < 0 || layer >= layers)
+        return hb_fail(error, HB_BAD_INPUT, "weights: expected a layer in [0, %d), found %lld", layers,
+                       (long long)layer);
     return hb_group_weights(lives->group, (int32_t)lane, (int32_t)layer, w, error);
+}
+
+hb_status hb_lives_put_weights(hb_lives *lives, int64_t lane, const float *w, hb_error *error) {
+    const hb_net *net = &lives->evolution->trainer->net;
+    const hb_status status = check_lane(lives, lane, error);
+    if (status != HB_OK) return status;
+    if (!net->planes) return hb_fail(error, HB_BAD_INPUT, "weights: expected a network that learns");
+    for (size_t k = 0; k < (size_t)net->n_weights; k++)
+        if (!isfinite(w[k]))
+            return hb_fail(error, HB_BAD_INPUT, "weights: expected finite ones, found %g at %zu", (double)w[k], k);
+    return hb_group_put_weights(lives->group, (int32_t)lane, w, error);
 }

@@ -111,7 +111,7 @@ void hb_vec_describe(const hb_vec *vec, hb_vec_about *about) {
 }
 
 bool hb_vec_bounds(const hb_vec *vec, int64_t k, double *least, double *most) {
-    static const double bounds[][2] = {{-HUGE_VAL, HUGE_VAL}, {-1, 1}, {0, 1}};
+    static const double bounds[][2] = {{-HUGE_VAL, HUGE_VAL}, {-1, 1}, {0, 1}, {-1, 1}};
     const hb_env_shape *shape = &vec->world.shape;
     if (k < 0 || k >= shape->action_size) return false;
     const hb_action_range range = shape->action_range ? shape->action_range[k] : HB_ACTION_ANY;
@@ -234,6 +234,27 @@ hb_status hb_vec_reset(hb_vec *vec, const uint8_t *which, const uint64_t *seeds,
     hb_pool_split(vec->pool, (size_t)vec->n_bodies, 1, reset_bodies, vec);
     memcpy(observation, vec->observation, (size_t)vec->n * vec->bytes);
     return HB_OK;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Picture
+
+hb_status hb_vec_picture(hb_vec *vec, int64_t k, int32_t width, int32_t height, uint8_t *rgb, hb_error *error) {
+    enum { SAMPLES = 4 }; // a side of a pixel
+    const hb_env_table *env = vec->world.env;
+    char message[512];
+    if (!env->picture) return hb_fail(error, HB_BAD_INPUT, "picture: environment '%s' draws no pictures", env->name);
+    if (vec->width > 1)
+        return hb_fail(error, HB_BAD_INPUT, "picture: %d environments are computed together; set run.width=1",
+                       vec->width);
+    if (k < 0 || k >= vec->n || width < 16 || width > 1920 || height < 16 || height > 1920)
+        return hb_fail(error, HB_BAD_INPUT,
+                       "picture: expected an environment in [0, %lld) and 16 to 1920 pixels, found %lld and %d x %d",
+                       (long long)vec->n, (long long)k, width, height);
+    if (vec->variation[k] < 0)
+        return hb_fail(error, HB_BAD_INPUT, "picture: environment %lld was not reset yet", (long long)k);
+    if (env->picture(vec->body[k], width, height, SAMPLES, rgb, message, sizeof message) == 0) return HB_OK;
+    return hb_fail(error, HB_FAILED, "environment '%s': %s", env->name, message);
 }
 
 // ---------------------------------------------------------------------------------------------------

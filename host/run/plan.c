@@ -2,6 +2,7 @@
 #include "host/run/plan.h"
 #include "host/base/clock.h"
 #include "host/base/locale.h"
+#include "host/base/writer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -176,8 +177,7 @@ hb_status hb_plan_numbers(const hb_config *config, hb_plan_figures *figures, hb_
     return status;
 }
 
-hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {
-    HB_NUMBERS_WITH_POINTS;
+static hb_status plan(const hb_config *config, FILE *file, hb_error *error) {
     hb_trainer trainer;
     hb_status status = hb_trainer_open(config, &trainer, error);
     if (status != HB_OK) return status;
@@ -192,4 +192,10 @@ hb_status hb_plan(const hb_config *config, FILE *file, hb_error *error) {
     if (status == HB_OK) status = print_times(file, &trainer, error);
     hb_trainer_close(&trainer);
     return status;
+}
+
+hb_status hb_plan(const hb_config *config, const hb_writer *writer, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
+    FILE *file = hb_writer_open(writer);
+    return hb_writer_close(file, file ? plan(config, file, error) : HB_FAILED, error);
 }

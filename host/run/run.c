@@ -128,7 +128,7 @@ static hb_status save_config(const run *r, hb_error *error) {
     char library[128];
     name_library(config->env, library);
     fprintf(memory, "%s\n", library);
-    hb_status status = hb_config_write(config, memory, error);
+    hb_status status = hb_config_print(config, memory, error);
     fclose(memory);
     char path[HB_PATH];
     hb_path(path, r->folder, "config.yaml");

@@ -8,6 +8,7 @@
 //     exchange of n bytes         2 ceil(log2 R) latency + 2 n (R - 1) / (R bandwidth)        reduce, then broadcast
 //     update                      that of one rank / R
 #include "host/base/locale.h"
+#include "host/base/writer.h"
 #include "host/run/plan.h"
 
 #include <math.h>
@@ -74,9 +75,8 @@ static void print_row(FILE *file, const hb_trainer *trainer, const hb_plan_timin
             late.exchange, 1e-6 * rank_bytes(trainer, ranks), 1e-6 * late.exchanged);
 }
 
-hb_status hb_plan_ranks(const hb_config *config, const hb_plan_network *network, const int64_t *ranks, int n,
-                        FILE *file, hb_error *error) {
-    HB_NUMBERS_WITH_POINTS;
+static hb_status plan(const hb_config *config, const hb_plan_network *network, const int64_t *ranks, int n,
+                      FILE *file, hb_error *error) {
     hb_trainer trainer;
     hb_plan_timing t = {.lives = 0};
     hb_status status = hb_trainer_open(config, &trainer, error);
@@ -92,4 +92,11 @@ hb_status hb_plan_ranks(const hb_config *config, const hb_plan_network *network,
     }
     hb_trainer_close(&trainer);
     return status;
+}
+
+hb_status hb_plan_ranks(const hb_config *config, const hb_plan_network *network, const int64_t *ranks, int n,
+                        const hb_writer *writer, hb_error *error) {
+    HB_NUMBERS_WITH_POINTS;
+    FILE *file = hb_writer_open(writer);
+    return hb_writer_close(file, file ? plan(config, network, ranks, n, file, error) : HB_FAILED, error);
 }

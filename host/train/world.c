@@ -23,7 +23,7 @@ static hb_status status_of(const char *message) {
 hb_status hb_world_open(const hb_config *config, const char *engine, hb_world *world, hb_error *error) {
     const hb_env_table *env = config->env;
     replaced r = {hb_config_env_settings(config), engine};
-    const hb_env_settings settings = {option, &r};
+    const hb_env_settings settings = {option, &r, env};
     char message[512] = "";
     *world = (hb_world){.env = env};
     if (env->world_create(&settings, &world->handle, message, sizeof message) != 0)

@@ -15,8 +15,11 @@ docs/python.md has the whole story; every function says its shapes, units and er
 
 from ._library import BadInput, Error, Failed, configs, keys, version
 from .evolution import Evolution, Generation, Lives, Statistics
-from .runs import Policy, Progress, Row, Run, load, train
-from .vector import make_vec
+from .functions import add_environment
+from .pages import info, plan
+from .runs import Picture, Policy, Progress, Row, Run, load, plot, train
+from .vector import make, make_vec
 
 __version__ = version()
-__all__ = ["BadInput", "Error", "Evolution", "Failed", "Generation", "Lives", "Policy", "Progress", "Row", "Run", "Statistics", "configs", "keys", "load", "make_vec", "train", "version"]
+__all__ = ["BadInput", "Error", "Evolution", "Failed", "Generation", "Lives", "Picture", "Policy", "Progress", "Row", "Run", "Statistics", "add_environment", "configs", "info", "keys", "load", "make", "make_vec", "plan", "plot", "train",
+           "version"]

@@ -75,6 +75,25 @@ def version(library=None):
 LIBRARY = _load()
 
 
+raised = []  # exceptions of functions that the library has called and that have no way to it but this
+_watched = set()  # stops of calls under way
+
+
+def keep_exception(error):
+    """It ends the calls under way, and the first of them raises it."""
+    raised.append(error)
+    for stop in list(_watched):
+        stop.request()
+
+
+def raise_kept():
+    """Behind every call in which environments live."""
+    if raised:
+        first = raised[0]
+        raised.clear()
+        raise first
+
+
 def call(name, *arguments):
     """Calls a function whose last argument is an error and whose result is a status."""
     error = _abi.hb_error()
@@ -149,6 +168,7 @@ def interruptible(stop, work):
 
     thread = threading.Thread(target=run, name="hebbes")
     interrupted, begun = False, False
+    _watched.add(stop)
     while not (done.is_set() or (interrupted and not begun)):
         try:
             if not begun:
@@ -159,7 +179,9 @@ def interruptible(stop, work):
             interrupted = True
             begun = begun or thread.ident is not None
             stop.request()
+    _watched.discard(stop)
     stop.clear()
+    raise_kept()
     if "error" in outcome:
         raise outcome["error"]
     if interrupted:

@@ -56,8 +56,8 @@ def _refuse_open(out):
 class Evolution(Handle):
     """A search over rules (or weights) that you ask for individuals and tell their returns.
 
-    config: a YAML file, or None for the defaults. obs, act: numbers of an observation and of an action of your own environment; without them
-    the configured environment is used, which gen.live() steps. out: the run's folder; if a run of the same settings is there the evolution
+    config: a YAML file, or None for the defaults. obs, act: numbers of an observation, or (channels, rows, columns) of a picture, and of an action
+    of your own environment; without them the configured environment is used, which gen.live() steps. out: the run's folder; if a run of the same settings is there the evolution
     goes on with it; None: nothing is written. settings: any key of hb.keys(), such as population=256, hidden=[64, 32], rule="ABCD_lr",
     lr=0.1, seed=2; with its section where two share a name, as settings={"eval.seed": 3}.
 
@@ -74,7 +74,8 @@ class Evolution(Handle):
             if "env" in chosen or "env.name" in chosen:
                 raise BadInput("expected obs and act, or env, found both")
             try:
-                chosen = {"env.name": "outside", "env.observation_size": operator.index(obs), "env.action_size": operator.index(act), **chosen}
+                seen = {"env.picture": [operator.index(n) for n in obs]} if np.ndim(obs) else {"env.observation_size": operator.index(obs)}
+                chosen = {"env.name": "outside", **seen, "env.action_size": operator.index(act), **chosen}
             except TypeError:
                 raise BadInput(f"obs, act: expected whole numbers, found {obs!r}, {act!r}") from None
         if out is not None:
@@ -288,6 +289,19 @@ class Lives(Handle):
             out = np.empty((inputs.value, outputs.value), np.float32)
             call("hb_lives_weights", handle, int(lane), int(layer) - 1, pointer(out, ctypes.c_float))
         return out
+
+    def put_weights(self, lane, weights):
+        """Changes a life under way: weights, an array (inputs, outputs) for each layer. Raises BadInput where a shape does not fit, a number is
+        not finite, or the network does not learn."""
+        weights = list(weights)
+        if len(weights) != self.layers:
+            raise BadInput(f"weights: expected {self.layers} layers, found {len(weights)}")
+        parts, inputs, outputs = [], ctypes.c_int64(), ctypes.c_int64()
+        with self.evolution._use() as owner, self._use() as handle:
+            for k, part in enumerate(weights):
+                LIBRARY.hb_evolution_layer(owner, k, ctypes.byref(inputs), ctypes.byref(outputs))
+                parts.append(array_of(part, (inputs.value, outputs.value), np.float32, f"weights of layer {k + 1}").ravel())
+            call("hb_lives_put_weights", handle, int(lane), pointer(np.concatenate(parts), ctypes.c_float))
 
     def close(self):
         if self._handle is None:

@@ -1,7 +1,9 @@
 """Runs: trained, loaded, judged, watched."""
 
+import base64
 import ctypes
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
@@ -39,6 +41,21 @@ class Progress(Statistics):
         return f"{super().__str__()}  {self.steps_per_second:.3g} steps/s"
 
 
+class Picture(type(pathlib.Path())):
+    """The path of a film or a picture, which a notebook shows."""
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        if not self.is_file():
+            return {"text/plain": repr(self)}
+        kind, data = self.suffix.lower().lstrip("."), self.read_bytes()
+        if kind == "svg":
+            return {"image/svg+xml": data.decode()}
+        coded = base64.b64encode(data).decode()
+        if kind in ("mp4", "webm"):
+            return {"text/html": f'<video controls loop src="data:video/{kind};base64,{coded}"></video>'}
+        return {f"image/{kind}": coded}
+
+
 class Policy:
     """A run's mean individual, living: act(observation) is a step of its life, and changes its weights."""
 
@@ -49,7 +66,8 @@ class Policy:
         self.reset(seed)
 
     def reset(self, seed=0):
-        """Is born again, with the initial weights of that birth, 0 to 65535."""
+        """Is born again, with the initial weights of that birth, 0 to 65535, and learns."""
+        self._frozen = None
         self._lives.begin([0], [-1], seed)
         self._refresh()
 
@@ -58,8 +76,23 @@ class Policy:
         seen = np.asarray(observation)
         one = seen.ndim == 1 or (self._lives.picture and seen.ndim == 3)
         action = self._lives.act(seen[None] if one else seen)
+        if self._frozen is not None:
+            self._lives.put_weights(0, self._frozen)
         self._refresh()
         return action[0] if one else action
+
+    def freeze(self, frozen=True):
+        """From now on its weights stay as they are; freeze(False): it learns again."""
+        self._frozen = [self._lives.weights(0, layer) for layer in range(1, self._lives.layers + 1)] if frozen else None
+        if frozen:
+            self._lives.put_weights(0, self._frozen)  # refuses what does not learn
+
+    def put_weights(self, weights):
+        """Changes them: an array (inputs, outputs) for each layer."""
+        self._lives.put_weights(0, weights)
+        if self._frozen is not None:
+            self.freeze()
+        self._refresh()
 
     def _refresh(self):
         for layer, view in self._views.items():
@@ -117,14 +150,24 @@ class Run:
         return Policy(self.folder, self._sets({**(settings or {}), **more}), seed)
 
     def film(self, out, *, steps=100000, width=640, height=480, settings=None, **more):
-        """A film (.mp4, .webm, .gif), a strip (.png), or a folder of pictures of one life; returns the path that was written."""
+        """A film (.mp4, .webm, .gif), a strip (.png), or a folder of pictures of one life; returns the path that was written, a Picture, which a
+        notebook shows."""
         stop = Stop()
         shape = _abi.hb_render_def(steps=steps, individual=-1, variation=None, out=as_text(out), width=width, height=height, moments=8,
                                    stop=stop.handle)
         rendered = _abi.hb_rendered()
         sets = self._sets({**(settings or {}), **more})
         interruptible(stop, lambda: call("hb_render", as_text(self.folder), *words(sets), ctypes.byref(shape), ctypes.byref(rendered)))
-        return pathlib.Path(rendered.wrote.decode())
+        return Picture(rendered.wrote.decode())
+
+    def probe(self, what, out, *, steps=0, individual=-1, at=0, variation=None, settings=None, **more):
+        """An analysis of lives into the folder `out`, data and a picture: "freeze", "saturate", "zero", "init", "images", "pca" (hebbes probe
+        --help); returns the folder. settings: as of evaluate."""
+        shape = _abi.hb_probe_def(what=what.encode(), out=as_text(out), steps=steps, individual=individual, at=at,
+                                  variation=None if variation is None else variation.encode())
+        probed = _abi.hb_probed()
+        call("hb_probe", as_text(self.folder), *words(self._sets({**(settings or {}), **more})), ctypes.byref(shape), ctypes.byref(probed))
+        return pathlib.Path(out)
 
     def resume(self, generations=None, *, progress=None, settings=None, **more):
         """Trains on to that generation, with the bits of an uninterrupted run; returns the run."""
@@ -145,9 +188,37 @@ def load(folder):
     return Run(folder)
 
 
+def plot(*sources, out, coefficients=False):
+    """A picture by gnuplot, out (.png, .svg), of runs' curves, or a run's coefficients, or a study's table.csv; returns it, a Picture."""
+    names = [as_text(getattr(source, "folder", source)) for source in sources]
+    shape = _abi.hb_plot_def(sources=(ctypes.c_char_p * max(len(names), 1))(*names), n_sources=len(names), coefficients=coefficients, out=as_text(out))
+    call("hb_plot", ctypes.byref(shape))
+    return Picture(os.fsdecode(out))
+
+
+def _bar():
+    """Progress as tqdm's bar, or as lines."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return print
+    bars = []
+
+    def show(p):
+        if not bars:
+            bars.append(tqdm(total=p.generations, initial=p.generation - 1, unit="generation"))
+        bars[0].set_postfix(mean=f"{p.mean:.4g}", max=f"{p.max:.4g}", refresh=False)
+        bars[0].update()
+        if p.generation == p.generations:
+            bars[0].close()
+
+    return show
+
+
 def _train(start, progress):
     """Calls start(hooks) in a thread that Ctrl-C stops: the run is saved then. An exception in progress stops the training, too."""
     stop, raised, kinds = Stop(), [], dict(_abi.hb_hooks._fields_)
+    progress = _bar() if progress is True else progress
 
     def on_progress(_, about):
         try:
@@ -170,7 +241,7 @@ def _train(start, progress):
 
 def train(config=None, *, out, progress=None, settings=None, **more):
     """Trains a configuration (a YAML file, or the defaults) into the folder `out`, or goes on with the run that is there; returns the Run, whose
-    bits are those of the command line. settings as of Evolution. progress(p): called with a Progress after every generation. Ctrl-C saves the run and raises KeyboardInterrupt; an exception of
+    bits are those of the command line. settings as of Evolution. progress(p): called with a Progress after every generation; True: a bar by tqdm where that is installed, else a line for each. Ctrl-C saves the run and raises KeyboardInterrupt; an exception of
     progress saves it and goes on its way."""
     chosen = {**(settings or {}), **more, "run.out": out}
     handle = ctypes.c_void_p()

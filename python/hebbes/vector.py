@@ -1,11 +1,11 @@
-"""The library's environments as Gymnasium's vector environments."""
+"""The library's environments as Gymnasium's, many or one."""
 
 import ctypes
 
 import numpy as np
 
 from . import _abi
-from ._library import LIBRARY, BadInput, Handle, call, config_text, settings_of, words
+from ._library import LIBRARY, BadInput, Handle, call, config_text, raise_kept, settings_of, words
 from .evolution import array_of, pointer
 
 
@@ -17,17 +17,25 @@ def _gymnasium():
     return gymnasium
 
 
-def make_vec(env="ant", num_envs=1, *, config=None, autoreset="disabled", reward="fitness", settings=None, **more):
+def make_vec(env="ant", num_envs=1, *, config=None, autoreset="disabled", reward="fitness", render_mode=None, size=(640, 480),
+             settings=None, **more):
     """num_envs environments of this library as one gymnasium.vector.VectorEnv, stepped by run.threads threads (all cores).
 
     env: "ant", "car", or a shared object's path; config: a YAML file instead of the defaults. settings: keys of env, such as
     engine="mujoco", profile="light", and of run. autoreset: "disabled": an episode that is over stays so until reset(options={"reset_mask":
     mask}); "next_step": it starts anew with the next step. reward: "fitness", what evolutions are ranked by, or "reward", the
-    environment's own. reset(seed=S) gives environment k the seed S + k; options={"variation": NAME} another body or road.
+    environment's own. render_mode="rgb_array": render() gives a picture (height, width, 3) of each, and nothing is computed in lanes
+    together; size: width and height. reset(seed=S) gives environment k the seed S + k; options={"variation": NAME} another body or road.
 
     Raises BadInput for a setting that does not exist, ImportError without Gymnasium.
     """
-    return _classes()(env, num_envs, config, autoreset, reward, {**(settings or {}), **more})
+    return _classes()[0](env, num_envs, config, autoreset, reward, render_mode, size, {**(settings or {}), **more})
+
+
+def make(env="ant", *, config=None, reward="fitness", render_mode=None, size=(640, 480), settings=None, **more):
+    """One environment of this library as a gymnasium.Env: make_vec's, alone, with its bits. reset(seed=S) has the seed S, without a seed the
+    next episode of the last; options={"variation": NAME}."""
+    return _classes()[1](make_vec(env, 1, config=config, reward=reward, render_mode=render_mode, size=size, settings=settings, **more))
 
 
 _made = []
@@ -40,20 +48,23 @@ def _classes():
     modes = gymnasium.vector.AutoresetMode
 
     class VectorEnv(gymnasium.vector.VectorEnv, Handle):
-        def __init__(self, env, num_envs, config, autoreset, reward, settings):
+        def __init__(self, env, num_envs, config, autoreset, reward, render_mode, size, settings):
             Handle.__init__(self)
             if autoreset not in ("disabled", "next_step"):
                 raise BadInput(f"autoreset: expected disabled or next_step, found {autoreset!r}")
             if reward not in ("fitness", "reward"):
                 raise BadInput(f"reward: expected fitness or reward, found {reward!r}")
+            if render_mode not in (None, "rgb_array"):
+                raise BadInput(f"render_mode: expected None or rgb_array, found {render_mode!r}")
             if not isinstance(num_envs, (int, np.integer)):
                 raise BadInput(f"num_envs: expected a whole number, found {num_envs!r}")
-            chosen = {**({} if config is not None else {"env.name": env}), **settings}
+            chosen = {**({} if config is not None else {"env.name": env}), **({"run.width": 1} if render_mode else {}), **settings}
             handle = ctypes.c_void_p()
             call("hb_vec_open", config_text(config), *words(settings_of(chosen, env)), int(num_envs), ctypes.byref(handle))
             self._handle = handle
             self._mode = modes.DISABLED if autoreset == "disabled" else modes.NEXT_STEP
-            self.metadata = {"autoreset_mode": self._mode, "render_modes": []}
+            self.metadata = {"autoreset_mode": self._mode, "render_modes": ["rgb_array"]}
+            self.render_mode, self._size = render_mode, array_of(size, (2,), np.int32, "size")
             self._by_fitness = reward == "fitness"
             self.num_envs = int(num_envs)
             self._describe(gymnasium)
@@ -64,6 +75,8 @@ def _classes():
         def _describe(self, gymnasium):
             about = _abi.hb_vec_about()
             LIBRARY.hb_vec_describe(self._handle, ctypes.byref(about))
+            if about.step_seconds > 0:
+                self.metadata["render_fps"] = 1 / about.step_seconds
             self.variations = []
             while (name := LIBRARY.hb_vec_variation(self._handle, len(self.variations))) is not None:
                 self.variations.append(name.decode())
@@ -85,6 +98,7 @@ def _classes():
             seen = np.empty(self.observation_space.shape, self.single_observation_space.dtype)
             with self._use() as handle:
                 call("hb_vec_reset", handle, pointer(which, ctypes.c_uint8), pointer(seeds, ctypes.c_uint64), self._variation, seen.ctypes.data)
+            raise_kept()
             self._over[mask] = False
             self._begun = True
             return seen
@@ -126,6 +140,7 @@ def _classes():
             with self._use() as handle:
                 call("hb_vec_step", handle, pointer(values, ctypes.c_float), seen.ctypes.data, pointer(fitness, ctypes.c_double),
                      pointer(reward, ctypes.c_double), pointer(terminated, ctypes.c_uint8), pointer(truncated, ctypes.c_uint8))
+            raise_kept()
             given, terminated, truncated = fitness if self._by_fitness else reward, terminated.astype(bool), truncated.astype(bool)
             self._over = terminated | truncated
             if again is not None and again.any():
@@ -134,6 +149,17 @@ def _classes():
                 given[again], terminated[again], truncated[again] = 0, False, False
             other = reward if self._by_fitness else fitness
             return seen, given, terminated, truncated, {"reward" if self._by_fitness else "fitness": other}
+
+        def render(self):
+            """A picture (height, width, 3) uint8 of each environment; None without a render_mode."""
+            if self.render_mode is None:
+                return None
+            width, height = map(int, self._size)
+            pictures = np.empty((self.num_envs, height, width, 3), np.uint8)
+            with self._use() as handle:
+                for k, picture in enumerate(pictures):
+                    call("hb_vec_picture", handle, k, width, height, pointer(picture, ctypes.c_uint8))
+            return tuple(pictures)
 
         def close_extras(self, **_):
             if self._handle is None:
@@ -148,5 +174,28 @@ def _classes():
             except Exception:
                 pass
 
-    _made.append(VectorEnv)
-    return VectorEnv
+    class Env(gymnasium.Env):
+        def __init__(self, vec):
+            self._vec = vec
+            self.observation_space, self.action_space = vec.single_observation_space, vec.single_action_space
+            self.render_mode, self.variations = vec.render_mode, vec.variations
+            self.metadata = {name: value for name, value in vec.metadata.items() if name != "autoreset_mode"}
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            observation, info = self._vec.reset(seed=seed, options=options)
+            return observation[0], info
+
+        def step(self, action):
+            observation, reward, terminated, truncated, info = self._vec.step(np.asarray(action)[None])
+            return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), {name: float(value[0]) for name, value in info.items()}
+
+        def render(self):
+            pictures = self._vec.render()
+            return None if pictures is None else pictures[0]
+
+        def close(self):
+            self._vec.close()
+
+    _made.append((VectorEnv, Env))
+    return _made[0]

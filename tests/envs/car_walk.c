@@ -119,7 +119,7 @@ int main(int argc, char **argv) {
     hb_env_step out;
     n_options = argc - 1;
     given = argv + 1;
-    const hb_env_settings settings = {option, NULL};
+    const hb_env_settings settings = {option, NULL, &hb_env_car};
     if (!read_track(&track) || hb_env_car.world_create(&settings, &world, message, sizeof message) != 0 ||
         hb_env_car.body_create(world, 1, &body, message, sizeof message) != 0)
         return 2;

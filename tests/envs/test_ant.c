@@ -13,7 +13,7 @@ static const char *choose(void *context, const char *name) {
 }
 
 static const ant_world *open_world(choice *choices) {
-    const hb_env_settings settings = {choose, choices};
+    const hb_env_settings settings = {choose, choices, &hb_env_ant};
     char message[512] = "";
     void *world = NULL;
     if (hb_env_ant.world_create(&settings, &world, message, sizeof message) != 0) fail_msg("%s", message);
@@ -427,8 +427,9 @@ static void bad_models(void **state) {
     char message[512];
     void *world = NULL;
     choice missing[] = {{"model", "/nonexistent/body.xml"}, {NULL, NULL}};
-    assert_int_equal(hb_env_ant.world_create(&(hb_env_settings){choose, missing}, &world, message, sizeof message),
-                     -1);
+    assert_int_equal(
+        hb_env_ant.world_create(&(hb_env_settings){choose, missing, &hb_env_ant}, &world, message, sizeof message),
+        -1);
     assert_non_null(strstr(message, "env.model: cannot read '/nonexistent/body.xml'"));
     const char *path = "test_ant_body.xml";
     FILE *file = fopen(path, "w");
@@ -436,7 +437,8 @@ static void bad_models(void **state) {
     fputs("<mujoco><worldbody><body><freejoint/><geom name='torso' size='1'/></body></worldbody></mujoco>", file);
     fclose(file);
     choice other[] = {{"model", path}, {NULL, NULL}};
-    assert_int_equal(hb_env_ant.world_create(&(hb_env_settings){choose, other}, &world, message, sizeof message), -1);
+    assert_int_equal(
+        hb_env_ant.world_create(&(hb_env_settings){choose, other, &hb_env_ant}, &world, message, sizeof message), -1);
     assert_non_null(strstr(message, "env.model: the body has no"));
     remove(path);
 }

@@ -43,7 +43,7 @@ typedef struct {
 static car *open_car(choice *choices) {
     car *c = calloc(1, sizeof *c);
     char message[256];
-    const hb_env_settings settings = {option, choices};
+    const hb_env_settings settings = {option, choices, &hb_env_car};
     assert_non_null(c);
     assert_int_equal(hb_env_car.world_create(&settings, &c->world, message, sizeof message), 0);
     assert_int_equal(hb_env_car.body_create(c->world, 1, &c->body, message, sizeof message), 0);

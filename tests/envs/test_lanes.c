@@ -19,7 +19,8 @@ static const char *choose(void *context, const char *name) {
 static void *open_world(choice *choices) {
     char message[512] = "";
     void *world = NULL;
-    if (hb_env_ant.world_create(&(hb_env_settings){choose, choices}, &world, message, sizeof message) != 0)
+    if (hb_env_ant.world_create(&(hb_env_settings){choose, choices, &hb_env_ant}, &world, message, sizeof message) !=
+        0)
         fail_msg("%s", message);
     return world;
 }

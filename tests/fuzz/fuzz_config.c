@@ -17,7 +17,7 @@ static void fuzz_file(const char *text, size_t size) {
         char *written = NULL;
         size_t length = 0;
         FILE *memory = open_memstream(&written, &length);
-        if (!memory || hb_config_write(config, memory, &error) != HB_OK) abort();
+        if (!memory || hb_config_print(config, memory, &error) != HB_OK) abort();
         fclose(memory);
         // The environment's name is bound before a file is read and may be anything here.
         if (hb_config_bind(again, "ant", "fuzz", &error) != HB_OK) abort();

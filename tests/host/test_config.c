@@ -176,7 +176,7 @@ static void round_trip(void **state) {
                                 "policy.hidden=", "search.sigma=1e-3"};
     check_ok(hb_config_open(NULL, sets, 4, &first, &error), error);
     FILE *file = fopen(FILE_NAME, "w");
-    check_ok(hb_config_write(first, file, &error), error);
+    check_ok(hb_config_print(first, file, &error), error);
     fclose(file);
     check_ok(hb_config_open(FILE_NAME, NULL, 0, &second, &error), error);
     assert_int_equal(first->n_entries, second->n_entries);

@@ -2,6 +2,7 @@
 // else's networks. Ways to call that must not matter do not: threads, lanes, widths, and where CUDA runs on the CPU, the device.
 #include "tests/check.h"
 
+#include "envs/env.h"
 #include "host/hebbes.h"
 
 #include <math.h>
@@ -219,9 +220,137 @@ static void keys_as_data(void **state) {
     assert_string_equal(hb_version(), HB_VERSION);
 }
 
+// An environment of two functions: counts down from its seed's low bits, and hands the action back as reward.
+typedef struct {
+    double left, variation;
+} countdown;
+
+static void countdown_reset(void *state, int32_t variation, uint64_t seed, float *observation) {
+    countdown *c = state;
+    *c = (countdown){(double)(seed % 5 + 3), variation};
+    observation[0] = (float)c->left;
+}
+
+static int32_t countdown_step(void *state, const float *action, float *observation, double *reward) {
+    countdown *c = state;
+    c->left -= 1;
+    observation[0] = (float)c->left;
+    *reward = (double)action[0] + c->variation;
+    return c->left <= 0;
+}
+
+static void environments_of_functions(void **state) {
+    (void)state;
+    static const char *const variations[] = {"plain", "rich", NULL};
+    const hb_functions functions = {.name = "countdown",
+                                    .variations = variations,
+                                    .range = "signed",
+                                    .observation_size = 1,
+                                    .action_size = 1,
+                                    .max_steps = 5,
+                                    .state_bytes = sizeof(countdown),
+                                    .reset = countdown_reset,
+                                    .step = countdown_step};
+    hb_error error = {""};
+    check_ok(hb_functions_add(&functions, &error), error);
+    const char *const sets[] = {"env.name=countdown"};
+    enum { MANY = 50 };
+    hb_vec *vec = NULL;
+    check_ok(hb_vec_open(NULL, sets, 1, MANY, &vec, &error), error);
+    uint64_t seed[MANY];
+    for (uint64_t k = 0; k < MANY; k++) seed[k] = k;
+    float observation[MANY], action[MANY], left[MANY];
+    double fitness[MANY], reward[MANY], least, most;
+    uint8_t terminated[MANY], truncated[MANY];
+    check_ok(hb_vec_reset(vec, NULL, seed, 1, observation, &error), error);
+    assert_string_equal(hb_vec_variation(vec, 1), "rich");
+    assert_true(hb_vec_bounds(vec, 0, &least, &most) && least == -1 && most == 1);
+    memcpy(left, observation, sizeof left);
+    for (int k = 0; k < MANY; k++) action[k] = (float)k / MANY;
+    for (int t = 1; t <= 6; t++) {
+        check_ok(hb_vec_step(vec, action, observation, fitness, reward, terminated, truncated, &error), error);
+        for (int k = 0; k < MANY; k++) {
+            const float last = left[k] < 5 ? left[k] : 5; // step: of its own, or of max_steps
+            assert_true((float)t > last || fitness[k] == (double)action[k] + 1);
+            assert_true((float)t <= last || fitness[k] == 0);
+            assert_int_equal(terminated[k], (float)t >= last && last < 5);
+            assert_int_equal(truncated[k], (float)t >= last && last == 5);
+        }
+    }
+    uint8_t picture[48 * 48 * 3];
+    refused(hb_vec_picture(vec, 0, 48, 48, picture, &error), &error, "draws no pictures");
+    hb_vec_close(vec);
+}
+
+static void environments_that_are_not_added(void **state) {
+    (void)state;
+    const hb_functions good = {.name = "good",
+                               .observation_size = 1,
+                               .action_size = 1,
+                               .max_steps = 5,
+                               .reset = countdown_reset,
+                               .step = countdown_step};
+    hb_error error = {""};
+    hb_functions bad = good;
+    bad.step = NULL;
+    refused(hb_functions_add(&bad, &error), &error, "expected functions reset and step");
+    bad = good;
+    bad.name = NULL;
+    refused(hb_functions_add(&bad, &error), &error, "no proper name");
+    bad = good;
+    bad.name = "outside";
+    refused(hb_functions_add(&bad, &error), &error, "of this build has that name");
+    bad = good;
+    bad.state_bytes = -1;
+    refused(hb_functions_add(&bad, &error), &error, "found 5 and -1");
+    bad = good;
+    bad.range = "Signed";
+    refused(hb_functions_add(&bad, &error), &error, "found 'Signed'");
+    const hb_env_table of_another_version = {.abi = HB_ENV_ABI - 1},
+                       empty = {.abi = HB_ENV_ABI, .name = "empty", .summary = "nothing"};
+    refused(hb_env_add(&of_another_version, &error), &error, "another version");
+    refused(hb_env_add(&empty, &error), &error, "functions are missing");
+    refused(hb_env_add(NULL, &error), &error, "another version");
+    const char *const sets[] = {"env.name=empty"};
+    hb_config *config = NULL;
+    refused(hb_config_open(NULL, sets, 1, &config, &error), &error, "found 'empty'");
+}
+
+static void weights_that_are_put(void **state) {
+    (void)state;
+    hb_evolution *evolution = open_outside("run.device=cpu", "run.threads=1");
+    hb_lives *lives = NULL;
+    hb_error error = {""};
+    const int64_t lane[1] = {2}, who[1] = {-1};
+    check_ok(hb_lives_open(evolution, P, &lives, &error), error);
+    float w[3 * 5 + 5 * 2], back[5 * 2], observation[P * OBSERVED], action[P * ACTIONS];
+    for (int k = 0; k < 25; k++) w[k] = 0.25f;
+    refused(hb_lives_put_weights(lives, 2, w, &error), &error, "has no life");
+    check_ok(hb_lives_begin(lives, 1, lane, who, NULL, &error), error);
+    check_ok(hb_lives_put_weights(lives, 2, w, &error), error);
+    check_ok(hb_lives_weights(lives, 2, 1, back, &error), error);
+    assert_memory_equal(back, w, sizeof back);
+    look(observation, 0);
+    const uint8_t alive[P] = {0, 0, 1};
+    check_ok(hb_lives_step(lives, observation, alive, action, &error), error);
+    double hidden = 0;
+    for (int k = 0; k < OBSERVED; k++) hidden += 0.25 * (double)observation[2 * OBSERVED + k];
+    assert_true(fabs((double)action[2 * ACTIONS] - tanh(5 * 0.25 * tanh(hidden))) < 1e-6);
+    w[24] = NAN;
+    refused(hb_lives_put_weights(lives, 2, w, &error), &error, "found nan at 24");
+    refused(hb_lives_put_weights(lives, P, w, &error), &error, "expected a lane in [0, 6)");
+    hb_lives_close(lives);
+    check_ok(hb_evolution_close(evolution, &error), error);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ways_to_live_agree), cmocka_unit_test(calls_out_of_order),
-                                       cmocka_unit_test(widths_agree), cmocka_unit_test(environments_are_refused),
-                                       cmocka_unit_test(keys_as_data)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ways_to_live_agree),
+                                       cmocka_unit_test(calls_out_of_order),
+                                       cmocka_unit_test(widths_agree),
+                                       cmocka_unit_test(environments_are_refused),
+                                       cmocka_unit_test(keys_as_data),
+                                       cmocka_unit_test(environments_of_functions),
+                                       cmocka_unit_test(environments_that_are_not_added),
+                                       cmocka_unit_test(weights_that_are_put)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,10 @@ replay, bad input that is an exception, and many random calls that never end the
 
 usage: test_python.py PACKAGES HEBBES          PACKAGES: the folder with hebbes in it"""
 
+import contextlib
 import copy as copying
+import ctypes
+import io
 import os
 import pathlib
 import pickle
@@ -132,6 +135,182 @@ class Asking(Scratch):
         self.assertEqual(live(self.folder / "parts", None), expected)
         self.assertEqual(command_line("digest", self.folder / "parts"), expected)
         self.refuses(lambda: hb.Evolution(obs=2, act=1, population=8, generations=5, hidden=[3], out=self.folder / "parts"), "search.population")
+
+
+POLE = """
+#include <stdint.h>
+#include <math.h>
+void reset(double *state, int32_t variation, uint64_t seed, float *observation) {
+    state[0] = (double)(seed >> 40) / (1 << 24) - 0.5;
+    state[1] = 0;
+    state[2] = variation ? 3 : 1;
+    for (int k = 0; k < 2; k++) observation[k] = (float)state[k];
+}
+int32_t step(double *state, const float *action, float *observation, double *reward) {
+    state[1] += 0.1 * (state[2] * action[0] + state[0]);
+    state[0] += 0.1 * state[1];
+    for (int k = 0; k < 2; k++) observation[k] = (float)state[k];
+    *reward = 1 - fabs(state[0]);
+    return fabs(state[0]) > 2;
+}
+"""
+
+
+def pole_reset(state, variation, seed, observation):
+    state[:] = float(seed >> 40) / (1 << 24) - 0.5, 0, 3 if variation else 1
+    observation[:] = state[:2]
+
+
+def pole_step(state, action, observation, reward):
+    state[1] += 0.1 * (state[2] * float(action[0]) + state[0])
+    state[0] += 0.1 * state[1]
+    observation[:] = state[:2]
+    reward[0] = 1 - abs(state[0])
+    return abs(state[0]) > 2
+
+
+class Functions(Scratch):
+    SIZES = {"obs": 2, "act": 1, "steps": 30, "state": 3, "variations": ("default", "strong")}
+    SEARCH = {"population": 6, "hidden": [4], "generations": 4, "threads": 2, "variations": ["default", "strong"]}
+
+    def train(self, name):
+        run = hb.train(out=self.folder / name, env=name, **self.SEARCH)
+        return run.digest(), [row.mean for row in run.evaluate(4)]
+
+    def test_c_and_python(self):
+        """An environment of C functions and the same of Python functions train to one digest, and are judged alike."""
+        source, library = self.folder / "pole.c", self.folder / "pole.so"
+        source.write_text(POLE)
+        if subprocess.run(["cc", "-shared", "-fPIC", "-ffp-contract=off", "-o", library, source]).returncode != 0:
+            self.skipTest("no C compiler here")
+        pole = ctypes.CDLL(str(library))
+        hb.add_environment("pole_c", pole.reset, ctypes.cast(pole.step, ctypes.c_void_p).value, **self.SIZES)
+        hb.add_environment("pole_python", pole_reset, pole_step, **self.SIZES)
+        digest, means = self.train("pole_c")
+        other, again = self.train("pole_python")
+        self.assertEqual(again, means)
+        self.assertEqual(other, digest)
+        metrics = [np.genfromtxt(self.folder / name / "metrics.csv", delimiter=",", names=True)["mean"] for name in ("pole_c", "pole_python")]
+        np.testing.assert_array_equal(*metrics)
+        with hb.Evolution(env="pole_c", **self.SEARCH) as evo:
+            for gen in evo:
+                self.assertEqual(gen.live().shape, (6,))
+                gen.tell()
+
+    def test_an_exception_ends_the_training(self):
+        calls = []
+
+        def step(state, action, observation, reward):
+            calls.append(1)
+            if len(calls) == 100:
+                raise RuntimeError("the robot is on fire")
+            return pole_step(state, action, observation, reward)
+
+        hb.add_environment("burning", pole_reset, step, **self.SIZES)
+        with self.assertRaisesRegex(RuntimeError, "on fire"):
+            hb.train(out=self.folder / "run", env="burning", **{**self.SEARCH, "generations": 10000})
+        with hb.Evolution(env="burning", **self.SEARCH) as evo:
+            calls.clear()
+            with self.assertRaisesRegex(RuntimeError, "on fire"):
+                next(iter(evo)).live()
+            calls.extend([0] * 100)
+            next(iter(evo)).live()
+
+    def test_the_newest_is_found(self):
+        for reward in (1.0, 2.0):
+            def step(state, action, observation, out, reward=reward):
+                observation[:], out[0] = 0, reward
+
+            hb.add_environment("again", pole_reset, step, **self.SIZES)
+            with hb.Evolution(env="again", population=2, hidden=[2], l2=0) as evo:
+                np.testing.assert_array_equal(next(iter(evo)).live(), 30 * reward)
+
+    def test_bad_input(self):
+        def add(name="bad", reset=pole_reset, step=pole_step, **changes):
+            return lambda: hb.add_environment(name, reset, step, **{**self.SIZES, **changes})
+
+        for what, says in (
+            (add(obs=0), "expected 1 to 4096 numbers"), (add(act=5000), "found 2 and 5000"), (add(steps=0), "expected 1 to 1e9 steps"),
+            (add(state=-1), "a state of 0 to"), (add(range="wide"), "found 'wide'"), (add(variations=["a b"]), "a variation has no proper name"),
+            (add(variations=[str(k) for k in range(99)]), "at most 64 variations"), (add(name="ant"), "of this build has that name"),
+            (add(name="my env"), "no proper name"), (add(reset=None), "expected a function"), (add(step=0), "the address 0"),
+            (add(step="step"), "expected a function"), (add(obs=2.5), "expected a whole number"), (add(step_seconds=-1), "found -1"),
+            (add(name=""), "no proper name"), (add(obs=2**40), "expected 1 to 4096 numbers"),
+        ):
+            with self.subTest(says):
+                self.refuses(what, says)
+        self.refuses(lambda: hb.Evolution(env="bad"), "expected an environment or a .so file, found 'bad'")
+
+
+class Notebooks(Scratch):
+    """What a notebook does with a run: freezes it, changes its weights, probes it, reads what the library says."""
+
+    def setUp(self):
+        super().setUp()
+        self.run_ = hb.train(QUICK, out=self.folder / "run", **SMALL)
+
+    def test_frozen(self):
+        policy, seen = self.run_.policy(seed=1), np.linspace(-1, 1, 28)
+        policy.act(seen)
+        before, view = policy.weights(1).copy(), policy.weights(1)
+        policy.freeze()
+        first = policy.act(seen)
+        np.testing.assert_array_equal(policy.act(seen), first)
+        np.testing.assert_array_equal(view, before)
+        policy.freeze(False)
+        np.testing.assert_array_equal(policy.act(seen), first)  # the weights that it was frozen with
+        self.assertTrue((view != before).any())
+        self.assertTrue((policy.act(seen) != first).any())
+
+    def test_weights_that_are_put(self):
+        """The next action is that of a NumPy network with these weights."""
+        policy, seen, rng = self.run_.policy(), np.linspace(-1, 1, 28).astype(np.float32), np.random.default_rng(0)
+        weights = [rng.normal(size=policy.weights(layer).shape).astype(np.float32) for layer in (1, 2)]
+        policy.put_weights(weights)
+        np.testing.assert_array_equal(policy.weights(2), weights[1])
+        expected = np.tanh(np.tanh(seen.astype(float) @ weights[0]) @ weights[1])
+        np.testing.assert_allclose(policy.act(seen), expected, atol=2e-6)
+        self.refuses(lambda: policy.put_weights(weights[:1]), "expected 2 layers, found 1")
+        self.refuses(lambda: policy.put_weights(weights[::-1]), "weights of layer 1: expected shape (28, 6)")
+        weights[1][0, 0] = np.nan
+        self.refuses(lambda: policy.put_weights(weights), "expected finite ones, found nan at 168")
+        static = hb.train(QUICK, out=self.folder / "static", policy="static", **SMALL).policy()
+        self.refuses(static.freeze, "expected a network that learns")
+
+    def test_texts(self):
+        ours, theirs = hb.info().split("environments"), command_line("info").split("environments")
+        self.assertEqual(ours[0], theirs[0])
+        self.assertTrue(ours[1].startswith(theirs[1][:200]), ours[1])  # and those that were added
+        self.assertIn("P = 8, V = 1", hb.plan(QUICK, **SMALL))
+        self.refuses(lambda: hb.plan(QUICK, poplation=3), "did you mean 'population'")
+
+    def test_a_probe(self):
+        rows = np.genfromtxt(self.run_.probe("freeze", self.folder / "freeze", rollouts=2) / "freeze.csv", delimiter=",", names=True, dtype=None, encoding=None)
+        self.assertEqual(len(rows), 14)
+        self.refuses(lambda: self.run_.probe("melt", self.folder / "melt"), "found 'melt'")
+
+    def test_progress(self):
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+            hb.train(QUICK, out=self.folder / "bar", progress=True, **SMALL)
+        self.assertIn("3/3", out.getvalue() + err.getvalue())
+
+
+class Pictures(Scratch):
+    def test_pictures_as_observations(self):
+        rng = np.random.default_rng(0)
+        evo = hb.Evolution(obs=(3, 40, 50), act=2, hidden=[4], population=4, generations=1)
+        for gen in evo:
+            lives = gen.ask()
+            frames = rng.integers(0, 256, (4, 3, 40, 50), np.uint8)
+            first = lives.act(frames)
+            self.assertEqual(first.shape, (4, 2))
+            self.assertTrue((first != lives.act(frames[::-1])).any())
+            self.refuses(lambda: lives.act(frames.astype(np.float32)), "expected uint8 pictures")
+            self.refuses(lambda: lives.act(frames[:, :2]), "expected shape (4, 6000)")
+            gen.tell([1, 2, 3, 4])
+        self.refuses(lambda: hb.Evolution(obs=(3, 400, 50), act=2), "picture: expected channels, rows and columns")
+        self.refuses(lambda: hb.Evolution(obs=(3, 40), act=2), "picture: expected channels, rows and columns")
+        self.refuses(lambda: hb.Evolution(obs=(3, 2, 2), act=2), "no convolutions fit")
 
 
 class Looking(Scratch):
@@ -305,9 +484,14 @@ class BadInput(Scratch):
         strange = [None, -1, 0, 1, 2**40, 0.5, "a", [], [0], [[1.0] * 3] * 6, np.zeros((6, 3)), np.full((6, 3), np.inf), np.zeros((3, 6)).T,
                    np.zeros(6), np.arange(6), np.zeros((6, 3), np.uint8), np.zeros(0), {"x": 1}]
         calls = 0
+        policy = hb.train(QUICK, out=self.folder / "run", **SMALL).policy()
+        names = ["obs", "act", "steps", "state", "range", "variations", "step_seconds"]
+        for _ in range(200):
+            with contextlib.suppress(hb.Error, TypeError, ValueError, AttributeError):
+                hb.add_environment("strange", pole_reset, pole_step, **{**Functions.SIZES, **{name: rng.choice(strange) for name in rng.sample(names, 2)}})
         while calls < int(os.environ.get("HB_PYTHON_CALLS", 2000)):
             evo = hb.Evolution(obs=3, act=2, hidden=[3], population=6, generations=20)
-            objects = [evo, hb.Generation(evo), evo.lives(6)]
+            objects = [evo, hb.Generation(evo), evo.lives(6), policy]
             for _ in range(50):
                 target = rng.choice(objects)
                 name = rng.choice([n for n in dir(target) if not n.startswith("_") and callable(getattr(target, n, None))])

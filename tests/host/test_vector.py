@@ -5,6 +5,7 @@ usage: test_vector.py PACKAGES FOLDER          FOLDER keeps the environment with
 import os
 import pathlib
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -18,6 +19,7 @@ import gymnasium as gym  # noqa: E402
 import numpy as np  # noqa: E402
 
 import hebbes as hb  # noqa: E402
+from gymnasium.utils.env_checker import check_env  # noqa: E402
 
 
 class Theirs(unittest.TestCase):
@@ -129,11 +131,55 @@ class Ours(unittest.TestCase):
                     break
             self.assertTrue(np.isfinite(total))
 
+    def test_gymnasiums_checker(self):
+        """What check_env says beside errors is what is meant: observations have no bounds."""
+        import warnings
+
+        import hebbes.gym  # noqa: F401
+
+        for name, settings in (("Ant", {}), ("Ant", {"engine": "mujoco"}), ("Car", {"time_limit": 30})):
+            with self.subTest(name, **settings), warnings.catch_warnings():
+                warnings.simplefilter("error")
+                warnings.filterwarnings("ignore", message=".*observation space .* value is -?infinity.*|.*Overriding environment.*")
+                env = gym.make(f"hebbes/{name}-v0", **settings)
+                check_env(env.unwrapped)
+                many = gym.make_vec(f"hebbes/{name}-v0", num_envs=2, **settings)
+                np.testing.assert_array_equal(env.reset(seed=4)[0], many.reset(seed=4)[0][0])
+                env.close()
+                many.close()
+
+    def test_pictures(self):
+        for name in ("ant", "car"):
+            envs = hb.make_vec(name, 2, render_mode="rgb_array", size=(64, 48), settings={"run.threads": 2})
+            self.assertIn("rgb_array", envs.metadata["render_modes"])
+            self.assertAlmostEqual(envs.metadata["render_fps"], {"ant": 1 / 0.0165, "car": 50}[name])
+            envs.reset(seed=0)
+            try:
+                first = envs.render()
+            except hb.Failed as error:  # no OpenGL here
+                print("skipped:", error)
+                continue
+            self.assertEqual([(p.shape, p.dtype) for p in first], [((48, 64, 3), np.uint8)] * 2)
+            self.assertGreater(first[0].std(), 5)
+            for _ in range(60):
+                envs.step(np.ones(envs.action_space.shape))
+            pictures = []
+            thread = threading.Thread(target=lambda: pictures.extend(envs.render()))  # any thread may draw
+            thread.start()
+            thread.join()
+            self.assertTrue((pictures[1] != first[1]).any())
+            envs.close()
+        with self.assertRaises(hb.BadInput) as caught:
+            envs = hb.make_vec("ant", 20, render_mode="rgb_array", settings={"run.width": 4})
+            envs.reset(seed=0)
+            envs.render()
+        self.assertIn("run.width=1", str(caught.exception))
+
     def test_bad_input(self):
         envs = hb.make_vec("ant", 2)
         cases = [(lambda: hb.make_vec("ant", 2, frictoin=1), "did you mean 'friction'"), (lambda: hb.make_vec("ant", 0), "expected 1 to"),
                  (lambda: hb.make_vec("ant", 2.5), "expected a whole number"), (lambda: hb.make_vec("outside", 2), "another program steps it"),
-                 (lambda: hb.make_vec("ant", 2, autoreset="often"), "autoreset"), (lambda: envs.step(np.zeros((2, 8))), "was not reset yet"),
+                 (lambda: hb.make_vec("ant", 2, autoreset="often"), "autoreset"), (lambda: hb.make_vec("ant", 2, render_mode="human"), "render_mode"), (lambda: envs.step(np.zeros((2, 8))), "was not reset yet"),
                  (lambda: envs.reset(options={"varation": 1}), "options: expected"), (lambda: envs.reset(seed=[1]), "seed: expected"),
                  (lambda: envs.reset(options={"variation": "ice"}), "variation: expected one of default"),
                  (lambda: envs.reset(options={"reset_mask": np.zeros(2, bool)}), "one environment at least")]

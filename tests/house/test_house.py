@@ -20,6 +20,7 @@ del sys.argv[1:3]
 PROGRAM = r"""
 #include <hebbes/env.h>
 #include <hebbes/hebbes.h>
+#include <stdio.h>
 
 int main(void) {
     const char *const sets[] = {"search.population=4", "run.generations=2", "policy.hidden=3", "run.out=trained"};
