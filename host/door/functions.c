@@ -146,7 +146,7 @@ hb_status hb_functions_add(const hb_functions *f, hb_error *error) {
     static const char *const usual[] = {"default", NULL};
     const char *const *variations = f->variations && f->variations[0] ? f->variations : usual;
     int n_variations = 0, range = 0;
-    while (variations[n_variations] && n_variations <= MOST_VARIATIONS) n_variations++;
+    while (n_variations <= MOST_VARIATIONS && variations[n_variations]) n_variations++;
     while (f->range && range <= HB_ACTION_UNIT && strcmp(ranges[range], f->range) != 0) range++;
     hb_status status = check(f, n_variations, range, error);
     if (status != HB_OK) return status;
