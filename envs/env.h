@@ -101,10 +101,11 @@ typedef struct {
     int32_t observation_size, picture[3];
     int32_t action_size;
     const hb_action_range *action_range; // (action_size), as long as the world. Nullable: any values
-    int32_t max_steps;   // policy steps of an episode: the host ends it then, whatever the environment says
-    double step_seconds; // s, simulated in a policy step; 0 where time has no meaning
-    bool progress;       // a step's fitness is progress: below 0 it went backwards
-    int32_t width;       // lives that a body steps best at a time; 1 where reset_lane and step_lanes are NULL
+    int32_t max_steps;             // policy steps of an episode: the host ends it then, whatever the environment says
+    double step_seconds;           // s, simulated in a policy step; 0 where time has no meaning
+    bool progress;                 // a step's fitness is progress: below 0 it went backwards
+    const char *const *variations; // NULL-terminated, as long as the world. NULL: the table's
+    int32_t width; // lives that a body steps best at a time; 1 where reset_lane and step_lanes are NULL
 } hb_env_shape;
 
 typedef struct hb_env_table {
@@ -113,9 +114,10 @@ typedef struct hb_env_table {
     const char *summary;
     const char *library; // the physics library. Nullable
     const char *(*library_version)(void);
-    const char *const *variations; // NULL-terminated; the first is the default
-    const hb_env_option *options;  // ends with a NULL name. Nullable
-    const hb_env_field *fields;    // of a snapshot, ends with a NULL name. Nullable
+    // NULL-terminated; the first is the default. NULL: each world names its own (shape), `default` first.
+    const char *const *variations;
+    const hb_env_option *options; // ends with a NULL name. Nullable
+    const hb_env_field *fields;   // of a snapshot, ends with a NULL name. Nullable
 
     // Builds the world. Returns 0, or -1 with one line in message (size bytes). The caller destroys *world.
     int (*world_create)(const hb_env_settings *settings, void **world, char *message, size_t size);

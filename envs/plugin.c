@@ -44,8 +44,8 @@ static bool is_name(const char *name) {
 }
 
 static const char *fault_of_names(const hb_env_table *env) {
-    if (!env->variations || !env->variations[0]) return "it has no variations";
-    for (int k = 0; env->variations[k]; k++)
+    if (env->variations && !env->variations[0]) return "it has no variations";
+    for (int k = 0; env->variations && env->variations[k]; k++)
         if (!is_name(env->variations[k])) return "a variation has no proper name";
     for (const hb_env_option *o = env->options; o && o->name; o++)
         if (!is_name(o->name) || (unsigned)o->type > HB_OPTION_FILE || !o->fallback || !o->help ||
@@ -68,7 +68,15 @@ static const char *fault_of(const hb_env_table *env) {
     return fault_of_names(env);
 }
 
+static bool has_proper_variations(const hb_env_shape *shape) {
+    if (!shape->variations || !shape->variations[0] || strcmp(shape->variations[0], "default") != 0) return false;
+    for (int k = 0; shape->variations[k]; k++)
+        if (!is_name(shape->variations[k])) return false;
+    return true;
+}
+
 const char *hb_env_fault_of_shape(const hb_env_table *env, const hb_env_shape *shape) {
+    if (!env->variations && !has_proper_variations(shape)) return "its variations have no proper names";
     const int32_t *picture = shape->picture;
     for (int k = 0; k < 3; k++)
         if (picture[k] < 0 || picture[k] > 256) return "its pictures are out of range";

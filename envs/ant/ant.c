@@ -1,6 +1,7 @@
 #include "envs/ant/ant.h"
 #include "envs/ant/lanes.h"
 #include "envs/mujoco/camera.h"
+#include "envs/mujoco/log.h"
 #include "envs/mujoco/rigid.h"
 
 #include <math.h>
@@ -155,12 +156,6 @@ static void ant_world_destroy(void *handle) {
     free(world);
 }
 
-// MuJoCo's own handler writes a log file into the working folder. What can go wrong is read from
-// data->warning instead; an internal error of the library is fatal there and worth a line.
-static void log_errors(const mjLogMessage *log) {
-    if (log->level == mjLOG_ERROR) fprintf(stderr, "hebbes: MuJoCo: %s\n", log->subject);
-}
-
 // The robot of variation k as rigid chains, with the parts that progress follows.
 static int read_rigid(ant_world *world, int k, int sweeps, char *message, size_t size) {
     const mjModel *model = world->model[k];
@@ -194,7 +189,7 @@ static void read_rules(const hb_env_settings *settings, hb_ant_rules *rules) {
 }
 
 static int ant_world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
-    mju_setLogHandler(log_errors);
+    hb_mujoco_log();
     ant_world *world = calloc(1, sizeof *world);
     if (!world) return snprintf(message, size, "out of memory creating the ant's world"), -1;
     read_rules(settings, &world->rules);
@@ -341,7 +336,7 @@ static void control(const mjModel *model, mjData *data) {
 
 static hb_env_outcome mujoco_reset(ant_body *body, int variation, hb_env_random *random, void *observation,
                                    hb_env_step *out) {
-    const double start = hb_ant_seconds();
+    const double start = hb_mujoco_seconds();
     const ant_world *world = body->world;
     const mjModel *model = world->model[variation];
     mjData *data = data_of(body, variation);
@@ -360,7 +355,7 @@ static hb_env_outcome mujoco_reset(ant_body *body, int variation, hb_env_random 
         control(model, data);
     }
     out->substeps = HB_ANT_SUBSTEPS * world->rules.burn_in;
-    out->physics = hb_ant_seconds() - start;
+    out->physics = hb_mujoco_seconds() - start;
     if (diverged(data)) return HB_ENV_DIVERGED;
     if (!world->rules.reset_observation) observe(body, observation);
     update_contacts(body);
@@ -376,9 +371,9 @@ static hb_env_outcome mujoco_step(ant_body *body, const float *action, void *obs
         if (!isfinite(action[j])) return HB_ENV_DIVERGED;
         data->ctrl[j] = hb_ant_clip((double)action[j], 1.0);
     }
-    const double start = hb_ant_seconds();
+    const double start = hb_mujoco_seconds();
     control(world->model[body->variation], data);
-    out->physics = hb_ant_seconds() - start;
+    out->physics = hb_mujoco_seconds() - start;
     if (diverged(data)) return HB_ENV_DIVERGED;
     observe(body, observation);
     update_contacts(body);

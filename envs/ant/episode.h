@@ -6,7 +6,6 @@
 #include "envs/env.h"
 
 #include <math.h>
-#include <time.h>
 
 #define HB_ANT_JOINTS   8
 #define HB_ANT_OBSERVED 28
@@ -32,13 +31,6 @@ typedef struct {
     int backward_steps; // in a row without progress
     double distance;    // m, D(t-1)
 } hb_ant_life;
-
-// A clock, for the time that the physics takes.
-static inline double hb_ant_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static inline double hb_ant_clip(double x, double bound) {
     return x > bound ? bound : x < -bound ? -bound : x;

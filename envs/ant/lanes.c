@@ -1,5 +1,6 @@
 #include "envs/ant/lanes.h"
 #include "envs/ant/observe.h"
+#include "envs/mujoco/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -233,7 +234,7 @@ static void unmove(hb_ant_lanes *lanes, int lane) {
 static double move(hb_ant_lanes *lanes) {
     const int width = lanes->code->width;
     memset(lanes->state, 0, 2 * (size_t)width * sizeof(float)); // x and y
-    const double start = hb_ant_seconds();
+    const double start = hb_mujoco_seconds();
     lanes->code->step(lanes->model, lanes->state, lanes->scratch, HB_ANT_SUBSTEPS);
     for (int lane = 0; lane < lanes->width; lane++) {
         if (!is_busy(&lanes->lane[lane])) continue;
@@ -241,7 +242,7 @@ static double move(hb_ant_lanes *lanes) {
         lanes->lane[lane].y += get(lanes, lanes->at.position + 1, lane);
     }
     look(lanes);
-    return hb_ant_seconds() - start;
+    return hb_mujoco_seconds() - start;
 }
 
 static hb_env_outcome end_burn_in(hb_ant_lanes *lanes, int lane, float *observation) {

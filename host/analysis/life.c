@@ -11,7 +11,7 @@ static hb_status choose(hb_life *life, const hb_life_def *def, hb_error *error) 
     hb_trainer *trainer = &life->trainer;
     const hb_env_table *env = life->config->env;
     const char *name = def->variation ? def->variation : trainer->settings->env.variations.item[0];
-    life->variation = hb_variation_index(env, name);
+    life->variation = hb_world_variation(&trainer->world, name);
     if (life->variation < 0)
         return hb_fail(error, HB_BAD_INPUT, "--variation: environment '%s' has no '%s'", env->name, name);
     if (def->individual >= trainer->settings->search.population)

@@ -233,7 +233,7 @@ static hb_status fill_file(trace *t, hb_error *error) {
              put_number(t->file, "generation", trainer->search.generation) &&
              put_number(t->file, "individual", t->def->individual) &&
              put_number(t->file, "normalise", net->normalise) && hb_hdf_put_text(t->file, "env", env->name) &&
-             hb_hdf_put_text(t->file, "variation", env->variations[t->life->variation]) &&
+             hb_hdf_put_text(t->file, "variation", t->life->trainer.world.variations[t->life->variation]) &&
              hb_hdf_put_text(t->file, "rule", net->rule ? net->rule->name : "static") &&
              hb_hdf_put_text(t->file, "init", net->init ? net->init->name : "genome");
         if (!ok) status = hb_fail(error, HB_FAILED, "%s: HDF5 cannot write it", t->def->out);

@@ -32,8 +32,9 @@ static void print_envs(FILE *file) {
     for (int k = 0; (env = hb_env_number(k)); k++) {
         fprintf(file, "  %-8s %s", env->name, env->summary);
         if (env->library) fprintf(file, "; %s %s", env->library, env->library_version());
-        fprintf(file, "\n           variations:");
-        for (int v = 0; env->variations[v]; v++) fprintf(file, "%s %s", v ? "," : "", env->variations[v]);
+        fprintf(file, "\n           variations:%s", env->variations ? "" : " default, and those of the model");
+        for (int v = 0; env->variations && env->variations[v]; v++)
+            fprintf(file, "%s %s", v ? "," : "", env->variations[v]);
         fputc('\n', file);
     }
 }

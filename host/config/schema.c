@@ -140,7 +140,8 @@ static hb_status find_env(hb_config *config, const char *name, const char *sourc
 static void standard_text(const hb_config *config, const hb_config_entry *entry, const char *env, hb_text out) {
     const hb_settings *s = &config->settings;
     snprintf(out, HB_TEXT, "%s", entry->key.fallback);
-    if (entry->field == &s->env.variations) snprintf(out, HB_TEXT, "%s", config->env->variations[0]);
+    if (entry->field == &s->env.variations)
+        snprintf(out, HB_TEXT, "%s", config->env->variations ? config->env->variations[0] : "default");
     if (entry->field == s->env.name) snprintf(out, HB_TEXT, "%s", env);
 }
 

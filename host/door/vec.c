@@ -121,7 +121,7 @@ bool hb_vec_bounds(const hb_vec *vec, int64_t k, double *least, double *most) {
 }
 
 const char *hb_vec_variation(const hb_vec *vec, int k) {
-    const char *const *names = vec->world.env->variations;
+    const char *const *names = vec->world.variations;
     for (int j = 0; j < k; j++)
         if (!names[j]) return NULL;
     return k < 0 ? NULL : names[k];

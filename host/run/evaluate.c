@@ -72,7 +72,7 @@ static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool 
     const int64_t n = trainer->settings->eval.rollouts;
     hb_episode_result *results = calloc((size_t)n, sizeof *results);
     hb_eval_life *lives = calloc((size_t)n, sizeof *lives);
-    const evaluation e = {trainer, sample, hb_variation_index(trainer->config->env, name)};
+    const evaluation e = {trainer, sample, hb_world_variation(&trainer->world, name)};
     hb_rollout_times times = {.physics = 0};
     hb_status status =
         results && lives ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for %lld rollouts", (long long)n);

@@ -155,7 +155,7 @@ static void tell_slow(void *context, int64_t life) {
              "the run waits for it",
              (long long)life + 1, (long long)call->n,
              call->rollout->width > 1 ? ", or one beside it in its body" : "", def->world->env->name,
-             def->world->env->variations[episode.variation], (long long)def->patience_s);
+             def->world->variations[episode.variation], (long long)def->patience_s);
     def->slow(def->slow_context, line);
 }
 

@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int32_t hb_variation_index(const hb_env_table *env, const char *name) {
-    for (int32_t k = 0; env->variations[k]; k++)
-        if (strcmp(env->variations[k], name) == 0) return k;
-    return -1;
-}
-
 // ---------------------------------------------------------------------------------------------------
 // Open, close
 
@@ -23,12 +17,11 @@ static bool wants_batches(const hb_trainer *trainer) {
 }
 
 static hb_status open_world(hb_trainer *trainer, hb_error *error) {
-    const hb_env_table *env = trainer->config->env;
     const hb_status status = hb_world_open(trainer->config, NULL, &trainer->world, error);
     if (status != HB_OK) return status;
     trainer->n_variations = trainer->settings->env.variations.n;
     for (int32_t v = 0; v < trainer->n_variations; v++)
-        trainer->variation[v] = hb_variation_index(env, trainer->settings->env.variations.item[v]);
+        trainer->variation[v] = hb_world_variation(&trainer->world, trainer->settings->env.variations.item[v]);
     return HB_OK;
 }
 

@@ -83,9 +83,6 @@ hb_noise hb_trainer_eval_noise(const hb_trainer *trainer, uint32_t stream, int64
 // Noise of the search as eval.seed moves it; 0 leaves it.
 hb_noise hb_trainer_reseeded(const hb_trainer *trainer, hb_noise noise);
 
-// The index of the environment's variation of that name, or -1.
-int32_t hb_variation_index(const hb_env_table *env, const char *name);
-
 // The fitness of a life: its return (0 if negative and search.clip_negative) minus l2 mean(h^2) over the penalised part of the
 // genome.
 double hb_trainer_fitness(const hb_trainer *trainer, const hb_episode_result *result);

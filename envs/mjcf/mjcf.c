@@ -1,0 +1,310 @@
+#include "envs/mjcf/mjcf.h"
+
+#include "envs/mjcf/changes.h"
+#include "envs/mjcf/presets.h"
+#include "envs/mjcf/program.h"
+#include "envs/mujoco/camera.h"
+#include "envs/mujoco/log.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    mjModel *model[HB_MJCF_VARIATIONS];
+    char *names[HB_MJCF_VARIATIONS + 1];
+    int n;                   // variations
+    hb_mjcf_program program; // the same numbers in all of them
+    hb_action_range *range;  // (nu)
+    int32_t frame_skip, max_steps;
+    bool end;
+} mjcf_world;
+
+typedef struct {
+    const mjcf_world *world;
+    int variation;
+    mjData *data[HB_MJCF_VARIATIONS]; // made when the variation is first lived
+    hb_mujoco_camera *camera[HB_MJCF_VARIATIONS];
+    double reward; // of the last step
+    double before[HB_MJCF_TERMS];
+    int32_t steps;
+} mjcf_body;
+
+// ---------------------------------------------------------------------------------------------------
+// Options
+
+static const char *const presets[] = {"none",       "Ant-v5",      "HalfCheetah-v5",      "Hopper-v5", "Walker2d-v5",
+                                      "Swimmer-v5", "Humanoid-v5", "InvertedPendulum-v5", NULL};
+
+static const hb_env_option options[] = {
+    {"preset", HB_OPTION_CHOICE, "none", 0, 0, presets,
+     "one of Gymnasium's tasks; every option below that is set replaces its part", NULL},
+    {"model", HB_OPTION_FILE, "", 0, 0, NULL, "an MJCF file", NULL},
+    {"frame_skip", HB_OPTION_INT, "0", 0, 10000, NULL, "simulation steps of a policy step; 0: the preset's, or 1",
+     NULL},
+    {"observe", HB_OPTION_TEXT, "", 0, 0, NULL,
+     "such as 'qpos[2:], clip(qvel, 10), sensor NAME, reward'; default: the preset's, or 'qpos, qvel'", NULL},
+    {"reward", HB_OPTION_TEXT, "", 0, 0, NULL,
+     "such as 'forward 1 of qpos[0]; alive 1; control 0.1; contact 5e-4 clip 1 most 10'", NULL},
+    {"alive", HB_OPTION_TEXT, "", 0, 0, NULL,
+     "such as 'finite; qpos[2] 0.2 1': where a life goes on; 'always': everywhere", NULL},
+    {"end", HB_OPTION_BOOL, "true", 0, 0, NULL, "a life that is not alive ends; false: it only earns less", NULL},
+    {"reset", HB_OPTION_TEXT, "", 0, 0, NULL,
+     "noise on the start, such as 'qpos uniform 0.1; qvel normal 0.1'; 'exact': none", NULL},
+    {"changes", HB_OPTION_TEXT, "", 0, 0, NULL,
+     "variations, such as 'ice: friction 0.5; weak: gear[2] 0, mass 2; short: length[GEOM] 0.5'", NULL},
+    {"max_steps", HB_OPTION_INT, "1000", 1, 1e9, NULL, "policy steps of an episode", NULL},
+    {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL, NULL},
+};
+
+static const char *option(const hb_env_settings *settings, const char *name) {
+    return settings->option(settings->context, name);
+}
+
+// The text that is set, or the preset's, or nothing where `nothing` is set.
+static const char *text_of(const hb_env_settings *settings, const char *name, const char *preset,
+                           const char *nothing) {
+    const char *text = option(settings, name);
+    return !*text ? preset : nothing && strcmp(text, nothing) == 0 ? "" : text;
+}
+
+static const hb_mjcf_preset *preset_of(const hb_env_settings *settings) {
+    static const hb_mjcf_preset none = {"none", NULL, 1, "qpos, qvel", "", "", ""};
+    const char *name = option(settings, "preset");
+    for (const hb_mjcf_preset *p = hb_mjcf_presets; p->name; p++)
+        if (strcmp(p->name, name) == 0) return p;
+    return &none;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// World
+
+static void mjcf_world_destroy(void *handle) {
+    mjcf_world *world = handle;
+    if (!world) return;
+    for (int k = 0; k < HB_MJCF_VARIATIONS; k++)
+        if (world->model[k]) mj_deleteModel(world->model[k]);
+    hb_mjcf_variations_free(world->names);
+    free(world->range);
+    free(world);
+}
+
+// A message of MuJoCo's has several lines.
+static void one_line(char *text) {
+    for (; *text; text++)
+        if (*text == '\n') *text = ' ';
+}
+
+static mjModel *compile(const char *file, const char *text, const char *changes, int k, char *message, size_t size) {
+    char why[400] = "";
+    mjSpec *spec = *file ? mj_parseXML(file, NULL, why, sizeof why) : mj_parseXMLString(text, NULL, why, sizeof why);
+    one_line(why);
+    if (!spec) return snprintf(message, size, "env.model: cannot read '%s': %s", file, why), NULL;
+    mjModel *model = NULL;
+    if (hb_mjcf_change(changes, k, spec, message, size) == 0) {
+        model = mj_compile(spec, NULL);
+        if (!model) {
+            snprintf(why, sizeof why, "%s", mjs_getError(spec));
+            one_line(why);
+            snprintf(message, size, "env.model: cannot build '%s': %s", *file ? file : "the preset's model", why);
+        }
+    }
+    mj_deleteSpec(spec);
+    return model;
+}
+
+static int compile_all(mjcf_world *world, const hb_env_settings *settings, const hb_mjcf_preset *preset,
+                       char *message, size_t size) {
+    const char *file = option(settings, "model"), *changes = option(settings, "changes");
+    if (!*file && !preset->model) return snprintf(message, size, "expected env.preset or env.model"), -1;
+    world->n = hb_mjcf_variations(changes, world->names, message, size);
+    for (int k = 0; k < world->n; k++) {
+        world->model[k] = compile(file, preset->model, changes, k, message, size);
+        if (!world->model[k]) return -1;
+    }
+    return world->n < 1 ? -1 : 0;
+}
+
+static int read_program(mjcf_world *world, const hb_env_settings *settings, const hb_mjcf_preset *preset,
+                        char *message, size_t size) {
+    const mjModel *model = world->model[0];
+    if (model->nu < 1 || model->nu > HB_ENV_MOST_NUMBERS)
+        return snprintf(message, size, "env.model: expected 1 to %d actuators, found %d", HB_ENV_MOST_NUMBERS,
+                        (int)model->nu),
+               -1;
+    const char *reward = text_of(settings, "reward", preset->reward, NULL);
+    if (!*reward)
+        return snprintf(message, size, "env.reward: expected what a model earns, such as 'forward 1 of qpos[0]'"), -1;
+    if (hb_mjcf_read(model, text_of(settings, "observe", preset->observe, NULL), reward,
+                     text_of(settings, "alive", preset->alive, "always"),
+                     text_of(settings, "reset", preset->reset, "exact"), &world->program, message, size) != 0)
+        return -1;
+    if (world->program.size < 1 || world->program.size > HB_ENV_MOST_NUMBERS)
+        return snprintf(message, size, "env.observe: expected 1 to %d numbers, found %d", HB_ENV_MOST_NUMBERS,
+                        world->program.size),
+               -1;
+    world->range = malloc((size_t)model->nu * sizeof *world->range);
+    if (!world->range) return snprintf(message, size, "out of memory for a world"), -1;
+    for (int j = 0; j < (int)model->nu; j++)
+        world->range[j] = model->actuator_ctrllimited[j] ? HB_ACTION_CLIPPED : HB_ACTION_ANY;
+    return 0;
+}
+
+static int mjcf_world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
+    hb_mujoco_log();
+    mjcf_world *world = calloc(1, sizeof *world);
+    if (!world) return snprintf(message, size, "out of memory for a world"), -1;
+    const hb_mjcf_preset *preset = preset_of(settings);
+    world->frame_skip = atoi(option(settings, "frame_skip"));
+    if (world->frame_skip == 0) world->frame_skip = preset->frame_skip;
+    world->max_steps = atoi(option(settings, "max_steps"));
+    world->end = strcmp(option(settings, "end"), "true") == 0;
+    if (compile_all(world, settings, preset, message, size) != 0 ||
+        read_program(world, settings, preset, message, size) != 0)
+        return mjcf_world_destroy(world), -1;
+    *out = world;
+    return 0;
+}
+
+static void mjcf_shape(const void *handle, hb_env_shape *shape) {
+    const mjcf_world *world = handle;
+    *shape = (hb_env_shape){.observation_size = world->program.size,
+                            .action_size = (int32_t)world->model[0]->nu,
+                            .action_range = world->range,
+                            .max_steps = world->max_steps,
+                            .step_seconds = world->model[0]->opt.timestep * world->frame_skip,
+                            .variations = (const char *const *)world->names,
+                            .width = 1};
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Body
+
+static void mjcf_body_destroy(void *handle) {
+    mjcf_body *body = handle;
+    for (int k = 0; k < body->world->n; k++) {
+        hb_mujoco_camera_close(body->camera[k]);
+        if (body->data[k]) mj_deleteData(body->data[k]);
+    }
+    free(body);
+}
+
+static int mjcf_body_create(const void *world, int32_t width, void **out, char *message, size_t size) {
+    (void)width;
+    mjcf_body *body = calloc(1, sizeof *body);
+    if (!body) return snprintf(message, size, "out of memory for a body"), -1;
+    body->world = world;
+    *out = body;
+    return 0;
+}
+
+// MuJoCo starts a simulation anew that leaves the numbers, and counts it.
+static bool diverged(const mjData *data) {
+    return data->warning[mjWARN_BADQPOS].number || data->warning[mjWARN_BADQVEL].number ||
+           data->warning[mjWARN_BADQACC].number;
+}
+
+static void begin(mjcf_body *body, mjData *data, void *observation) {
+    const hb_mjcf_program *program = &body->world->program;
+    const mjModel *model = body->world->model[body->variation];
+    mj_forward(model, data);
+    body->reward = 0;
+    body->steps = 0;
+    hb_mjcf_positions(program, model, data, body->before);
+    if (observation) hb_mjcf_observe(program, model, data, 0, observation);
+}
+
+static hb_env_outcome mjcf_reset(void *handle, int32_t variation, hb_env_random *random, void *observation,
+                                 hb_env_step *out) {
+    mjcf_body *body = handle;
+    const mjModel *model = body->world->model[variation];
+    *out = (hb_env_step){.fitness = 0};
+    body->variation = variation;
+    if (!body->data[variation]) body->data[variation] = mj_makeData(model);
+    mjData *data = body->data[variation];
+    if (!data) return HB_ENV_DIVERGED;
+    mj_resetData(model, data);
+    hb_mjcf_disturb(&body->world->program, model, data, random);
+    begin(body, data, observation);
+    return HB_ENV_RUNNING;
+}
+
+void hb_mjcf_put(void *handle, const double *qpos, const double *qvel) {
+    mjcf_body *body = handle;
+    const mjModel *model = body->world->model[body->variation];
+    mjData *data = body->data[body->variation];
+    mj_resetData(model, data);
+    memcpy(data->qpos, qpos, (size_t)model->nq * sizeof *qpos);
+    memcpy(data->qvel, qvel, (size_t)model->nv * sizeof *qvel);
+    begin(body, data, NULL);
+}
+
+void hb_mjcf_sizes(const void *world, int32_t *nq, int32_t *nv) {
+    *nq = (int32_t)((const mjcf_world *)world)->model[0]->nq;
+    *nv = (int32_t)((const mjcf_world *)world)->model[0]->nv;
+}
+
+// In float, as Gymnasium's actions are.
+static bool command(const mjModel *model, mjData *data, const float *action) {
+    for (int j = 0; j < (int)model->nu; j++) {
+        if (!isfinite(action[j])) return false;
+        data->ctrl[j] = (double)action[j];
+        if (!model->actuator_ctrllimited[j]) continue;
+        const double least = model->actuator_ctrlrange[2 * j], most = model->actuator_ctrlrange[2 * j + 1];
+        const double within = fmax(-1, fmin(1, (double)action[j]));
+        data->ctrl[j] = (double)(float)(0.5 * (least + most) + 0.5 * (most - least) * within);
+    }
+    return true;
+}
+
+static hb_env_outcome mjcf_step(void *handle, const float *action, void *observation, hb_env_step *out) {
+    mjcf_body *body = handle;
+    const mjcf_world *world = body->world;
+    const hb_mjcf_program *program = &world->program;
+    const mjModel *model = world->model[body->variation];
+    mjData *data = body->data[body->variation];
+    *out = (hb_env_step){.substeps = world->frame_skip};
+    if (!command(model, data, action)) return HB_ENV_DIVERGED;
+    const double start = hb_mujoco_seconds();
+    for (int k = 0; k < world->frame_skip; k++) mj_step(model, data);
+    if (program->needs_forces) mj_rnePostConstraint(model, data);
+    out->physics = hb_mujoco_seconds() - start;
+    if (diverged(data)) return HB_ENV_DIVERGED;
+    const bool alive = hb_mjcf_alive(program, model, data);
+    const double dt = model->opt.timestep * world->frame_skip;
+    body->reward = hb_mjcf_rewarded(program, model, data, body->before, dt, alive);
+    out->fitness = out->reward = body->reward;
+    body->steps++;
+    hb_mjcf_positions(program, model, data, body->before);
+    hb_mjcf_observe(program, model, data, body->reward, observation);
+    return alive || !world->end ? HB_ENV_RUNNING : HB_ENV_DONE;
+}
+
+static int mjcf_picture(void *handle, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
+                        size_t size) {
+    (void)samples; // OpenGL's own
+    mjcf_body *body = handle;
+    const int k = body->variation;
+    const mjModel *model = body->world->model[k];
+    if (!body->camera[k]) body->camera[k] = hb_mujoco_camera_open(model, model->nbody > 1 ? 1 : 0, message, size);
+    if (!body->camera[k]) return -1;
+    char caption[64];
+    snprintf(caption, sizeof caption, "step %d", body->steps);
+    return hb_mujoco_camera_take(body->camera[k], body->data[k], width, height, caption, rgb, message, size);
+}
+
+const hb_env_table hb_env_mjcf = {.abi = HB_ENV_ABI,
+                                  .name = "mjcf",
+                                  .summary = "any MuJoCo model, and Gymnasium's tasks",
+                                  .library = "MuJoCo",
+                                  .library_version = mj_versionString,
+                                  .options = options,
+                                  .world_create = mjcf_world_create,
+                                  .world_destroy = mjcf_world_destroy,
+                                  .shape = mjcf_shape,
+                                  .body_create = mjcf_body_create,
+                                  .body_destroy = mjcf_body_destroy,
+                                  .reset = mjcf_reset,
+                                  .step = mjcf_step,
+                                  .picture = mjcf_picture};

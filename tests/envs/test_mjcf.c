@@ -1,0 +1,276 @@
+// Models of a file: what texts mean, against numbers that follow from a model of two blocks; what they refuse; variations; ends.
+// Gymnasium's tasks are compared with Gymnasium in test_mjcf_gymnasium.py.
+#include "tests/envs/options.h"
+
+#include "envs/mjcf/mjcf.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// A sled of 2 kg on a rail without friction, pushed by its motor, and a free block of 3 kg high above.
+static const char xml[] =
+    "<mujoco><option timestep='0.01' gravity='0 0 0'/><worldbody>"
+    "<body name='sled' pos='0 0 1'><joint name='rail' type='slide' axis='1 0 0'/>"
+    "<geom name='sled' type='capsule' fromto='0 0 0 0.4 0 0' size='0.1' mass='2' contype='0' conaffinity='0'/></body>"
+    "<body name='block' pos='5 0 9'><freejoint/><geom type='box' size='0.1 0.1 0.1' mass='3'/></body>"
+    "</worldbody><actuator><motor name='push' joint='rail' gear='10' ctrllimited='true' ctrlrange='-1 3'/></actuator>"
+    "<sensor><framepos name='where' objtype='body' objname='block'/></sensor></mujoco>";
+
+static char model_file[] = "/tmp/hb_mjcf_XXXXXX.xml";
+
+static int write_model(void **state) {
+    (void)state;
+    const int file = mkstemps(model_file, 4);
+    const bool ok = file >= 0 && write(file, xml, sizeof xml - 1) == (ssize_t)(sizeof xml - 1);
+    return close(file) == 0 && ok ? 0 : -1;
+}
+
+static int remove_model(void **state) {
+    (void)state;
+    return remove(model_file);
+}
+
+static const char *choose(void *context, const char *name) {
+    return value_of(&hb_env_mjcf, context, name);
+}
+
+static int create(choice *choices, void **world, char message[512]) {
+    return hb_env_mjcf.world_create(&(hb_env_settings){choose, choices, &hb_env_mjcf}, world, message, 512);
+}
+
+static uint32_t next_word(hb_env_random *random) {
+    static uint32_t word = 1;
+    (void)random;
+    return word = word * 1664525u + 1013904223u;
+}
+
+static hb_env_random noise = {next_word};
+
+typedef struct {
+    void *world, *body;
+    hb_env_shape shape;
+    float seen[64];
+    hb_env_step step;
+} life;
+
+static life begin(choice *choices, int32_t variation) {
+    life l = {.world = NULL};
+    char message[512] = "";
+    if (create(choices, &l.world, message) != 0) fail_msg("%s", message);
+    hb_env_mjcf.shape(l.world, &l.shape);
+    assert_true(l.shape.observation_size <= 64);
+    assert_int_equal(hb_env_mjcf.body_create(l.world, 1, &l.body, message, sizeof message), 0);
+    assert_int_equal(hb_env_mjcf.reset(l.body, variation, &noise, l.seen, &l.step), HB_ENV_RUNNING);
+    return l;
+}
+
+static hb_env_outcome act(life *l, float action) {
+    return hb_env_mjcf.step(l->body, &action, l->seen, &l->step);
+}
+
+static void end(life *l) {
+    hb_env_mjcf.body_destroy(l->body);
+    hb_env_mjcf.world_destroy(l->world);
+}
+
+static void near(double found, double expected) {
+    if (!(fabs(found - expected) < 1e-6)) fail_msg("expected %.9g, found %.9g", expected, found);
+}
+
+static void what_is_seen(void **state) {
+    (void)state;
+    choice choices[] = {{"model", model_file},
+                        {"observe", "qpos[0], xpos[block], xpos[block:3][0] , clip(qvel[:1], 0.5), sensor where, "
+                                    "state[8:9], cinert[sled][9], reward"},
+                        {"reward", "alive 2"},
+                        {"frame_skip", "4"},
+                        {NULL, NULL}};
+    life l = begin(choices, 0);
+    assert_int_equal(l.shape.observation_size, 1 + 3 + 1 + 1 + 3 + 1 + 1 + 1);
+    assert_int_equal(l.shape.action_size, 1);
+    near(l.shape.step_seconds, 0.04);
+    near((double)l.seen[1], 5);
+    near((double)l.seen[3], 9);
+    near((double)l.seen[4], 5);
+    near((double)l.seen[8], 9);
+    near((double)l.seen[10], 2);
+    near((double)l.seen[11], 0);
+    // Full command is the upper end of the range, 3: 30 N on 2 kg for 0.04 s, semi-implicit: v = 0.6, x = 15 h^2 (1 + 2 + 3 + 4).
+    assert_int_equal(act(&l, 1), HB_ENV_RUNNING);
+    near((double)l.seen[0], 15e-4 * 10);
+    near((double)l.seen[5], 0.5);
+    near((double)l.seen[9], 0.6);
+    near((double)l.seen[11], 2);
+    near(l.step.fitness, 2);
+    end(&l);
+}
+
+static void what_is_earned(void **state) {
+    (void)state;
+    choice choices[] = {
+        {"model", model_file}, {"reward", "forward 2 of qpos[0]; forward 5 of mass; control 0.5"}, {NULL, NULL}};
+    life l = begin(choices, 0);
+    assert_int_equal(l.shape.observation_size, 8 + 7);
+    // One step of 0.01 s under command 1, the middle of the range: 10 N on 2 kg: v = 0.05 m/s. The centre of all masses moves with 2/5 of it, and
+    // is known after a step where it was before (mj_step; Gymnasium's is, too).
+    assert_int_equal(act(&l, 0), HB_ENV_RUNNING);
+    near(l.step.reward, 2 * 0.05 - 0.5);
+    // Numbers beyond the range are its ends: 30 N.
+    assert_int_equal(act(&l, 7), HB_ENV_RUNNING);
+    near(l.step.reward, 2 * 0.2 + 5 * 0.05 * 2 / 5 - 0.5 * 9);
+    assert_int_equal(act(&l, NAN), HB_ENV_DIVERGED);
+    end(&l);
+}
+
+static void where_lives_end(void **state) {
+    (void)state;
+    choice choices[] = {{"model", model_file},
+                        {"reward", "alive 1"},
+                        {"alive", "finite; qpos[0] -inf 0.004"},
+                        {"end", "true"},
+                        {NULL, NULL}};
+    for (int ends = 0; ends < 2; ends++) {
+        choices[3].value = ends ? "true" : "false";
+        life l = begin(choices, 0);
+        const double earned[] = {1, 1, 0}; // x = 0.0005 n (n + 1) / 2 under 10 N
+        for (int t = 0; t < 2; t++) assert_int_equal(act(&l, 0), HB_ENV_RUNNING);
+        near(l.step.fitness, earned[1]);
+        assert_int_equal(act(&l, 0), HB_ENV_RUNNING);                      // 0.003
+        assert_int_equal(act(&l, 0), ends ? HB_ENV_DONE : HB_ENV_RUNNING); // 0.005
+        near(l.step.fitness, earned[2]);
+        end(&l);
+    }
+    choice wild[] = {{"model", model_file},
+                     {"reward", "alive 1"},
+                     {"changes", "wild: gear[push] 9e8"},
+                     {"frame_skip", "10000"},
+                     {NULL, NULL}};
+    life l = begin(wild, 1);
+    hb_env_outcome outcome = HB_ENV_RUNNING;
+    for (int t = 0; t < 100 && outcome == HB_ENV_RUNNING; t++) outcome = act(&l, 1);
+    assert_int_equal(outcome, HB_ENV_DIVERGED);
+    end(&l);
+}
+
+static void what_changes(void **state) {
+    (void)state;
+    choice choices[] = {
+        {"model", model_file},
+        {"reward", "forward 1 of qpos[0]"},
+        {"observe", "cinert[sled][9], qvel[0], qvel[3]"},
+        {"changes", "weak: gear[0] 1 , mass 2; named:gear[push] 4; falls: gravity 10; short : length[sled] 0.5;"},
+        {NULL, NULL}};
+    const double mass[] = {2, 4, 2, 2, 2}, gear[] = {10, 1, 4, 10, 10}, falls[] = {0, 0, 0, -0.1, 0};
+    for (int32_t k = 0; k < 5; k++) {
+        life l = begin(choices, k);
+        assert_string_equal(l.shape.variations[k],
+                            ((const char *[]){"default", "weak", "named", "falls", "short"})[k]);
+        assert_null(l.shape.variations[5]);
+        assert_int_equal(act(&l, 1), HB_ENV_RUNNING);
+        near((double)l.seen[0], mass[k]);
+        near((double)l.seen[1], 0.01 * 3 * gear[k] / mass[k]);
+        near((double)l.seen[2], falls[k]);
+        end(&l);
+    }
+}
+
+static void noise_of_resets(void **state) {
+    (void)state;
+    enum { N = 4000 };
+    choice choices[] = {{"model", model_file},
+                        {"reward", "alive 1"},
+                        {"observe", "qpos[0], qvel[0]"},
+                        {"reset", "qpos uniform 0.3; qvel normal 0.2"},
+                        {NULL, NULL}};
+    life l = begin(choices, 0);
+    double sum[2] = {0}, squares[2] = {0}, most = 0;
+    for (int k = 0; k < N; k++) {
+        hb_env_mjcf.reset(l.body, 0, &noise, l.seen, &l.step);
+        for (int i = 0; i < 2; i++) {
+            sum[i] += (double)l.seen[i] / N;
+            squares[i] += (double)l.seen[i] * (double)l.seen[i] / N;
+        }
+        most = fmax(most, fabs((double)l.seen[0]));
+    }
+    assert_true(most <= 0.3 && most > 0.299);
+    assert_true(fabs(sum[0]) < 0.01 && fabs(sum[1]) < 0.01);
+    assert_true(fabs(sqrt(squares[0]) - 0.3 / sqrt(3)) < 0.005 && fabs(sqrt(squares[1]) - 0.2) < 0.007);
+    end(&l);
+}
+
+typedef struct {
+    const char *name, *value, *says;
+} refused;
+
+static void what_is_refused(void **state) {
+    (void)state;
+    static const refused cases[] = {
+        {"model", "", "expected env.preset or env.model"},
+        {"model", "/nowhere/at/all.xml", "env.model: cannot read '/nowhere/at/all.xml'"},
+        {"model", "/dev/null", "env.model: cannot read '/dev/null'"},
+        {"reward", "", "env.reward: expected what a model earns"},
+        {"reward", "backward 1", "expected forward, alive, control or contact, found 'backward 1'"},
+        {"reward", "forward x", "expected a number, found 'x'"},
+        {"reward", "forward 1 of qpos", "forward: expected one number, found 8"},
+        {"reward", "alive 1, control 1", "expected ';', found ', control 1'"},
+        {"reward", "alive nan", "expected a number"},
+        {"observe", "qpos[4", "expected ']', found 'the end'"},
+        {"observe", "qpos[4:4]", "qpos has rows 0 to 7 here, found [4:4]"},
+        {"observe", "qpos[99999999999999999999]", "qpos has rows 0 to 7"},
+        {"observe", "qpos[-1]", "expected a number in brackets, found '-1'"},
+        {"observe", "xpos[slid]", "the model has no body 'slid'"},
+        {"observe", "xpos[sled][3]", "a number in a second bracket is of one row, 0 to 2"},
+        {"observe", "xpos[0:2][1]", "a number in a second bracket is of one row"},
+        {"observe", "sensor gyro", "the model has no sensor 'gyro'"},
+        {"observe", "clip(qpos 3)", "expected ',', found '3)'"},
+        {"observe", "clip(qpos, -3)", "clip: expected more than 0, found -3"},
+        {"observe", "act", "act has rows 0 to -1 here"},
+        {"observe", "qpos,", "expected one of state, qpos"},
+        {"alive", "qpos[0] 2 1", "expected a range from less to more, found 2 to 1"},
+        {"alive", "finite qpos[0] 1 2", "expected ';', found 'qpos[0] 1 2'"},
+        {"reset", "qacc uniform 1", "expected qpos or qvel"},
+        {"reset", "qpos cauchy 1", "expected uniform or normal"},
+        {"reset", "qpos normal -1", "expected a size from 0 to 1e6, found -1"},
+        {"changes", "ice", "expected NAME: change, change"},
+        {"changes", "default: mass 1", "each name once, and not default"},
+        {"changes", "a: mass 1; a: mass 2", "each name once"},
+        {"changes", "a: mass",
+         "expected friction, mass, gravity, gear[NAME] or length[NAME], and a number, found 'mass'"},
+        {"changes", "a: mass -1", "a number that fits"},
+        {"changes", "a: gear[7] 1", "an actuator's name or number, found '7'"},
+        {"changes", "a: gear 1", "expected friction"},
+        {"changes", "a: length[block] 1", "a geom with fromto, found 'block'"},
+        {"changes", "a: mass 1e99", "expected a number at the end"},
+        {"changes", "a: mass 1 2", "expected a number at the end"},
+        {"changes", "a:", NULL},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        choice choices[] = {
+            {cases[k].name, cases[k].value}, {"model", model_file}, {"reward", "alive 1"}, {NULL, NULL}};
+        void *world = NULL;
+        char message[512] = "";
+        const int result = create(choices, &world, message);
+        if (!cases[k].says) {
+            if (result != 0) fail_msg("%s", message);
+            hb_env_mjcf.world_destroy(world);
+        } else if (result == 0 || !strstr(message, cases[k].says) || strchr(message, '\n')) {
+            fail_msg("%s '%s': expected '%s', found '%s'", cases[k].name, cases[k].value, cases[k].says, message);
+        }
+    }
+    char parts[256] = "qpos";
+    for (int k = 0; k < 20; k++) strcat(parts, ", qvel");
+    choice many[] = {{"observe", parts}, {"model", model_file}, {"reward", "alive 1"}, {NULL, NULL}};
+    void *world = NULL;
+    char message[512] = "";
+    assert_int_equal(create(many, &world, message), -1);
+    assert_non_null(strstr(message, "at most 16 parts"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_seen),    cmocka_unit_test(what_is_earned),
+                                       cmocka_unit_test(where_lives_end), cmocka_unit_test(what_changes),
+                                       cmocka_unit_test(noise_of_resets), cmocka_unit_test(what_is_refused)};
+    return cmocka_run_group_tests(tests, write_model, remove_model);
+}
