@@ -330,7 +330,8 @@ HB_API hb_status hb_evaluate(const char *folder, const char *const *sets, int n_
 // the search's arrays, of its last valid checkpoint.
 HB_API hb_status hb_digest(const char *folder, const char *const *sets, int n_sets, char digest[33], hb_error *error);
 
-// One life, written as HDF5 to `out` (must not exist): /obs (T, I) or /frame (T, H, W, C) and /frame96; /output of the
+// One life, written as HDF5 to `out` (must not exist): /obs (T, I), as the environment gives it (/observed_mean and /observed_scale with
+// search.observations=standard), or /frame (T, H, W, C) and /frame96; /output of the
 // network, /action given for it; of each step /fitness (T), whose sum is the return, and /reward (T), the environment's own; /layer{1..}/w (T+1, I, O) with its activation,
 // /layer{1..}/coefficients (I, O, C), /convolution{1,2} (maps, channels, side, side); the environment's fields (/qpos, /qvel;
 // /hull, /wheel_angle, /wheel_omega, /tiles) and its constants (/track); seed, rule, individual, variation as attributes.

@@ -89,6 +89,13 @@ static hb_status add_convolutions(const export *e, hb_error *error) {
     return HB_OK;
 }
 
+static void add_standard(const export *e) {
+    const hb_standard *standard = e->life->trainer.search.standard;
+    if (!standard) return;
+    hb_npz_add(e->npz, "observed_mean", 1, (const int64_t[]){standard->n}, standard->mean);
+    hb_npz_add(e->npz, "observed_scale", 1, (const int64_t[]){standard->n}, standard->scale);
+}
+
 // What it is and where it comes from, "key=value".
 static void add_about(const export *e, const char *source) {
     const hb_trainer *trainer = &e->life->trainer;
@@ -119,6 +126,7 @@ static hb_status write_network(const hb_life *life, const char *source, const ch
     if (status == HB_OK) {
         add_about(&e, source);
         add_initialiser(&e);
+        add_standard(&e);
         status = add_layers(&e, error);
     }
     if (status == HB_OK) status = add_convolutions(&e, error);

@@ -48,9 +48,10 @@ static hb_status make_room(hb_life *life, hb_error *error) {
     const hb_status status = hb_world_body(&life->trainer.world, 1, &life->body, error);
     if (status != HB_OK) return status;
     life->observation = calloc(hb_net_observation_words(&life->trainer.net), sizeof(float));
+    life->seen = calloc(hb_net_observation_words(&life->trainer.net), sizeof(float));
     life->output = calloc(actions, sizeof(float));
     life->action = calloc(actions, sizeof(float));
-    if (!life->observation || !life->output || !life->action)
+    if (!life->observation || !life->seen || !life->output || !life->action)
         return hb_fail(error, HB_FAILED, "out of memory opening a life");
     return hb_group_create(machine->device, &life->trainer.net, 1, &life->group, error);
 }
@@ -81,6 +82,7 @@ void hb_life_close(hb_life *life) {
     hb_group_destroy(life->group);
     if (life->body) life->config->env->body_destroy(life->body);
     free(life->observation);
+    free(life->seen);
     free(life->output);
     free(life->action);
     hb_trainer_close(&life->trainer);
@@ -105,7 +107,10 @@ hb_status hb_life_begin(hb_life *life, int64_t number, hb_error *error) {
 
 hb_status hb_life_think(hb_life *life, hb_error *error) {
     const int32_t lane = 0;
-    const hb_status status = hb_group_step(life->group, 1, &lane, life->observation, life->output, error);
+    const hb_standard *standard = life->trainer.search.standard;
+    memcpy(life->seen, life->observation, hb_net_observation_words(&life->trainer.net) * sizeof *life->seen);
+    if (standard) hb_standardise(standard, NULL, life->seen);
+    const hb_status status = hb_group_step(life->group, 1, &lane, life->seen, life->output, error);
     return status == HB_OK ? hb_group_wait(life->group, error) : status;
 }
 

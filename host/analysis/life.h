@@ -26,6 +26,7 @@ typedef struct {
     hb_env_outcome outcome; // DIVERGED, too, where fitness or observation are not finite, as in training
     double sum_of_squares;  // of the penalised genome, after the first step
     float *observation;     // what comes next: hb_net_observation_words
+    float *seen;            // the same, as the network sees it (search.observations)
     float *output;          // of the network in the last step
     float *action;          // what the environment was given for it
 } hb_life;

@@ -198,6 +198,14 @@ static bool put_observations(const trace *t) {
     return ok;
 }
 
+// How the network saw observations.
+static bool put_standard(const trace *t) {
+    const hb_standard *standard = t->life->trainer.search.standard;
+    const hsize_t n = standard ? (hsize_t)standard->n : 0;
+    return !standard || (hb_hdf_put_array(t->file, "observed_mean", H5T_NATIVE_FLOAT, 1, &n, standard->mean) &&
+                         hb_hdf_put_array(t->file, "observed_scale", H5T_NATIVE_FLOAT, 1, &n, standard->scale));
+}
+
 static bool put_constants(const trace *t) {
     const hb_env_table *env = t->life->config->env;
     const char *name;
@@ -223,7 +231,7 @@ static hb_status fill_file(trace *t, hb_error *error) {
     if (status == HB_OK) {
         const hsize_t steps = (hsize_t)t->steps;
         const hsize_t action[] = {steps, (hsize_t)trainer->world.shape.action_size};
-        bool ok = put_observations(t) && put_constants(t) && put_vision(t, host) &&
+        bool ok = put_observations(t) && put_standard(t) && put_constants(t) && put_vision(t, host) &&
                   hb_hdf_put_array(t->file, "action", H5T_NATIVE_FLOAT, 2, action, t->action) &&
                   hb_hdf_put_array(t->file, "output", H5T_NATIVE_FLOAT, 2, action, t->output) &&
                   hb_hdf_put_array(t->file, "fitness", H5T_NATIVE_DOUBLE, 1, &steps, t->fitness) &&

@@ -14,6 +14,7 @@ struct hb_lives {
     float *observation, *action; // (lanes, words), (lanes, A): the device's host memory
     int32_t *lane;               // (lanes): those of a call
     bool *named;                 // (lanes): in a call under way
+    bool *counted;               // (lanes): an individual's life, whose observations are part of the search's state
     bool *born;                  // (lanes): since the evolution was told last
     int64_t generation;          // of these births
     hb_birth *birth;             // (lanes)
@@ -31,6 +32,7 @@ void hb_lives_close(hb_lives *lives) {
     if (lives->action) hb_device_host_free(device, lives->action);
     free(lives->lane);
     free(lives->born);
+    free(lives->counted);
     free(lives->named);
     free(lives->birth);
     free(lives->squares);
@@ -43,10 +45,11 @@ static hb_status make_room(hb_lives *lives, hb_error *error) {
     const size_t n = (size_t)lives->lanes;
     lives->lane = calloc(n, sizeof *lives->lane);
     lives->born = calloc(n, sizeof *lives->born);
+    lives->counted = calloc(n, sizeof *lives->counted);
     lives->named = calloc(n, sizeof *lives->named);
     lives->birth = calloc(n, sizeof *lives->birth);
     lives->squares = calloc(n, sizeof *lives->squares);
-    if (!lives->lane || !lives->born || !lives->named || !lives->birth || !lives->squares)
+    if (!lives->lane || !lives->born || !lives->counted || !lives->named || !lives->birth || !lives->squares)
         return hb_fail(error, HB_FAILED, "out of memory for %zu lives", n);
     hb_status status = hb_device_host_alloc(device, n * lives->words, &lives->observation, error);
     if (status == HB_OK)
@@ -141,6 +144,7 @@ static hb_status expand(hb_lives *lives, int64_t n, const int64_t *individual, h
         if (individual[k] >= 0) evolution->squares[individual[k]] = lives->squares[k];
         evolution->asked = evolution->asked || individual[k] >= 0;
         lives->born[lives->lane[k]] = true;
+        lives->counted[lives->lane[k]] = individual[k] >= 0;
     }
     return status;
 }
@@ -188,6 +192,17 @@ static hb_status check_finite(const stepping *s, int32_t n, hb_error *error) {
     return HB_OK;
 }
 
+// On one thread: whose lives they are decides what is counted.
+static void look(const stepping *s, int32_t n) {
+    hb_lives *lives = s->lives;
+    const hb_standard *standard = lives->evolution->trainer->search.standard;
+    for (int32_t row = 0; row < n; row++) {
+        float *seen = lives->observation + (size_t)row * lives->words;
+        memcpy(seen, s->observation + (size_t)lives->lane[row] * s->bytes, s->bytes);
+        if (standard) hb_standardise(standard, lives->counted[lives->lane[row]] ? standard->seen : NULL, seen);
+    }
+}
+
 // Rows [begin, end) of the call's lanes: steps and bounds them.
 static hb_status step_part(const void *context, size_t begin, size_t end, hb_error *error) {
     const stepping *s = context;
@@ -195,9 +210,6 @@ static hb_status step_part(const void *context, size_t begin, size_t end, hb_err
     const hb_env_shape *shape = &lives->evolution->trainer->world.shape;
     const size_t actions = (size_t)shape->action_size;
     if (begin == end) return HB_OK;
-    for (size_t row = begin; row < end; row++)
-        memcpy(lives->observation + row * lives->words, s->observation + (size_t)lives->lane[row] * s->bytes,
-               s->bytes);
     hb_status status =
         hb_group_step(lives->group, (int32_t)(end - begin), lives->lane + begin,
                       lives->observation + begin * lives->words, lives->action + begin * actions, error);
@@ -220,6 +232,7 @@ hb_status hb_lives_step(hb_lives *lives, const void *observation, const uint8_t 
         lives->lane[n++] = lane;
     }
     hb_status status = check_finite(&s, n, error);
+    if (status == HB_OK) look(&s, n);
     if (status == HB_OK) status = hb_machine_split(&trainer->machine, (size_t)n, 1, step_part, &s, error);
     if (status != HB_OK) return status;
     if (n < lives->lanes) memset(action, 0, (size_t)lives->lanes * actions * sizeof *action);

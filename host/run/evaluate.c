@@ -77,8 +77,8 @@ static hb_status evaluate_variation(hb_trainer *trainer, const char *name, bool 
     hb_status status =
         results && lives ? HB_OK : hb_fail(error, HB_FAILED, "out of memory for %lld rollouts", (long long)n);
     if (status == HB_OK)
-        status =
-            hb_rollout_run(trainer->rollout, n, eval_episode, &e, results, &times, hb_stop_flag(to->stop), error);
+        status = hb_rollout_run(trainer->rollout, n, eval_episode, &e, results, NULL, &times, hb_stop_flag(to->stop),
+                                error);
     if (status == HB_OK) {
         hb_evaluation summary = summarise(trainer, results, n, lives);
         summary.variation = name;

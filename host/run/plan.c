@@ -115,7 +115,8 @@ hb_status hb_plan_time(hb_trainer *trainer, hb_plan_timing *t, hb_error *error) 
     if (status == HB_OK) status = hb_search_prepare(&trainer->search, t->lives, 0, error);
     const double begun = hb_now();
     if (status == HB_OK)
-        status = hb_rollout_run(trainer->rollout, t->lives, sample_episode, &lives, results, &times, NULL, error);
+        status =
+            hb_rollout_run(trainer->rollout, t->lives, sample_episode, &lives, results, NULL, &times, NULL, error);
     t->seconds = hb_now() - begun;
     double steps = 0;
     for (int32_t k = 0; k < t->lives; k++) steps += results[k].steps;

@@ -1,4 +1,4 @@
-#include "host/search/search.h"
+#include "host/search/standard.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@ static const char *search_word(int k) {
 
 static const char *const optimisers[] = {"sgd", "adam", NULL};
 static const char *const commons[] = {"none", "pair", "generation", NULL};
+static const char *const observations[] = {"raw", "standard", NULL};
 static const char *const shapings[] = {"ranks", "ranks_unbiased", "none", NULL};
 static const char *const starts[] = {"normal", "u01", "u11", "fan_in", NULL};
 static const char *const formulas[] = {"text", "code", NULL};
@@ -36,6 +37,8 @@ const hb_key hb_search_keys[] = {
     HB_KEY(FIELDS, antithetic, BOOL, "true", 0, 0, "individuals come in pairs mean +- sigma eps"),
     HB_KEY_OF(FIELDS, common, commons, "none",
               "who shares birth weights and resets: none; pair: the two of an antithetic pair; generation: all"),
+    HB_KEY_OF(FIELDS, observations, observations, "raw",
+              "raw, or standard: in units of the mean and sd of all earlier generations, within 5; not for pictures"),
     HB_KEY_OF(FIELDS, shaping, shapings, "ranks",
               "fitness shaping: standardised ranks (NR), ranks with unbiased sd (PNR), none"),
     HB_KEY(FIELDS, l2, REAL, "0.01", 0, 1e6, "penalty: fitness -= l2 mean(h^2)"),
@@ -80,7 +83,8 @@ hb_status hb_search_create(hb_search *search, const hb_machine *machine, hb_rank
                           .seed = seed,
                           .lr = settings->lr,
                           .sigma = settings->sigma};
-    const hb_status status = search->method->create(search, error);
+    hb_status status = search->method->create(search, error);
+    if (status == HB_OK && settings->observations) status = hb_standard_create(search, error);
     if (status != HB_OK) hb_search_destroy(search);
     return status;
 }
@@ -88,6 +92,8 @@ hb_status hb_search_create(hb_search *search, const hb_machine *machine, hb_rank
 void hb_search_destroy(hb_search *search) {
     if (search->method && search->method->destroy) search->method->destroy(search);
     search->own = NULL;
+    hb_standard_free(search->standard);
+    search->standard = NULL;
     for (int32_t k = 0; k < search->n_arrays; k++)
         hb_machine_release(search->machine, search->array[k].data, search->array[k].n);
     search->n_arrays = 0;
@@ -123,7 +129,8 @@ void hb_search_add_number(hb_search *search, const char *name) {
 // Ask, tell
 
 hb_status hb_search_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error) {
-    return search->method->prepare ? search->method->prepare(search, n, episode, error) : HB_OK;
+    const hb_status status = search->standard ? hb_standard_prepare(search, error) : HB_OK;
+    return status == HB_OK && search->method->prepare ? search->method->prepare(search, n, episode, error) : status;
 }
 
 void hb_search_mean_genome(const hb_search *search, hb_genome *genome) {
@@ -139,7 +146,8 @@ void hb_search_eval_genome(const hb_search *search, int64_t r, hb_genome *genome
 
 hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *error) {
     const hb_search_settings *s = search->settings;
-    const hb_status status = search->method->update(search, fitness, error);
+    hb_status status = search->method->update(search, fitness, error);
+    if (status == HB_OK && search->standard) status = hb_standard_tell(search, error);
     if (status != HB_OK) return status;
     if (search->lr > s->lr_floor) search->lr *= s->lr_decay;
     if (search->sigma > s->sigma_floor) search->sigma *= s->sigma_decay;

@@ -9,6 +9,7 @@
 
 typedef struct hb_search hb_search;
 typedef struct hb_search_method hb_search_method;
+typedef struct hb_standard hb_standard;
 
 // ---------------------------------------------------------------------------------------------------
 // Settings
@@ -28,7 +29,8 @@ typedef struct {
     hb_optimiser optimiser;
     double beta1, beta2, epsilon;
     bool antithetic;
-    hb_common common; // births and resets
+    hb_common common;     // births and resets
+    int32_t observations; // 0: raw, 1: standard (standard.h)
     hb_shaping shaping;
     double l2;
     bool clip_negative;
@@ -115,7 +117,7 @@ typedef struct {
     double value;
 } hb_search_number;
 
-#define HB_MAX_ARRAYS  8
+#define HB_MAX_ARRAYS  9
 #define HB_MAX_NUMBERS 24
 
 // The whole state of a search is these fields and the arrays.
@@ -132,7 +134,8 @@ struct hb_search {
     hb_search_array array[HB_MAX_ARRAYS];
     int32_t n_numbers;
     hb_search_number number[HB_MAX_NUMBERS];
-    void *own; // what the method keeps beside its state
+    void *own;             // what the method keeps beside its state
+    hb_standard *standard; // NULL: networks see observations as they are
 };
 
 // Starts the configured search; the caller destroys it. ranks is nullable. machine, ranks, settings and net must outlive it.
@@ -143,7 +146,7 @@ void hb_search_destroy(hb_search *search);
 // Ends a generation: updates from the fitness (population), decays lr and sigma, counts the generation.
 hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *error);
 
-// Prepares genomes (method->prepare); must come before any is asked for.
+// Prepares genomes (method->prepare), and how observations are seen; must come before any is asked for.
 hb_status hb_search_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error);
 
 // The genome of the mean, without noise, and of individual r of an evaluation, drawn around the mean.

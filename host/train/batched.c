@@ -30,7 +30,8 @@ static void compact(const hb_rollout *rollout, hb_batch *b) {
 // Queues a turn of batch b, then waits for the other one's. One thread does this for all.
 static void serve_in_turn(hb_rollout_call *call, hb_batch *b, hb_batch *other, hb_worker *worker) {
     const double begun = hb_now();
-    if (!hb_batch_queue_expansion(call, b, 0, b->n, &b->n_fresh) || !hb_batch_queue_step(call, b, 0, b->n)) return;
+    if (!hb_batch_queue_expansion(call, b, 0, b->n, &b->n_fresh) || !hb_batch_queue_step(call, b, 0, b->n, worker))
+        return;
     hb_error error;
     if (other->served && hb_call_check(call, hb_group_wait(other->group, &error), &error))
         hb_batch_take_expansion(other, 0, other->n_fresh);

@@ -99,7 +99,7 @@ static bool serve(group *g) {
     const double expanded = hb_now();
     for (int32_t i = 0; i < b->n_lanes; i++) {
         const int32_t k = g->up ? i : b->n_lanes - 1 - i;
-        if (is_busy(&b->living[k]) && !b->living[k].starting && !hb_batch_queue_step(g->call, b, k, k + 1))
+        if (is_busy(&b->living[k]) && !b->living[k].starting && !hb_batch_queue_step(g->call, b, k, k + 1, g->worker))
             return false;
     }
     g->up = !g->up;

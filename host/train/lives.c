@@ -119,8 +119,11 @@ void hb_batch_take_expansion(hb_batch *b, int32_t first, int32_t n_fresh) {
     }
 }
 
-bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end) {
+bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_worker *worker) {
+    const hb_standard *standard = call->rollout->def.standard;
     if (first >= end) return true;
+    for (int32_t row = first; standard && row < end; row++)
+        hb_standardise(standard, worker->seen, hb_batch_observation(call->rollout, b, row));
     hb_error error;
     const hb_status status =
         hb_group_step(b->group, end - first, b->lane + first, hb_batch_observation(call->rollout, b, first),
@@ -134,7 +137,7 @@ bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t e
     if (!hb_batch_queue_expansion(call, b, first, end, &n_fresh)) return false;
     hb_batch_take_expansion(b, first, n_fresh);
     const double expanded = hb_now();
-    const bool ok = hb_batch_queue_step(call, b, first, end);
+    const bool ok = hb_batch_queue_step(call, b, first, end, worker);
     worker->times.expand += expanded - begun;
     worker->times.policy += hb_now() - expanded;
     return ok;

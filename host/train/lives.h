@@ -45,6 +45,7 @@ typedef struct {
 typedef struct {
     hb_rollout_times times;
     hb_watched *watched;
+    int64_t *seen; // of its lives in this call; NULL where observations are taken as they are
 } hb_worker;
 
 // Resident: one batch per thread, of one lane, or of the lanes of a body. Batched: two batches that take turns.
@@ -56,6 +57,7 @@ struct hb_rollout {
     hb_batch *batches;
     hb_worker *workers;  // (n_threads)
     hb_watched *watched; // (n_threads)
+    int64_t *seen;       // (n_threads, hb_standard_words), or NULL
     pthread_barrier_t barrier;
 };
 
@@ -98,8 +100,8 @@ hb_env_outcome hb_life_count(const hb_env_shape *shape, hb_living *living, hb_en
 bool hb_batch_queue_expansion(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, int32_t *n_fresh);
 // Copies the results of n_fresh expansions, which the device has finished, to their lives.
 void hb_batch_take_expansion(hb_batch *b, int32_t first, int32_t n_fresh);
-// Queues a step of the rows.
-bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end);
+// Queues a step of the rows, whose observations become what networks see.
+bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_worker *worker);
 
 // All three, on a device with host_parallel, where the work is done on return.
 bool hb_batch_serve(hb_rollout_call *call, hb_batch *b, int32_t first, int32_t end, hb_worker *worker);

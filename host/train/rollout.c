@@ -44,6 +44,7 @@ void hb_rollout_close(hb_rollout *rollout) {
     free(rollout->batches);
     free(rollout->workers);
     free(rollout->watched);
+    free(rollout->seen);
     free(rollout);
 }
 
@@ -89,6 +90,11 @@ static hb_status open_batches(hb_rollout *rollout, hb_error *error) {
     rollout->watched = aligned_alloc(sizeof *rollout->watched, (size_t)rollout->n_threads * sizeof *rollout->watched);
     if (!rollout->batches || !rollout->workers || !rollout->watched)
         return hb_fail(error, HB_FAILED, "out of memory opening the rollout");
+    if (rollout->def.standard) {
+        rollout->seen =
+            calloc((size_t)rollout->n_threads * hb_standard_words(rollout->def.standard), sizeof *rollout->seen);
+        if (!rollout->seen) return hb_fail(error, HB_FAILED, "out of memory for observations");
+    }
     hb_status status = HB_OK;
     for (int32_t k = 0; k < rollout->n_batches && status == HB_OK; k++)
         status = open_batch(rollout, &rollout->batches[k], batched ? (lanes + 1 - k) / 2 : rollout->width, error);
@@ -121,9 +127,12 @@ int32_t hb_rollout_lanes(const hb_rollout *rollout) {
 // Run
 
 static void begin(hb_rollout *rollout) {
+    const size_t words = rollout->def.standard ? hb_standard_words(rollout->def.standard) : 0;
+    if (words) memset(rollout->seen, 0, (size_t)rollout->n_threads * words * sizeof *rollout->seen);
     for (int32_t w = 0; w < rollout->n_threads; w++) {
         rollout->watched[w] = (hb_watched){.life = -1};
-        rollout->workers[w] = (hb_worker){.watched = &rollout->watched[w]};
+        rollout->workers[w] =
+            (hb_worker){.watched = &rollout->watched[w], .seen = words ? rollout->seen + (size_t)w * words : NULL};
     }
     for (int32_t k = 0; k < rollout->n_batches; k++) {
         rollout->batches[k].n = rollout->batches[k].n_lanes;
@@ -177,8 +186,19 @@ static hb_status live(hb_rollout_call *call, hb_rollout_times *times) {
     return call->stop && atomic_load(call->stop) ? hb_fail(call->error, HB_INTERRUPTED, "stopped on request") : HB_OK;
 }
 
+// Adds what the threads of all ranks have seen. Integers: in any order.
+static hb_status gather_seen(hb_rollout *rollout, int64_t *seen, hb_error *error) {
+    const size_t words = hb_standard_words(rollout->def.standard);
+    for (int32_t w = 1; w < rollout->n_threads; w++)
+        for (size_t k = 0; k < words; k++) rollout->seen[k] += rollout->seen[(size_t)w * words + k];
+    hb_ranks *ranks = rollout->def.ranks;
+    const hb_status status = ranks ? hb_ranks_add(ranks, rollout->seen, words, error) : HB_OK;
+    for (size_t k = 0; k < words && status == HB_OK; k++) seen[k] += rollout->seen[k];
+    return status;
+}
+
 hb_status hb_rollout_run(hb_rollout *rollout, int64_t n, hb_episode_function *episode, const void *context,
-                         hb_episode_result *results, hb_rollout_times *times, const atomic_bool *stop,
+                         hb_episode_result *results, int64_t *seen, hb_rollout_times *times, const atomic_bool *stop,
                          hb_error *error) {
     enum { LIVES = 4 }; // of a chunk, for each thread: few, since lives end early and the last chunk is waited for
     hb_ranks *ranks = rollout->def.ranks;
@@ -200,6 +220,7 @@ hb_status hb_rollout_run(hb_rollout *rollout, int64_t n, hb_episode_function *ep
         const hb_exchange_own own = {status, hb_now() - begun, times};
         status = hb_exchange_results(ranks, n, results, own, error);
     }
+    if (status == HB_OK && seen && rollout->def.standard) status = gather_seen(rollout, seen, error);
     hb_queue_close(&rollout->queue);
     pthread_mutex_destroy(&call.mutex);
     return status;

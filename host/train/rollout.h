@@ -9,6 +9,7 @@
 #include "envs/env.h"
 #include "host/base/machine.h"
 #include "host/ranks/ranks.h"
+#include "host/search/standard.h"
 #include "host/train/world.h"
 
 #include <stdatomic.h>
@@ -41,7 +42,8 @@ typedef struct {
     const hb_machine *machine;
     const hb_net *net;
     const hb_world *world;
-    hb_ranks *ranks; // NULL: this process lives all lives
+    const hb_standard *standard; // nullable: how networks see observations
+    hb_ranks *ranks;             // NULL: this process lives all lives
     bool batched;
     int32_t group; // batched: lanes, in both batches together
     int32_t width; // resident: lives of a body, at most the shape's; 0: as many
@@ -67,8 +69,9 @@ int32_t hb_rollout_lanes(const hb_rollout *rollout);
 // before the next step, and HB_INTERRUPTED or the failure is returned; results are then incomplete. In every case the device
 // is idle on return, and the rollout can be run again. stop is nullable. With ranks, the call is collective: each lives what it takes from
 // their counter, and all receive all results; one that is asked to stop stops all.
+// seen (hb_standard_words, nullable): the observations of all lives are added, those of all ranks; of a rollout that succeeds.
 hb_status hb_rollout_run(hb_rollout *rollout, int64_t n, hb_episode_function *episode, const void *context,
-                         hb_episode_result *results, hb_rollout_times *times, const atomic_bool *stop,
+                         hb_episode_result *results, int64_t *seen, hb_rollout_times *times, const atomic_bool *stop,
                          hb_error *error);
 
 // A stream of words for an environment, from a sequence of noise.

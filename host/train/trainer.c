@@ -57,6 +57,7 @@ hb_status hb_trainer_ready(hb_trainer *trainer, hb_error *error) {
     const hb_rollout_def def = {.machine = &trainer->machine,
                                 .net = &trainer->net,
                                 .world = &trainer->world,
+                                .standard = trainer->search.standard,
                                 .ranks = trainer->ranks,
                                 .batched = wants_batches(trainer),
                                 .group = group_lanes(trainer),
@@ -210,8 +211,8 @@ hb_status hb_trainer_rollout(hb_trainer *trainer, hb_generation *report, const a
     if (status == HB_OK) status = hb_search_prepare(&trainer->search, trainer->settings->search.population, 0, error);
     if (status != HB_OK) return status;
     report->ask = hb_now() - begun;
-    status =
-        hb_rollout_run(trainer->rollout, lives, training_episode, trainer, trainer->results, &times, stop, error);
+    status = hb_rollout_run(trainer->rollout, lives, training_episode, trainer, trainer->results,
+                            trainer->search.standard ? trainer->search.standard->seen : NULL, &times, stop, error);
     if (status == HB_OK) status = hb_trainer_gather(trainer, report, error);
     if (status != HB_OK) return status;
     const double threads = (double)hb_pool_threads(trainer->machine.pool) * hb_ranks_size(trainer->ranks);

@@ -40,10 +40,13 @@ RUNS = {
     "lanes": LANES,
     "lanes-varied": [*LANES, "env.variations=default,palm_long_back,najarro_damage_right", "env.profile=bullet",
                      "env.first_observation=reset", "env.early_stop=false", "policy.planes=float16"],
+    "lanes-standard": [*LANES, "search.observations=standard", "env.first_observation=reset"],
+    "standard-mixture": [*ANT, "policy.hidden=3", "run.generations=2", "search.kind=gmm", "search.rules=9",
+                         "search.optimiser=adam", "search.observations=standard"],
     "car": [*CAR, "run.generations=2"],
     "car-lstm": [*CAR, "run.generations=1", "policy.kind=lstm"],
 }
-RESUMED = ["normalised", "lanes"]  # also lived with a stop after the first generation
+RESUMED = ["normalised", "lanes", "lanes-standard"]  # also lived with a stop after the first generation
 # Ways to live the same lives, for runs in lanes. A processor without wide vectors has no 8 or 16.
 SCHEDULES = [["run.width=1"], ["run.width=8", "run.threads=1"], ["run.rollout=batched", "run.group=6"], ["run.threads=3"]]
 

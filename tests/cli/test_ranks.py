@@ -33,6 +33,7 @@ KINDS = {
     "lstm": ["policy.kind=lstm", "policy.hidden=4"],
     "adam": ["search.optimiser=adam"],
     "halves": ["policy.planes=float16"],
+    "standard": ["search.observations=standard"],
     "common": ["search.common=pair"],
     "shared": ["search.kind=shared", "search.rules=7"],
     "merged": ["search.kind=shared", "search.assignment=merge", "search.merge_every=1", "search.merge_rules=20,9"],

@@ -70,6 +70,15 @@ class Export(unittest.TestCase):
             with self.subTest(sets=sets):
                 self.compare(ANT[0], ANT[1], *sets)
 
+    def test_standardised_observations(self):
+        """Of a run, whose state knows what was seen."""
+        sets = ["search.observations=standard", "search.population=8", "run.generations=2"]
+        run = str(self.folder / "run")
+        subprocess.run([HEBBES, "train", ANT[0], "--out", run, *[w for s in [ANT[1], *sets] for w in ("--set", s)]], check=True, capture_output=True)
+        self.compare(run, "eval.checkpoint=last")
+        mean = np.load(self.folder / "net.npz")["observed_mean"]
+        self.assertGreater(np.abs(mean).max(), 0.1)
+
     def test_pictures(self):
         for vision in ("evolved", "fixed"):
             with self.subTest(vision=vision):

@@ -68,6 +68,30 @@ class Asking(Scratch):
             self.assertAlmostEqual(told.mean, fitness.mean(), 5)
             np.testing.assert_allclose(evo.mean(), expected, atol=2e-6)
 
+    def test_standardised_observations(self):
+        """The search's mean and sd are NumPy's of all that individuals have seen, and actions are those of a search that is given
+        standardised observations; the mean's own lives do not count."""
+        sizes = {"obs": 3, "act": 2, "hidden": [4], "population": 6, "generations": 4, "seed": 5, "policy": "static"}
+        rng, all_seen = np.random.default_rng(0), []
+        scale, shift = np.array([3, 0.001, 40]), np.array([1, 0, -7])
+        evo, plain = hb.Evolution(observations="standard", **sizes), hb.Evolution(**sizes)
+        for gen, other in zip(evo, plain):
+            mean, sd = (np.mean(all_seen, 0), np.maximum(np.std(all_seen, 0), 0.01)) if all_seen else (np.zeros(3), np.ones(3))
+            lives, others = gen.ask(), other.ask()
+            alive = np.array([True, True, False, True, True, True])
+            for _ in range(20):
+                seen = (rng.normal(size=(6, 3)) * scale + shift).astype(np.float32)
+                np.testing.assert_allclose(lives.act(seen, alive), others.act(np.clip((seen - mean) / sd, -5, 5), alive), rtol=0, atol=1e-4)  # a float32 of 5, through weights of 3 twice
+                all_seen.extend(seen[alive].astype(float))
+            apart = evo.lives(2)
+            apart.begin([0, 1], -1, [0, 1])
+            apart.act(np.full((2, 3), 1e6))
+            apart.close()
+            returns = rng.normal(size=6)
+            gen.tell(returns)
+            other.tell(returns)
+        self.refuses(lambda: hb.Evolution(obs=(3, 40, 40), act=2, observations="standard"), "not pictures")
+
     def test_the_command_lines_digest(self):
         """Trained by train, by live and tell, and by the command line, stopped and resumed in between: one digest."""
         command_line("train", QUICK, "--out", self.folder / "line", *[w for k, v in SMALL.items() for w in ("--set", self.dotted(k, v))])

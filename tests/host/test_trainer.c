@@ -359,8 +359,9 @@ static void copies_spread_by_nothing(void **state) {
         hb_rollout_times times = {.physics = 0};
         check_ok(hb_trainer_ready(&s->trainer, &error), error);
         check_ok(hb_search_prepare(&s->trainer.search, 6, 0, &error), error);
-        check_ok(hb_rollout_run(s->trainer.rollout, 64, first_episode, &s->trainer, result, &times, NULL, &error),
-                 error);
+        check_ok(
+            hb_rollout_run(s->trainer.rollout, 64, first_episode, &s->trainer, result, NULL, &times, NULL, &error),
+            error);
         for (int k = 1; k < 64; k++) {
             assert_true(result[k].fitness == result[0].fitness && result[k].reward == result[0].reward);
             assert_int_equal(result[k].steps, result[0].steps);
