@@ -1,12 +1,14 @@
-// Drives env.name=mjcf for tests in other languages. Arguments: NAME=VALUE options of the environment; variation=K; steps=S. First it writes a
+// Drives an environment whose state can be put for tests in other languages: mjcf, classic. Arguments: its name; NAME=VALUE options of it; variation=K; steps=S. First it writes a
 // line: numbers of positions, speeds, commands, of an observation. Then it answers records of float64 (nq + nv) and float32 (S, nu) from standard
 // input: that state, and S steps from it; with, for each step, float64: reward, 0 while it goes on, and the observation.
+#include "envs/classic/classic.h"
 #include "envs/mjcf/mjcf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static const hb_env_table *env;
 static int n_options;
 static char **given;
 
@@ -15,7 +17,7 @@ static const char *option(void *context, const char *name) {
     const size_t n = strlen(name);
     for (int k = 0; k < n_options; k++)
         if (strncmp(given[k], name, n) == 0 && given[k][n] == '=') return given[k] + n + 1;
-    for (const hb_env_option *o = hb_env_mjcf.options; o->name; o++)
+    for (const hb_env_option *o = env->options; o->name; o++)
         if (strcmp(o->name, name) == 0) return o->fallback;
     return "0";
 }
@@ -33,10 +35,13 @@ static void live(void *body, const hb_env_shape *shape, int32_t nq, int32_t nv, 
     float *action = calloc(actions, sizeof *action), *observation = calloc(seen, sizeof *observation);
     while (fread(start, sizeof *start, state, stdin) == state &&
            fread(action, sizeof *action, actions, stdin) == actions) {
-        hb_mjcf_put(body, start, start + nq);
+        if (env == &hb_env_mjcf)
+            hb_mjcf_put(body, start, start + nq);
+        else
+            hb_classic_put(body, start);
         for (int32_t t = 0; t < steps; t++) {
             hb_env_step step;
-            out[1] = (double)hb_env_mjcf.step(body, action + t * shape->action_size, observation, &step);
+            out[1] = (double)env->step(body, action + t * shape->action_size, observation, &step);
             out[0] = step.reward;
             for (size_t k = 0; k < seen; k++) out[2 + k] = (double)observation[k];
             fwrite(out, sizeof *out, seen + 2, stdout);
@@ -50,27 +55,29 @@ static void live(void *body, const hb_env_shape *shape, int32_t nq, int32_t nv, 
 }
 
 int main(int argc, char **argv) {
-    n_options = argc - 1;
-    given = argv + 1;
-    const hb_env_settings settings = {option, NULL, &hb_env_mjcf};
+    if (argc < 2) return 2;
+    env = strcmp(argv[1], "mjcf") == 0 ? &hb_env_mjcf : &hb_env_classic;
+    n_options = argc - 2;
+    given = argv + 2;
+    const hb_env_settings settings = {option, NULL, env};
     void *world = NULL, *body = NULL;
     char message[512] = "";
-    if (hb_env_mjcf.world_create(&settings, &world, message, sizeof message) != 0 ||
-        hb_env_mjcf.body_create(world, 1, &body, message, sizeof message) != 0)
+    if (env->world_create(&settings, &world, message, sizeof message) != 0 ||
+        env->body_create(world, 1, &body, message, sizeof message) != 0)
         return fprintf(stderr, "%s\n", message), 2;
     hb_env_shape shape;
-    int32_t nq, nv;
-    hb_env_mjcf.shape(world, &shape);
-    hb_mjcf_sizes(world, &nq, &nv);
+    int32_t nq = HB_CLASSIC_STATE, nv = 0;
+    env->shape(world, &shape);
+    if (env == &hb_env_mjcf) hb_mjcf_sizes(world, &nq, &nv);
     printf("%d %d %d %d\n", nq, nv, shape.action_size, shape.observation_size);
     fflush(stdout);
     float *first = calloc((size_t)shape.observation_size, sizeof *first);
     hb_env_random random = {next_word};
     hb_env_step step;
-    if (first) hb_env_mjcf.reset(body, atoi(option(NULL, "variation")), &random, first, &step);
+    if (first) env->reset(body, atoi(option(NULL, "variation")), &random, first, &step);
     live(body, &shape, nq, nv, atoi(option(NULL, "steps")));
     free(first);
-    hb_env_mjcf.body_destroy(body);
-    hb_env_mjcf.world_destroy(world);
+    env->body_destroy(body);
+    env->world_destroy(world);
     return 0;
 }
