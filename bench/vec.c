@@ -99,8 +99,10 @@ static hb_status bench_engine(const hb_config *config, const hb_bench *bench, co
     int n = 1;
     for (int k = 0; k < bench->n_sets; k++) sets[n++] = bench->sets[k];
     snprintf(name, sizeof name, "vec.%s.%s", config->env->name, engine ? engine : "step");
-    snprintf(setting, sizeof setting, "env.engine=%s", engine);
-    if (engine) sets[n++] = setting;
+    if (engine) {
+        snprintf(setting, sizeof setting, "env.engine=%s", engine);
+        sets[n++] = setting;
+    }
     hb_world world;
     hb_status status = hb_world_open(config, engine, &world, error);
     if (status != HB_OK) return status;

@@ -26,7 +26,7 @@ static const char *skip_blanks(const char *text) {
 
 // The part of variation k, counted from 1, behind its colon, up to `end`; NULL past the last one.
 static const char *part_of(const char *text, int k, const char **end) {
-    for (text = skip_blanks(text); *text; text = skip_blanks(*end ? *end + 1 : *end)) {
+    for (text = skip_blanks(text); *text; text = skip_blanks(*end + 1)) {
         *end = text + strcspn(text, ";");
         if (--k == 0) return text;
         if (!**end) break;
