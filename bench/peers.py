@@ -5,7 +5,7 @@ The peers come from PyPI into throw-away environments under build/peers; what ca
 a second: environment steps, synapse updates (a plastic step of an Ant's network updates 12,288), search updates (an update of the
 distribution from 500 individuals of 61,440 numbers). What is compared is said beside each: no peer computes quite the same.
 
-usage: bench/peers.py [HEBBES] [--only ant|car|network|search]          default: build/release/hebbes, all
+usage: bench/peers.py [HEBBES] [--only ant|car|tasks|network|search]          default: build/release/hebbes, all
 """
 
 import argparse
@@ -22,12 +22,14 @@ FOLDER = ROOT / "build/peers"
 SECONDS = 5.0
 SYNAPSES = [(28, 128), (128, 64), (64, 8)]  # 12,288
 POPULATION, NUMBERS = 500, 61440
+CLASSIC = ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1"]
+TASKS = ["Ant-v5", "HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Swimmer-v5", "Humanoid-v5", "InvertedPendulum-v5", *CLASSIC]
 LIVES = 64  # that a peer steps together: several, so that its overhead a call is shared
 
 
 def report(subject, who, seconds, each, note=""):
     """`each` of the subject's units take `seconds`."""
-    unit = {"ant": "env steps", "car": "env steps", "network": "synapse updates", "search": "search updates"}[subject]
+    unit = {"ant": "env steps", "car": "env steps", "tasks": "env steps", "network": "synapse updates", "search": "search updates"}[subject]
     print(f"{subject:8} {who:34} {each / seconds:12.4g} {unit}/s  {note}", flush=True)
 
 
@@ -68,6 +70,14 @@ def our_car(hebbes):
         report("car", f"hebbes, render={render}", 1e-6 * row["value"], 1, f"with its frame; Box2D alone {1e6 / row['limit']:.4g}")
 
 
+def our_tasks(hebbes):
+    """Through the door, as theirs are."""
+    for task in TASKS:
+        name, key = ("classic", "task") if task in CLASSIC else ("mjcf", "preset")
+        row = bench(hebbes, "vec", f"env.name={name}", f"env.{key}={task}")[f"vec.{name}.step"]
+        report("tasks", f"hebbes, {task}", 1e-6 * row["value"], 1, "256 together")
+
+
 def our_network(hebbes):
     for planes in ("float32", "float16"):
         row = bench(hebbes, "step", f"policy.planes={planes}")["step.ant.abcd_lr"]
@@ -83,35 +93,50 @@ def our_search(hebbes):
 # Theirs, each in its own process on one core
 
 
+def draw_of(space, subject, random, n=None):
+    """Draws commands: full speed for the Car, else uniform in [-1, 1] or of the choices; n: so many of them."""
+    import numpy as np
+
+    shape = ((n,) if n else ()) + tuple(space.shape)
+    if space.shape == ():
+        return lambda: random.integers(space.n, size=n or None)
+    low, high = (np.array([-1, 0, 0]), np.array([1, 1, 0])) if subject == "car" else (-1.0, 1.0)
+    return lambda: random.uniform(low, high, shape).astype(space.dtype)
+
+
 def gymnasium_env(subject, name, note):
     import gymnasium
     import numpy as np
 
     env = gymnasium.make(name)
     env.reset(seed=1)
-    random = np.random.default_rng(1)
-    low, high = (np.array([-1, 0, 0], np.float32), np.array([1, 1, 0], np.float32)) if subject == "car" else (-1.0, 1.0)
+    draw = draw_of(env.action_space, subject, np.random.default_rng(1))
 
     def step():
-        _, _, ended, cut, _ = env.step(random.uniform(low, high, env.action_space.shape).astype(np.float32))
+        _, _, ended, cut, _ = env.step(draw())
         if ended or cut:
             env.reset()
 
     report(subject, f"Gymnasium {gymnasium.__version__} {name}", per_call(step), 1, note)
 
 
-def envpool_env(subject, name, note):
+def envpool_env(subject, name, note, n=1):
     import envpool
     import numpy as np
 
-    env = envpool.make(name, env_type="gymnasium", num_envs=1, num_threads=1, seed=1)
+    env = envpool.make(name, env_type="gymnasium", num_envs=n, num_threads=1, seed=1)
     env.reset()
-    random = np.random.default_rng(1)
-    shape = (1, *env.action_space.shape)
-    kind = env.action_space.dtype
-    low, high = (np.array([-1, 0, 0]), np.array([1, 1, 0])) if subject == "car" else (-1.0, 1.0)
-    report(subject, f"EnvPool {envpool.__version__} {name}",
-           per_call(lambda: env.step(random.uniform(low, high, shape).astype(kind))), 1, note)
+    draw = draw_of(env.action_space, subject, np.random.default_rng(1), n)
+    report(subject, f"EnvPool {envpool.__version__} {name}", per_call(lambda: env.step(draw())), n, note)
+
+
+def each(work, tasks, note):
+    """What cannot be made here is said, and the next one tried."""
+    for task in tasks:
+        try:
+            work("tasks", task, note)
+        except Exception as error:
+            print(f"tasks    {task:34} does not run here: {str(error).splitlines()[:1]}", flush=True)
 
 
 def numpy_network():
@@ -189,6 +214,9 @@ PEERS = {  # name: subject, packages, function
     "envpool-ant": ("ant", ["envpool", "gymnasium"], lambda: envpool_env("ant", "Ant-v4", "50 ms of simulation a step")),
     "gymnasium-car": ("car", ["gymnasium", "pygame", "box2d", "numpy"], lambda: gymnasium_env("car", "CarRacing-v3", "with its frame")),
     "envpool-car": ("car", ["envpool", "gymnasium"], lambda: envpool_env("car", "CarRacing-v3", "with its frame")),
+    "gymnasium-tasks": ("tasks", ["gymnasium[mujoco]"], lambda: each(gymnasium_env, TASKS, "")),
+    "envpool-tasks": ("tasks", ["envpool", "gymnasium"],
+                      lambda: each(lambda *a: envpool_env(*a, n=256), [t.replace("-v5", "-v4") for t in TASKS], "256 together, an older MuJoCo")),
     "numpy": ("network", ["numpy"], numpy_network),
     "jax": ("network", ["jax"], jax_network),
     "evosax": ("search", ["evosax"], evosax_search),
@@ -213,14 +241,14 @@ def run_peer(name):
 def main():
     parser = argparse.ArgumentParser(description="figures beside other programs'")
     parser.add_argument("hebbes", nargs="?", default=str(ROOT / "build/release/hebbes"))
-    parser.add_argument("--only", choices=["ant", "car", "network", "search"])
+    parser.add_argument("--only", choices=["ant", "car", "tasks", "network", "search"])
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         PEERS[arguments.peer][2]()
         return
-    for subject, ours in (("ant", our_ant), ("car", our_car), ("network", our_network), ("search", our_search)):
+    for subject, ours in (("ant", our_ant), ("car", our_car), ("tasks", our_tasks), ("network", our_network), ("search", our_search)):
         if arguments.only not in (None, subject):
             continue
         ours(arguments.hebbes)
