@@ -246,6 +246,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.peer:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        os.chdir(FOLDER)  # MuJoCo's Python writes its log where it stands
         PEERS[arguments.peer][2]()
         return
     for subject, ours in (("ant", our_ant), ("car", our_car), ("tasks", our_tasks), ("network", our_network), ("search", our_search)):

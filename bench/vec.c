@@ -108,9 +108,9 @@ static hb_status bench_engine(const hb_config *config, const hb_bench *bench, co
     if (status != HB_OK) return status;
     vec_bench b = {.world = &world};
     b.width = world.env->hold_lane ? hb_world_width(&world, config->settings.run.width) : 1;
-    b.n_bodies = ENVIRONMENTS / b.width;
-    b.action = calloc((size_t)ENVIRONMENTS * (size_t)world.shape.action_size, sizeof *b.action);
-    b.observation = calloc(ENVIRONMENTS, hb_env_observation_bytes(&world.shape));
+    b.n_bodies = (ENVIRONMENTS + b.width - 1) / b.width; // as the vector does
+    b.action = calloc((size_t)(ENVIRONMENTS + MOST_WIDTH) * (size_t)world.shape.action_size, sizeof *b.action);
+    b.observation = calloc(ENVIRONMENTS + MOST_WIDTH, hb_env_observation_bytes(&world.shape));
     hb_random_start(&b.random, (hb_noise){.seed = 1, .stream = HB_STREAM_SEARCH});
     if (!b.action || !b.observation)
         status = hb_fail(error, HB_FAILED, "out of memory for %d environments", ENVIRONMENTS);

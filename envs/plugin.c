@@ -37,22 +37,29 @@ bool hb_env_is_library(const char *name) {
 // ---------------------------------------------------------------------------------------------------
 // Checks of a table from outside
 
-// Names of variations and options are used in YAML and in file formats.
-static bool is_name(const char *name) {
+bool hb_env_is_name(const char *name) {
     const size_t n = name ? strlen(name) : 0;
     return n > 0 && n < 64 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == n;
+}
+
+// Of the names before k, is one the same?
+static bool is_earlier(const char *const *names, int k) {
+    for (int j = 0; j < k; j++)
+        if (strcmp(names[j], names[k]) == 0) return true;
+    return false;
 }
 
 static const char *fault_of_names(const hb_env_table *env) {
     if (env->variations && !env->variations[0]) return "it has no variations";
     for (int k = 0; env->variations && env->variations[k]; k++)
-        if (!is_name(env->variations[k])) return "a variation has no proper name";
+        if (!hb_env_is_name(env->variations[k]) || is_earlier(env->variations, k))
+            return "a variation has no proper name";
     for (const hb_env_option *o = env->options; o && o->name; o++)
-        if (!is_name(o->name) || (unsigned)o->type > HB_OPTION_FILE || !o->fallback || !o->help ||
+        if (!hb_env_is_name(o->name) || (unsigned)o->type > HB_OPTION_FILE || !o->fallback || !o->help ||
             strcmp(o->name, "name") == 0 || strcmp(o->name, "variations") == 0 || strcmp(o->name, "held_out") == 0)
             return "an option is incomplete or has a name that is taken";
     for (const hb_env_field *f = env->fields; f && f->name; f++)
-        if (!is_name(f->name) || f->length < 1) return "a field has no proper name or length";
+        if (!hb_env_is_name(f->name) || f->length < 1) return "a field has no proper name or length";
     return NULL;
 }
 
@@ -60,7 +67,7 @@ static const char *fault_of_names(const hb_env_table *env) {
 static const char *fault_of(const hb_env_table *env) {
     if (!env || env->abi != HB_ENV_ABI)
         return "it is built for another version of the contract (envs/env.h); compile it against this one";
-    if (!is_name(env->name) || !env->summary) return "it has no proper name or summary";
+    if (!hb_env_is_name(env->name) || !env->summary) return "it has no proper name or summary";
     if (!env->world_create || !env->world_destroy || !env->body_create || !env->body_destroy || !env->reset ||
         !env->shape || !env->step || (env->fields && !env->snapshot) || !env->reset_lane != !env->step_lanes ||
         (env->library && !env->library_version))
@@ -71,7 +78,7 @@ static const char *fault_of(const hb_env_table *env) {
 static bool has_proper_variations(const hb_env_shape *shape) {
     if (!shape->variations || !shape->variations[0] || strcmp(shape->variations[0], "default") != 0) return false;
     for (int k = 0; shape->variations[k]; k++)
-        if (!is_name(shape->variations[k])) return false;
+        if (!hb_env_is_name(shape->variations[k])) return false;
     return true;
 }
 

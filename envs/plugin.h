@@ -17,6 +17,9 @@ const hb_env_table *hb_env_find(const char *name);
 // incomplete or has the name of one of this build. Any thread may call it.
 hb_status hb_env_append(const hb_env_table *env, hb_error *error);
 
+// True of letters, digits and _, 1 to 63 of them: names of environments, variations and options stand in YAML and in files' formats.
+bool hb_env_is_name(const char *name);
+
 // True if the name is that of a shared object: it ends with ".so".
 bool hb_env_is_library(const char *name);
 

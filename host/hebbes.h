@@ -89,7 +89,7 @@ HB_API hb_status hb_config_write(const hb_config *config, const hb_writer *write
 HB_API hb_status hb_config_describe(const hb_config *config, const char *section, const hb_writer *writer,
                                     hb_error *error);
 
-// The name of built-in environment k, the default first; NULL past the last one.
+// The name of environment k: those of this build, the default first, then those that were added, the newest first; NULL past the last one.
 HB_API const char *hb_environment(int k);
 
 // ---------------------------------------------------------------------------------------------------
@@ -408,6 +408,7 @@ typedef struct {
     int64_t steps, individual; // as of a trace; steps 0: all
     int64_t at;                // 0: as above
     const char *variation;     // nullable
+    const hb_stop *stop;       // nullable: HB_INTERRUPTED after hb_stop_request, and nothing is left
 } hb_probe_def;
 
 typedef struct {

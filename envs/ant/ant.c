@@ -463,7 +463,7 @@ static int ant_picture(void *handle, int32_t width, int32_t height, int32_t samp
         memcpy(data->qvel, state + 15, 14 * sizeof *state);
         mj_forward(model, data);
     }
-    if (!body->camera[k]) body->camera[k] = hb_mujoco_camera_open(model, torso, message, size);
+    if (!body->camera[k]) body->camera[k] = hb_mujoco_camera_open(model, torso, 4, message, size);
     if (!body->camera[k]) return -1;
     const hb_ant_life *life = body->lanes ? hb_ant_lanes_life(body->lanes, 0) : &body->life;
     char caption[64];

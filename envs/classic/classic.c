@@ -153,7 +153,8 @@ static void continuous_car_reset(double *state, hb_env_random *random) {
 static earned continuous_car_step(double *state, int32_t choice, float command) {
     (void)choice;
     float x = (float)state[0], v = (float)state[1];
-    v += command * 0.0015f - (float)(0.0025 * cos((double)(3.0f * x)));
+    const float force = command > 1 ? 1.0f : command < -1 ? -1.0f : command; // the command itself is paid for
+    v += force * 0.0015f - (float)(0.0025 * cos((double)(3.0f * x)));
     v = v > 0.07f ? 0.07f : v < -0.07f ? -0.07f : v;
     x += v;
     x = x > 0.6f ? 0.6f : x < -1.2f ? -1.2f : x;
@@ -178,7 +179,7 @@ static void pendulum_reset(double *state, hb_env_random *random) {
 
 static earned pendulum_step(double *state, int32_t choice, float command) {
     (void)choice;
-    const float torque = 2.0f * command;
+    const float torque = 2.0f * (command > 1 ? 1.0f : command < -1 ? -1.0f : command);
     double angle = fmod(state[0] + PI, 2 * PI);
     if (angle < 0) angle += 2 * PI;
     angle -= PI;
@@ -265,8 +266,7 @@ static hb_env_outcome classic_step(void *handle, const float *action, void *obse
         if (!isfinite(action[k])) return HB_ENV_DIVERGED;
         if (action[k] > action[choice]) choice = k;
     }
-    const float command = action[0] > 1 ? 1.0f : action[0] < -1 ? -1.0f : action[0];
-    const earned e = t->step(body->state, choice, command);
+    const earned e = t->step(body->state, choice, action[0]);
     out->fitness = out->reward = e.reward;
     t->observe(body->state, observation);
     return e.over ? HB_ENV_DONE : HB_ENV_RUNNING;

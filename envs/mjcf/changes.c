@@ -64,15 +64,41 @@ static void each(mjSpec *spec, mjtObj kind, change_one *work, double value) {
     for (mjsElement *e = mjs_firstElement(spec, kind); e; e = mjs_nextElement(spec, e)) work(e, value);
 }
 
+static void set_pair_friction(mjsElement *element, double value) {
+    mjsPair *pair = mjs_asPair(element);
+    pair->friction[0] = pair->friction[1] = value;
+}
+
 static void set_friction(mjsElement *element, double value) {
     mjs_asGeom(element)->friction[0] = value;
 }
 
-// Masses follow from the geoms' densities, or are given.
-static void scale_mass(mjsElement *element, double value) {
+// Masses follow from the geoms, or bodies have their own.
+static void scale_body(mjsElement *element, double value) {
+    mjsBody *body = mjs_asBody(element);
+    if (!body->explicitinertial) return;
+    body->mass *= value;
+    for (int k = 0; k < 3; k++) body->inertia[k] *= value;
+    for (int k = 0; k < 6; k++) body->fullinertia[k] *= value;
+}
+
+static void scale_geom(mjsElement *element, double value) {
     mjsGeom *geom = mjs_asGeom(element);
     geom->density *= value;
     if (geom->mass == geom->mass) geom->mass *= value; // NAN: from the density
+}
+
+static int scale_mass(mjSpec *spec, double value) {
+    each(spec, mjOBJ_GEOM, scale_geom, value);
+    each(spec, mjOBJ_BODY, scale_body, value);
+    if (spec->compiler.settotalmass > 0) spec->compiler.settotalmass *= value;
+    return 0;
+}
+
+static int set_friction_of_all(mjSpec *spec, double value) {
+    each(spec, mjOBJ_GEOM, set_friction, value);
+    each(spec, mjOBJ_PAIR, set_pair_friction, value);
+    return 0;
 }
 
 static int set_gear(mjSpec *spec, const char *which, double value, char *message, size_t size) {
@@ -115,8 +141,8 @@ static int change(const char *text, mjSpec *spec, char *message, size_t size) {
     const bool of_one = *which != '\0';
     if (strcmp(what, "gear") == 0 && of_one) return set_gear(spec, which, value, message, size);
     if (strcmp(what, "length") == 0 && of_one && value > 0) return scale_length(spec, which, value, message, size);
-    if (strcmp(what, "friction") == 0 && !of_one && value >= 0) return each(spec, mjOBJ_GEOM, set_friction, value), 0;
-    if (strcmp(what, "mass") == 0 && !of_one && value > 0) return each(spec, mjOBJ_GEOM, scale_mass, value), 0;
+    if (strcmp(what, "friction") == 0 && !of_one && value >= 0) return set_friction_of_all(spec, value);
+    if (strcmp(what, "mass") == 0 && !of_one && value > 0) return scale_mass(spec, value);
     if (strcmp(what, "gravity") == 0 && !of_one) return spec->option.gravity[2] = -value, 0;
     return complain(message, size,
                     "expected friction, mass, gravity, gear[NAME] or length[NAME], and a number that fits", text);

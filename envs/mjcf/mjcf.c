@@ -96,7 +96,8 @@ static void one_line(char *text) {
         if (*text == '\n') *text = ' ';
 }
 
-static mjModel *compile(const char *file, const char *text, const char *changes, int k, char *message, size_t size) {
+static mjModel *compile(const char *file, const char *text, const char *changes, int k, const char *name,
+                        char *message, size_t size) {
     char why[400] = "";
     mjSpec *spec = *file ? mj_parseXML(file, NULL, why, sizeof why) : mj_parseXMLString(text, NULL, why, sizeof why);
     one_line(why);
@@ -107,7 +108,8 @@ static mjModel *compile(const char *file, const char *text, const char *changes,
         if (!model) {
             snprintf(why, sizeof why, "%s", mjs_getError(spec));
             one_line(why);
-            snprintf(message, size, "env.model: cannot build '%s': %s", *file ? file : "the preset's model", why);
+            snprintf(message, size, "env.model: cannot build '%s'%s%s: %s", *file ? file : "the preset's model",
+                     k ? " with the changes of " : "", k ? name : "", why);
         }
     }
     mj_deleteSpec(spec);
@@ -120,7 +122,7 @@ static int compile_all(mjcf_world *world, const hb_env_settings *settings, const
     if (!*file && !preset->model) return snprintf(message, size, "expected env.preset or env.model"), -1;
     world->n = hb_mjcf_variations(changes, world->names, message, size);
     for (int k = 0; k < world->n; k++) {
-        world->model[k] = compile(file, preset->model, changes, k, message, size);
+        world->model[k] = compile(file, preset->model, changes, k, world->names[k], message, size);
         if (!world->model[k]) return -1;
     }
     return world->n < 1 ? -1 : 0;
@@ -133,9 +135,9 @@ static int read_program(mjcf_world *world, const hb_env_settings *settings, cons
         return snprintf(message, size, "env.model: expected 1 to %d actuators, found %d", HB_ENV_MOST_NUMBERS,
                         (int)model->nu),
                -1;
+    if (!(model->opt.timestep > 0))
+        return snprintf(message, size, "env.model: expected a timestep above 0, found %g", model->opt.timestep), -1;
     const char *reward = text_of(settings, "reward", preset->reward, NULL);
-    if (!*reward)
-        return snprintf(message, size, "env.reward: expected what a model earns, such as 'forward 1 of qpos[0]'"), -1;
     if (hb_mjcf_read(model, text_of(settings, "observe", preset->observe, NULL), reward,
                      text_of(settings, "alive", preset->alive, "always"),
                      text_of(settings, "reset", preset->reset, "exact"), &world->program, message, size) != 0)
@@ -199,20 +201,49 @@ static int mjcf_body_create(const void *world, int32_t width, void **out, char *
     return 0;
 }
 
-// MuJoCo starts a simulation anew that leaves the numbers, and counts it.
+// MuJoCo starts a simulation anew that leaves the numbers, and leaves out contacts for which the model has no memory; it counts both.
 static bool diverged(const mjData *data) {
     return data->warning[mjWARN_BADQPOS].number || data->warning[mjWARN_BADQVEL].number ||
-           data->warning[mjWARN_BADQACC].number;
+           data->warning[mjWARN_BADQACC].number || data->warning[mjWARN_CONTACTFULL].number ||
+           data->warning[mjWARN_CNSTRFULL].number;
 }
 
-static void begin(mjcf_body *body, mjData *data, void *observation) {
+static void make_data(void *handle) {
+    mjcf_body *body = handle;
+    body->data[body->variation] = mj_makeData(body->world->model[body->variation]);
+}
+
+static void forward(void *handle) {
+    mjcf_body *body = handle;
+    mj_forward(body->world->model[body->variation], body->data[body->variation]);
+}
+
+static void simulate(void *handle) {
+    mjcf_body *body = handle;
+    const mjModel *model = body->world->model[body->variation];
+    mjData *data = body->data[body->variation];
+    for (int k = 0; k < body->world->frame_skip; k++) mj_step(model, data);
+    if (body->world->program.needs_forces) mj_rnePostConstraint(model, data);
+}
+
+// False where MuJoCo met an error: the data are made anew for the next life.
+static bool survives(mjcf_body *body, void (*work)(void *context)) {
+    if (hb_mujoco_try(work, body)) return true;
+    mj_deleteData(body->data[body->variation]);
+    body->data[body->variation] = NULL;
+    return false;
+}
+
+static bool begin(mjcf_body *body, void *observation) {
     const hb_mjcf_program *program = &body->world->program;
     const mjModel *model = body->world->model[body->variation];
-    mj_forward(model, data);
+    if (!survives(body, forward)) return false;
+    const mjData *data = body->data[body->variation];
     body->reward = 0;
     body->steps = 0;
     hb_mjcf_positions(program, model, data, body->before);
     if (observation) hb_mjcf_observe(program, model, data, 0, observation);
+    return !diverged(data);
 }
 
 static hb_env_outcome mjcf_reset(void *handle, int32_t variation, hb_env_random *random, void *observation,
@@ -221,13 +252,12 @@ static hb_env_outcome mjcf_reset(void *handle, int32_t variation, hb_env_random 
     const mjModel *model = body->world->model[variation];
     *out = (hb_env_step){.fitness = 0};
     body->variation = variation;
-    if (!body->data[variation]) body->data[variation] = mj_makeData(model);
+    if (!body->data[variation] && !hb_mujoco_try(make_data, body)) body->data[variation] = NULL;
     mjData *data = body->data[variation];
     if (!data) return HB_ENV_DIVERGED;
     mj_resetData(model, data);
     hb_mjcf_disturb(&body->world->program, model, data, random);
-    begin(body, data, observation);
-    return HB_ENV_RUNNING;
+    return begin(body, observation) ? HB_ENV_RUNNING : HB_ENV_DIVERGED;
 }
 
 void hb_mjcf_put(void *handle, const double *qpos, const double *qvel) {
@@ -237,7 +267,7 @@ void hb_mjcf_put(void *handle, const double *qpos, const double *qvel) {
     mj_resetData(model, data);
     memcpy(data->qpos, qpos, (size_t)model->nq * sizeof *qpos);
     memcpy(data->qvel, qvel, (size_t)model->nv * sizeof *qvel);
-    begin(body, data, NULL);
+    begin(body, NULL);
 }
 
 void hb_mjcf_sizes(const void *world, int32_t *nq, int32_t *nv) {
@@ -267,10 +297,9 @@ static hb_env_outcome mjcf_step(void *handle, const float *action, void *observa
     *out = (hb_env_step){.substeps = world->frame_skip};
     if (!command(model, data, action)) return HB_ENV_DIVERGED;
     const double start = hb_mujoco_seconds();
-    for (int k = 0; k < world->frame_skip; k++) mj_step(model, data);
-    if (program->needs_forces) mj_rnePostConstraint(model, data);
+    const bool survived = survives(body, simulate);
     out->physics = hb_mujoco_seconds() - start;
-    if (diverged(data)) return HB_ENV_DIVERGED;
+    if (!survived || diverged(data)) return HB_ENV_DIVERGED;
     const bool alive = hb_mjcf_alive(program, model, data);
     const double dt = model->opt.timestep * world->frame_skip;
     body->reward = hb_mjcf_rewarded(program, model, data, body->before, dt, alive);
@@ -281,13 +310,28 @@ static hb_env_outcome mjcf_step(void *handle, const float *action, void *observa
     return alive || !world->end ? HB_ENV_RUNNING : HB_ENV_DONE;
 }
 
+// From which all of the first body's limbs are seen: by the way from body to body, and what is about the last one.
+static double distance_of(const mjModel *model) {
+    double size = 0;
+    for (int k = 1; k < (int)model->nbody; k++) {
+        double reach = 0;
+        for (int b = k; b > 1; b = model->body_parentid[b]) reach += mju_norm3(model->body_pos + 3 * b);
+        for (int g = 0; g < (int)model->ngeom; g++)
+            if (model->geom_bodyid[g] == k && reach + model->geom_rbound[g] > size)
+                size = reach + model->geom_rbound[g];
+    }
+    return 2.2 * (size > 0.02 ? size : 1);
+}
+
 static int mjcf_picture(void *handle, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
                         size_t size) {
     (void)samples; // OpenGL's own
     mjcf_body *body = handle;
     const int k = body->variation;
     const mjModel *model = body->world->model[k];
-    if (!body->camera[k]) body->camera[k] = hb_mujoco_camera_open(model, model->nbody > 1 ? 1 : 0, message, size);
+    if (!body->data[k]) return snprintf(message, size, "out of memory drawing a model"), -1;
+    if (!body->camera[k])
+        body->camera[k] = hb_mujoco_camera_open(model, model->nbody > 1 ? 1 : 0, distance_of(model), message, size);
     if (!body->camera[k]) return -1;
     char caption[64];
     snprintf(caption, sizeof caption, "step %d", body->steps);

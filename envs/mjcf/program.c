@@ -21,19 +21,19 @@ static const char *const names[] = {"state", "qpos",          "qvel",        "ac
 typedef struct {
     const mjtNum *data;
     int32_t rows, columns;
-    int object; // mjOBJ_BODY: rows have names
+    int object; // whose names rows have: mjOBJ_BODY, mjOBJ_ACTUATOR, or mjOBJ_JOINT, its first one; 0: none
 } array;
 
 // Of `state` data is NULL: it is two arrays.
 static array array_of(const mjModel *m, const mjData *d, int number) {
     const int32_t nbody = (int32_t)m->nbody;
     const array arrays[] = {{NULL, (int32_t)(m->nq + m->nv), 1, 0},
-                            {d ? d->qpos : NULL, (int32_t)m->nq, 1, 0},
-                            {d ? d->qvel : NULL, (int32_t)m->nv, 1, 0},
+                            {d ? d->qpos : NULL, (int32_t)m->nq, 1, mjOBJ_JOINT},
+                            {d ? d->qvel : NULL, (int32_t)m->nv, 1, mjOBJ_JOINT},
                             {d ? d->act : NULL, (int32_t)m->na, 1, 0},
-                            {d ? d->ctrl : NULL, (int32_t)m->nu, 1, 0},
-                            {d ? d->qacc : NULL, (int32_t)m->nv, 1, 0},
-                            {d ? d->qfrc_actuator : NULL, (int32_t)m->nv, 1, 0},
+                            {d ? d->ctrl : NULL, (int32_t)m->nu, 1, mjOBJ_ACTUATOR},
+                            {d ? d->qacc : NULL, (int32_t)m->nv, 1, mjOBJ_JOINT},
+                            {d ? d->qfrc_actuator : NULL, (int32_t)m->nv, 1, mjOBJ_JOINT},
                             {d ? d->cfrc_ext : NULL, nbody, 6, mjOBJ_BODY},
                             {d ? d->cinert : NULL, nbody, 10, mjOBJ_BODY},
                             {d ? d->cvel : NULL, nbody, 6, mjOBJ_BODY},
@@ -112,24 +112,37 @@ static bool take_number(reader *r, double *out) {
     return true;
 }
 
-// A row of an array: its number, or, of bodies, its name.
-static bool take_row(reader *r, const array *a, int32_t fallback, int32_t *row) {
+static bool take_positive(reader *r, const char *what, double *out) {
+    return take_number(r, out) && (*out > 0 || refuse(r, "%s: expected more than 0, found %g", what, *out));
+}
+
+// The row of a named body, actuator or joint, or -1.
+static int row_of_name(const reader *r, int number, int object, const char *name) {
+    const int id = object ? mj_name2id(r->model, object, name) : -1;
+    if (id < 0 || object != mjOBJ_JOINT) return id;
+    return number == QPOS ? r->model->jnt_qposadr[id] : r->model->jnt_dofadr[id];
+}
+
+// A row of array `number` (-1: of no array): its own number, or the name of what has it.
+static bool take_row(reader *r, int number, int32_t fallback, int32_t *row) {
+    const int object = number < 0 ? 0 : array_of(r->model, NULL, number).object;
     char name[64];
     skip(r);
     *row = fallback;
     if (*r->at == ':' || *r->at == ']') return true;
     if (*r->at >= '0' && *r->at <= '9') {
         char *end;
-        const long number = strtol(r->at, &end, 10);
+        const long given = strtol(r->at, &end, 10);
         r->at = end;
-        *row = number > INT32_MAX ? INT32_MAX : (int32_t)number;
+        *row = given > INT32_MAX ? INT32_MAX : (int32_t)given;
         return true;
     }
+    if (*r->at == '-') return refuse(r, "rows count from 0, found '%.20s'", r->at);
     take_name(r, name);
-    const int id = a->object ? mj_name2id(r->model, a->object, name) : -1;
-    *row = id;
-    return id >= 0 ||
-           refuse(r, a->object ? "the model has no body '%s'" : "expected a number in brackets, found '%s'", name);
+    *row = row_of_name(r, number, object, name);
+    if (*row >= 0) return true;
+    return object ? refuse(r, "the model has no %s '%s'", mju_type2Str(object), name)
+                  : refuse(r, "expected a number in brackets, found '%s'", name);
 }
 
 // [first:end], [first:], [:end], [row], or nothing: all.
@@ -137,19 +150,20 @@ static bool take_slice(reader *r, const char *name, hb_mjcf_numbers *of) {
     const array a = array_of(r->model, NULL, of->array);
     int32_t first = 0, end = a.rows;
     if (take(r, '[')) {
-        if (!take_row(r, &a, 0, &first)) return false;
+        if (!take_row(r, of->array, 0, &first)) return false;
         if (take(r, ':')) {
-            if (!take_row(r, &a, a.rows, &end)) return false;
+            if (!take_row(r, of->array, a.rows, &end)) return false;
         } else {
             end = first < INT32_MAX ? first + 1 : first;
         }
         if (!expect(r, ']')) return false;
     }
+    if (a.rows == 0) return refuse(r, "the model has no %s", name);
     if (first >= end || end > a.rows)
         return refuse(r, "%s has rows 0 to %d here, found [%d:%d]", name, a.rows - 1, first, end);
     int32_t column = 0, columns = a.columns;
     if (a.columns > 1 && take(r, '[')) {
-        if (!take_row(r, &(array){NULL, a.columns, 1, 0}, 0, &column) || !expect(r, ']')) return false;
+        if (!take_row(r, -1, 0, &column) || !expect(r, ']')) return false;
         if (column >= a.columns || end - first > 1)
             return refuse(r, "%s: a number in a second bracket is of one row, 0 to %d", name, a.columns - 1);
         columns = 1;
@@ -181,14 +195,11 @@ static bool take_sensor(reader *r, hb_mjcf_numbers *of) {
 }
 
 static bool take_observed(reader *r, hb_mjcf_observed *o) {
-    o->is_reward = take_word(r, "reward");
-    if (o->is_reward) return true;
     const bool clipped = take_word(r, "clip");
     if (clipped && !expect(r, '(')) return false;
-    if (!(take_word(r, "sensor") ? take_sensor(r, &o->of) : take_numbers(r, &o->of))) return false;
-    if (!clipped) return true;
-    if (!expect(r, ',') || !take_number(r, &o->clip) || !expect(r, ')')) return false;
-    return o->clip > 0 || refuse(r, "clip: expected more than 0, found %g", o->clip);
+    o->is_reward = take_word(r, "reward");
+    if (!o->is_reward && !(take_word(r, "sensor") ? take_sensor(r, &o->of) : take_numbers(r, &o->of))) return false;
+    return !clipped || (expect(r, ',') && take_positive(r, "clip", &o->clip) && expect(r, ')'));
 }
 
 static bool take_reward(reader *r, hb_mjcf_reward *t) {
@@ -199,6 +210,8 @@ static bool take_reward(reader *r, hb_mjcf_reward *t) {
         return refuse(r, "expected forward, alive, control or contact, found '%.20s'", *r->at ? r->at : "the end");
     t->kind = (hb_mjcf_kind)kind;
     if (!take_number(r, &t->weight)) return false;
+    if (!(fabs(t->weight) < 1e9))
+        return refuse(r, "%s: expected a weight within 1e9, found %g", kinds[kind], t->weight);
     if (t->kind == HB_MJCF_FORWARD) {
         if (!take_word(r, "of")) return refuse(r, "forward: expected 'of' and what goes forward, such as qpos[0]");
         t->of.array = -1;
@@ -206,9 +219,9 @@ static bool take_reward(reader *r, hb_mjcf_reward *t) {
         if (!take_numbers(r, &t->of)) return false;
         return t->of.n == 1 || refuse(r, "forward: expected one number, found %d", t->of.n);
     }
-    if (t->kind == HB_MJCF_CONTACT && take_word(r, "clip") && !take_number(r, &t->clip)) return false;
-    if (t->kind == HB_MJCF_CONTACT && take_word(r, "most") && !take_number(r, &t->most)) return false;
-    return true;
+    if (t->kind != HB_MJCF_CONTACT) return true;
+    if (take_word(r, "clip") && !take_positive(r, "clip", &t->clip)) return false;
+    return !take_word(r, "most") || take_positive(r, "most", &t->most);
 }
 
 static bool take_bound(reader *r, hb_mjcf_bound *b) {
@@ -261,13 +274,22 @@ static bool read_list(reader *r, hb_mjcf_program *program, part *one, char betwe
     return true;
 }
 
+static bool is_force(const hb_mjcf_numbers *of) {
+    return of->array >= 0 && strcmp(names[of->array], "cfrc_ext") == 0;
+}
+
 static void count(hb_mjcf_program *p) {
     for (int k = 0; k < p->n_observed; k++) {
         const hb_mjcf_observed *o = &p->observed[k];
         p->size += o->is_reward ? 1 : o->of.n;
-        p->needs_forces = p->needs_forces || (!o->is_reward && strcmp(names[o->of.array], "cfrc_ext") == 0);
+        p->needs_forces = p->needs_forces || (!o->is_reward && is_force(&o->of));
     }
-    for (int k = 0; k < p->n_rewards; k++) p->needs_forces = p->needs_forces || p->reward[k].kind == HB_MJCF_CONTACT;
+    for (int k = 0; k < p->n_bounds; k++) p->needs_forces = p->needs_forces || is_force(&p->bound[k].of);
+    for (int k = 0; k < p->n_rewards; k++) {
+        const hb_mjcf_reward *t = &p->reward[k];
+        p->needs_forces =
+            p->needs_forces || t->kind == HB_MJCF_CONTACT || (t->kind == HB_MJCF_FORWARD && is_force(&t->of));
+    }
 }
 
 int hb_mjcf_read(const mjModel *model, const char *observe, const char *reward, const char *alive, const char *reset,
@@ -277,6 +299,7 @@ int hb_mjcf_read(const mjModel *model, const char *observe, const char *reward, 
     if (!read_list(&r, program, observed_part, ',', &program->n_observed)) return -1;
     r = (reader){model, "env.reward", reward, message, size};
     if (!read_list(&r, program, reward_part, ';', &program->n_rewards)) return -1;
+    if (program->n_rewards == 0) return refuse(&r, "expected what a step earns, such as 'forward 1 of qpos[0]'"), -1;
     r = (reader){model, "env.alive", alive, message, size};
     if (!read_list(&r, program, bound_part, ';', &program->n_bounds)) return -1;
     r = (reader){model, "env.reset", reset, message, size};
@@ -296,7 +319,7 @@ void hb_mjcf_observe(const hb_mjcf_program *program, const mjModel *model, const
                      float *observation) {
     for (int k = 0; k < program->n_observed; k++) {
         const hb_mjcf_observed *o = &program->observed[k];
-        if (o->is_reward) *observation++ = (float)last;
+        if (o->is_reward) *observation++ = (float)clipped(last, o->clip);
         for (int32_t i = 0; !o->is_reward && i < o->of.n; i++)
             *observation++ = (float)clipped(number_at(model, data, &o->of, i), o->clip);
     }

@@ -18,7 +18,9 @@ enum {
     EGL_OPENGL_API = 0x30A2,
     EGL_RED_SIZE = 0x3024,
     EGL_DEPTH_SIZE = 0x3025,
-    EGL_PLATFORM_SURFACELESS = 0x31DD
+    EGL_PLATFORM_SURFACELESS = 0x31DD,
+    EGL_DRAW = 0x3059,
+    EGL_READ = 0x305A
 };
 
 typedef struct {
@@ -31,7 +33,15 @@ typedef struct {
     void *(*create_context)(void *display, void *config, void *share, const int32_t *attributes);
     unsigned (*make_current)(void *display, void *draw, void *read, void *context);
     unsigned (*destroy_context)(void *display, void *context);
+    void *(*current_context)(void);
+    void *(*current_display)(void);
+    void *(*current_surface)(int32_t which);
 } egl;
+
+// What a thread draws with: the caller's own, while a picture is taken.
+typedef struct {
+    void *display, *draw, *read, *context;
+} current;
 
 struct hb_mujoco_camera {
     const mjModel *model;
@@ -58,6 +68,9 @@ static bool load(egl *e) {
            find(e, "eglBindAPI", (void *)&e->bind_api) && find(e, "eglChooseConfig", (void *)&e->choose_config) &&
            find(e, "eglCreateContext", (void *)&e->create_context) &&
            find(e, "eglMakeCurrent", (void *)&e->make_current) &&
+           find(e, "eglGetCurrentContext", (void *)&e->current_context) &&
+           find(e, "eglGetCurrentDisplay", (void *)&e->current_display) &&
+           find(e, "eglGetCurrentSurface", (void *)&e->current_surface) &&
            find(e, "eglDestroyContext", (void *)&e->destroy_context);
 }
 
@@ -75,21 +88,31 @@ static bool make_context(hb_mujoco_camera *c) {
         !e->choose_config(c->display, wanted, &config, 1, &n) || n < 1)
         return false;
     c->context = e->create_context(c->display, config, NULL, nothing);
-    return c->context && e->make_current(c->display, NULL, NULL, c->context);
+    return c->context != NULL;
 }
 
-// Whichever thread takes the next picture can enter it then.
-static void leave_context(const hb_mujoco_camera *c) {
+// Makes the camera's context the thread's, and remembers what was.
+static bool enter(const hb_mujoco_camera *c, current *before) {
+    const egl *e = &c->egl;
+    *before = (current){e->current_display(), e->current_surface(EGL_DRAW), e->current_surface(EGL_READ),
+                        e->current_context()};
+    return e->make_current(c->display, NULL, NULL, c->context);
+}
+
+// Any thread can enter then.
+static void leave(const hb_mujoco_camera *c, const current *before) {
     c->egl.make_current(c->display, NULL, NULL, NULL);
+    if (before->context) c->egl.make_current(before->display, before->draw, before->read, before->context);
 }
 
-hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, char *message, size_t size) {
+hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, double distance, char *message, size_t size) {
     hb_mujoco_camera *c = calloc(1, sizeof *c);
     if (!c) return snprintf(message, size, "out of memory opening a camera"), NULL;
     c->model = model;
-    if (!load(&c->egl) || !make_context(c)) {
+    current before;
+    if (!load(&c->egl) || !make_context(c) || !enter(c, &before)) {
         snprintf(message, size,
-                 "pictures of the Ant need OpenGL without a screen: libEGL.so.1 with a driver (in Debian "
+                 "pictures by MuJoCo need OpenGL without a screen: libEGL.so.1 with a driver (in Debian "
                  "libegl1 and libgl1-mesa-dri)");
         return hb_mujoco_camera_close(c), NULL;
     }
@@ -103,23 +126,21 @@ hb_mujoco_camera *hb_mujoco_camera_open(const mjModel *model, int body, char *me
     mjr_setBuffer(mjFB_OFFSCREEN, &c->renderer);
     c->view.type = mjCAMERA_TRACKING;
     c->view.trackbodyid = body;
-    c->view.distance = 4; // m
+    c->view.distance = distance;
     c->view.elevation = -25;
-    leave_context(c);
+    leave(c, &before);
     return c;
 }
 
 void hb_mujoco_camera_close(hb_mujoco_camera *c) {
+    current before;
     if (!c) return;
-    if (c->context) c->egl.make_current(c->display, NULL, NULL, c->context);
-    if (c->ready) {
+    if (c->ready && enter(c, &before)) {
         mjr_freeContext(&c->renderer);
         mjv_freeScene(&c->scene);
+        leave(c, &before);
     }
-    if (c->context) {
-        leave_context(c);
-        c->egl.destroy_context(c->display, c->context);
-    }
+    if (c->context) c->egl.destroy_context(c->display, c->context);
     free(c); // the display belongs to the process; another camera may use it
 }
 
@@ -181,9 +202,9 @@ static int draw(hb_mujoco_camera *c, mjData *data, int32_t width, int32_t height
 
 int hb_mujoco_camera_take(hb_mujoco_camera *c, mjData *data, int32_t width, int32_t height, const char *caption,
                           uint8_t *rgb, char *message, size_t size) {
-    if (!c->egl.make_current(c->display, NULL, NULL, c->context))
-        return snprintf(message, size, "OpenGL cannot be used by this thread"), -1;
+    current before;
+    if (!enter(c, &before)) return snprintf(message, size, "OpenGL cannot be used by this thread"), -1;
     const int result = draw(c, data, width, height, caption, rgb, message, size);
-    leave_context(c);
+    leave(c, &before);
     return result;
 }

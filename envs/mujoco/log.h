@@ -2,10 +2,16 @@
 #ifndef HB_MUJOCO_LOG_H
 #define HB_MUJOCO_LOG_H
 
+#include <stdbool.h>
 #include <time.h>
 
-// From now on MuJoCo writes no log file into the working folder: its errors, which end it, become a line on standard error. Any thread.
+// From now on MuJoCo writes no log file into the working folder. Its errors, after which it cannot go on, become a line on standard error, or
+// end hb_mujoco_try. Any thread.
 void hb_mujoco_log(void);
+
+// work(context), of calls of MuJoCo's C functions alone. False where one of them met an error, such as a stack that is too small; the first one of
+// the process becomes a line on standard error. What work was changing is fit to be deleted only.
+bool hb_mujoco_try(void (*work)(void *context), void *context);
 
 // s
 static inline double hb_mujoco_seconds(void) {

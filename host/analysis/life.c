@@ -108,6 +108,8 @@ hb_status hb_life_begin(hb_life *life, int64_t number, hb_error *error) {
 hb_status hb_life_think(hb_life *life, hb_error *error) {
     const int32_t lane = 0;
     const hb_standard *standard = life->trainer.search.standard;
+    if (life->stop && hb_stop_requested(life->stop))
+        return hb_fail(error, HB_INTERRUPTED, "stopped on request; nothing was written");
     memcpy(life->seen, life->observation, hb_net_observation_words(&life->trainer.net) * sizeof *life->seen);
     if (standard) hb_standardise(standard, NULL, life->seen);
     const hb_status status = hb_group_step(life->group, 1, &lane, life->seen, life->output, error);

@@ -14,6 +14,7 @@ typedef struct {
 
 typedef struct {
     hb_config *config;
+    const hb_stop *stop; // nullable: steps return HB_INTERRUPTED after a request
     hb_trainer trainer;
     int32_t variation;
     int64_t individual; // of the definition

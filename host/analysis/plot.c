@@ -8,6 +8,8 @@
 hb_status hb_plot(const hb_plot_def *def, hb_error *error) {
     HB_NUMBERS_WITH_POINTS;
     struct stat about;
+    if (def->n_sources < 1)
+        return hb_fail(error, HB_BAD_INPUT, "plot: expected a run, or a study's table, found none");
     if (access(def->out, F_OK) == 0)
         return hb_fail(error, HB_BAD_INPUT, "%s: expected a file that does not exist yet, found one", def->out);
     if (stat(def->sources[0], &about) != 0)

@@ -67,6 +67,7 @@ hb_status hb_probe(const char *source, const char *const *sets, int n_sets, cons
     hb_life life;
     hb_probe_run p = {.def = def, .source = source, .sets = sets, .n_sets = n_sets, .life = &life};
     status = hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
+    life.stop = def->stop;
     if (status == HB_OK) {
         const int32_t all = life.trainer.world.shape.max_steps;
         p.most = def->steps > 0 && def->steps < all ? def->steps : all;

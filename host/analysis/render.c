@@ -96,8 +96,6 @@ static hb_status show(render *r, int64_t step, hb_error *error) {
 static hb_status live_through(render *r, bool shows, int64_t most, int64_t *steps, hb_error *error) {
     hb_status status = hb_life_begin(r->life, 0, error);
     for (*steps = 0; status == HB_OK && r->life->outcome == HB_ENV_RUNNING && *steps < most; ++*steps) {
-        if (r->def->stop && hb_stop_requested(r->def->stop))
-            return hb_fail(error, HB_INTERRUPTED, "stopped on request; nothing was written");
         if (shows) status = show(r, *steps, error);
         if (status == HB_OK) status = hb_life_step(r->life, error);
     }
@@ -165,6 +163,7 @@ hb_status hb_render(const char *source, const char *const *sets, int n_sets, con
     hb_status status = check_name(def->out, error);
     if (status != HB_OK) return status;
     status = hb_life_open(source, sets, n_sets, &(hb_life_def){def->individual, def->variation}, &life, error);
+    life.stop = def->stop;
     if (status == HB_OK && !life.config->env->picture)
         status = hb_fail(error, HB_BAD_INPUT, "environment '%s' draws no pictures", life.config->env->name);
     if (status == HB_OK) status = run(&r, &rendered->steps, error);

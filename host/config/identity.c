@@ -138,7 +138,12 @@ bool hb_config_differs(const hb_config *config, const char *theirs, char out[HB_
         }
         if (!*other) return false;
     }
-    snprintf(out, HB_DIFFERENCE, "expected %.*s, found %.*s", *line ? (int)strcspn(line, "\n") : 7,
-             *line ? line : "nothing", other ? (int)strcspn(other, "\n") : 7, other ? other : "nothing");
+    const size_t n = strcspn(line, "\n"), m = other ? strcspn(other, "\n") : 0;
+    const bool file = *line && other && hash_at(line, n) < n && hash_at(other, m) < m;
+    const char *why = file ? "; the file's bytes are not those that the run began with: bring them back, or name a "
+                             "copy of them by --set"
+                           : "";
+    snprintf(out, HB_DIFFERENCE, "expected %.*s, found %.*s%s", *line ? (int)n : 7, *line ? line : "nothing",
+             other ? (int)m : 7, other ? other : "nothing", why);
     return true;
 }

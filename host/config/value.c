@@ -1,4 +1,5 @@
 // Values: text checked against a key, and text into settings.
+#include "envs/plugin.h"
 #include "host/config/config.h"
 
 #include <ctype.h>
@@ -68,15 +69,10 @@ static bool is_word(const hb_key *key, const char *text) {
     return false;
 }
 
-static bool is_name(const char *text) {
-    const size_t n = strlen(text);
-    return n > 0 && n < 64 && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == n;
-}
-
 static hb_status check_word(const hb_config_entry *entry, const char *text, const char *source, hb_error *error) {
     if (is_word(&entry->key, text)) return HB_OK;
     if (!hb_key_word(&entry->key, 0)) // the world knows them
-        return is_name(text) ? HB_OK : refuse(entry, text, source, "names of letters, digits and _", error);
+        return hb_env_is_name(text) ? HB_OK : refuse(entry, text, source, "names of letters, digits and _", error);
     char expected[768] = "one of";
     for (int k = 0; hb_key_word(&entry->key, k); k++) {
         const size_t n = strlen(expected);

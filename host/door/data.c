@@ -97,6 +97,7 @@ const hb_layout_row *hb_layout(void) {
                                          FIELD(hb_probe_def, individual),
                                          FIELD(hb_probe_def, at),
                                          FIELD(hb_probe_def, variation),
+                                         FIELD(hb_probe_def, stop),
                                          FIELD(hb_probed, lives),
                                          FIELD(hb_probed, steps),
                                          FIELD(hb_plot_def, sources),

@@ -67,6 +67,7 @@ static hb_env_outcome functions_reset(void *handle, int32_t variation, hb_env_ra
     const functions_body *body = handle;
     const uint64_t high = random->next(random), seed = high << 32 | random->next(random);
     *out = (hb_env_step){.fitness = 0};
+    memset(body->state, 0, (size_t)body->of->functions.state_bytes); // it may be another life's
     body->of->functions.reset(body->state, variation, seed, observation);
     return HB_ENV_RUNNING;
 }

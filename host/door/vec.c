@@ -242,7 +242,7 @@ hb_status hb_vec_reset(hb_vec *vec, const uint8_t *which, const uint64_t *seeds,
 hb_status hb_vec_picture(hb_vec *vec, int64_t k, int32_t width, int32_t height, uint8_t *rgb, hb_error *error) {
     enum { SAMPLES = 4 }; // a side of a pixel
     const hb_env_table *env = vec->world.env;
-    char message[512];
+    char message[512] = "";
     if (!env->picture) return hb_fail(error, HB_BAD_INPUT, "picture: environment '%s' draws no pictures", env->name);
     if (vec->width > 1)
         return hb_fail(error, HB_BAD_INPUT, "picture: %d environments are computed together; set run.width=1",

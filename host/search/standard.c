@@ -77,6 +77,10 @@ void hb_standardise(const hb_standard *standard, int64_t *seen, float *observati
     }
 }
 
+void hb_standard_forget(hb_standard *standard) {
+    memset(standard->seen, 0, hb_standard_words(standard) * sizeof *standard->seen);
+}
+
 // Joins the moments of two sets of observations (Chan, Golub, LeVeque 1979).
 static void join(double before, double now, float *mean, float *variance, double now_mean, double now_variance) {
     const double all = before + now, delta = now_mean - (double)*mean, v = (double)*variance;
@@ -100,7 +104,7 @@ hb_status hb_standard_tell(hb_search *search, hb_error *error) {
              fmax(squares - z * z, 0) * sd * sd);
     }
     state[0] += (float)now;
-    memset(standard->seen, 0, hb_standard_words(standard) * sizeof *standard->seen);
+    hb_standard_forget(search->standard);
     const hb_search_array *array = &search->array[standard->array];
     const hb_status status = hb_device_upload(search->machine->device, array->data, state, array->n, error);
     free(state);

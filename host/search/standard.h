@@ -26,6 +26,9 @@ void hb_standard_free(hb_standard *standard); // accepts NULL
 // Reads the state: before a generation, and after a checkpoint was loaded.
 hb_status hb_standard_prepare(hb_search *search, hb_error *error);
 
+// Forgets what the generation has seen so far.
+void hb_standard_forget(hb_standard *standard);
+
 // Takes what the generation has seen into the state, and forgets it.
 hb_status hb_standard_tell(hb_search *search, hb_error *error);
 

@@ -210,6 +210,8 @@ hb_status hb_trainer_rollout(hb_trainer *trainer, hb_generation *report, const a
     hb_status status = hb_trainer_ready(trainer, error);
     if (status == HB_OK) status = hb_search_prepare(&trainer->search, trainer->settings->search.population, 0, error);
     if (status != HB_OK) return status;
+    if (trainer->search.standard)
+        hb_standard_forget(trainer->search.standard); // of a generation that was begun before
     report->ask = hb_now() - begun;
     status = hb_rollout_run(trainer->rollout, lives, training_episode, trainer, trainer->results,
                             trainer->search.standard ? trainer->search.standard->seen : NULL, &times, stop, error);

@@ -80,10 +80,13 @@ _watched = set()  # stops of calls under way
 
 
 def keep_exception(error):
-    """It ends the calls under way, and the first of them raises it."""
-    raised.append(error)
-    for stop in list(_watched):
+    """It ends all calls under way that can be stopped, and they raise it; or, where there are none, the call that lived."""
+    stops = list(_watched)
+    for stop in stops:
+        stop.error = stop.error or error
         stop.request()
+    if not stops:
+        raised.append(error)
 
 
 def raise_kept():
@@ -135,11 +138,23 @@ def config_text(config):
     return as_text(own if own.is_file() else config)
 
 
+def as_word(text, what):
+    """A name for C. Raises BadInput where it is no text, or one that C would read otherwise."""
+    try:
+        word = text.encode()
+    except (AttributeError, UnicodeEncodeError):
+        raise BadInput(f"{what}: expected a text, found {text!r}") from None
+    if b"\0" in word:
+        raise BadInput(f"{what}: expected a text without a 0 byte, found {text!r}")
+    return word
+
+
 class Stop:
     """A request to stop that a call watches."""
 
     def __init__(self):
         self.handle = LIBRARY.hb_stop_create()
+        self.error = None  # of a function that the library has called
         if not self.handle:
             raise MemoryError("no memory for a stop")
 
@@ -181,7 +196,9 @@ def interruptible(stop, work):
             stop.request()
     _watched.discard(stop)
     stop.clear()
-    raise_kept()
+    error, stop.error = stop.error, None
+    if error is not None:
+        raise error
     if "error" in outcome:
         raise outcome["error"]
     if interrupted:

@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 
 from . import _abi
-from ._library import BadInput, call, keep_exception
+from ._library import BadInput, as_word, call, keep_exception
 
 _fields = dict(_abi.hb_functions._fields_)
 RESET, STEP = _fields["reset"], _fields["step"]  # their types in ctypes
@@ -13,14 +13,21 @@ _kept = []  # tables stay valid as long as the process, and so do their function
 
 
 def _of_python(function, kind, views):
-    """A Python function as one of C: its pointers become arrays, and an exception is kept for whoever waits for the call."""
+    """A Python function as one of C. It is given arrays of its own, which it may keep, and what it wrote is taken back; an exception is kept for
+    whoever waits for the call."""
 
     def run(*arguments):
         try:
-            return int(function(*views(arguments)) or 0)
+            there = views(arguments)
+            own = [view.copy() if isinstance(view, np.ndarray) else view for view in there]
+            result = function(*own)
+            for view, value in zip(there, own):
+                if isinstance(view, np.ndarray) and view.flags.writeable:
+                    view[:] = value
+            return int(result or 0) if kind is STEP else None
         except BaseException as error:  # it cannot pass through C
             keep_exception(error)
-            return -1
+            return -1 if kind is STEP else None
 
     return kind(run)
 
@@ -60,16 +67,22 @@ def add_environment(name, reset, step, *, obs, act, steps, state=0, range="signe
 
     def for_step(arguments):
         kept, action, observation, reward = arguments
-        return numbers_at(kept, state), as_array(action, (act,)), as_array(observation, (obs,)), as_array(reward, (1,))
+        command = as_array(action, (act,))
+        command.flags.writeable = False
+        return numbers_at(kept, state), command, as_array(observation, (obs,)), as_array(reward, (1,))
 
     for what, number in (("obs", obs), ("act", act), ("steps", steps), ("state", state)):
         if not isinstance(number, (int, np.integer)) or isinstance(number, bool):
             raise BadInput(f"{what}: expected a whole number, found {number!r}")
-    texts = [text.encode() for text in variations]
+        if not 0 <= number < 2**31:  # the library knows the bounds
+            raise BadInput(f"{what}: expected a number from 0, found {number}")
+    if isinstance(variations, (str, bytes)) or not hasattr(variations, "__iter__"):
+        raise BadInput(f"variations: expected a list of names, found {variations!r}")
+    texts = [as_word(text, "variations") for text in variations]
     names = (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
     try:
         about = _abi.hb_functions(
-            name=str(name).encode(), summary=None if summary is None else str(summary).encode(), range=str(range).encode(), observation_size=obs,
+            name=as_word(name, "name"), summary=None if summary is None else as_word(summary, "summary"), range=as_word(range, "range"), observation_size=obs,
             variations=names, action_size=act, max_steps=steps, state_bytes=8 * state, step_seconds=step_seconds,
             reset=_pointer(reset, RESET, for_reset, "reset"), step=_pointer(step, STEP, for_step, "step"))
     except (TypeError, ctypes.ArgumentError) as error:

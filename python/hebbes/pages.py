@@ -3,7 +3,7 @@
 import ctypes
 
 from . import _abi
-from ._library import LIBRARY, call, config_text, settings_of, words
+from ._library import LIBRARY, call, config_text, raise_kept, settings_of, words
 
 
 def _page(name, *arguments):
@@ -24,6 +24,8 @@ def plan(config=None, *, settings=None, **more):
     handle = ctypes.c_void_p()
     call("hb_config_open", config_text(config), *words(settings_of({**(settings or {}), **more})), ctypes.byref(handle))
     try:
-        return _page("hb_plan", handle)
+        text = _page("hb_plan", handle)
     finally:
         LIBRARY.hb_config_close(handle)
+        raise_kept()
+    return text

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 
 from . import _abi
-from ._library import LIBRARY, Stop, as_text, call, config_text, interruptible, settings_of, words
+from ._library import LIBRARY, Stop, as_text, as_word, call, config_text, interruptible, settings_of, words
 from .evolution import Evolution, Statistics
 
 
@@ -83,9 +83,10 @@ class Policy:
 
     def freeze(self, frozen=True):
         """From now on its weights stay as they are; freeze(False): it learns again."""
-        self._frozen = [self._lives.weights(0, layer) for layer in range(1, self._lives.layers + 1)] if frozen else None
+        weights = [self._lives.weights(0, layer) for layer in range(1, self._lives.layers + 1)] if frozen else None
         if frozen:
-            self._lives.put_weights(0, self._frozen)  # refuses what does not learn
+            self._lives.put_weights(0, weights)  # refuses what does not learn
+        self._frozen = weights
 
     def put_weights(self, weights):
         """Changes them: an array (inputs, outputs) for each layer."""
@@ -163,10 +164,12 @@ class Run:
     def probe(self, what, out, *, steps=0, individual=-1, at=0, variation=None, settings=None, **more):
         """An analysis of lives into the folder `out`, data and a picture: "freeze", "saturate", "zero", "init", "images", "pca" (hebbes probe
         --help); returns the folder. settings: as of evaluate."""
-        shape = _abi.hb_probe_def(what=what.encode(), out=as_text(out), steps=steps, individual=individual, at=at,
-                                  variation=None if variation is None else variation.encode())
+        stop = Stop()
+        shape = _abi.hb_probe_def(what=as_word(what, "what"), out=as_text(out), steps=steps, individual=individual, at=at,
+                                  variation=None if variation is None else as_word(variation, "variation"), stop=stop.handle)
         probed = _abi.hb_probed()
-        call("hb_probe", as_text(self.folder), *words(self._sets({**(settings or {}), **more})), ctypes.byref(shape), ctypes.byref(probed))
+        sets = self._sets({**(settings or {}), **more})
+        interruptible(stop, lambda: call("hb_probe", as_text(self.folder), *words(sets), ctypes.byref(shape), ctypes.byref(probed)))
         return pathlib.Path(out)
 
     def resume(self, generations=None, *, progress=None, settings=None, **more):

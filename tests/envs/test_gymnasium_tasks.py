@@ -28,6 +28,7 @@ import numpy as np  # noqa: E402
 TASKS = ["Ant-v5", "HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Swimmer-v5", "Humanoid-v5", "InvertedPendulum-v5"]
 CLASSIC = {"CartPole-v1": [2.5, 3, 0.25, 3], "Acrobot-v1": [3.2, 3.2, 13, 28], "MountainCar-v0": [0.9, 0.07],
            "MountainCarContinuous-v0": [0.9, 0.07], "Pendulum-v1": [9, 8]}  # sizes of a state's numbers
+ENDLESS = ["HalfCheetah-v5", "Swimmer-v5", "Pendulum-v1"]
 STATES, STEPS = 1000, 5
 
 
@@ -97,6 +98,7 @@ class Tasks(unittest.TestCase):
                 print(f"{task:20} {ours.seen:4d} numbers; {bits} of {STATES * STEPS * ours.seen} differ; rewards within {worst:.1e}; {ends} steps ended a life")
                 self.assertEqual(bits, 0)
                 self.assertLess(worst, 1e-6)
+                self.assertEqual(ends > 0, task not in ENDLESS)
 
     def test_classic(self):
         for task, most in CLASSIC.items():
@@ -124,6 +126,7 @@ class Tasks(unittest.TestCase):
                 print(f"{task:26} {bits} of {STATES * STEPS * ours.seen} numbers differ; rewards within {worst:.1e}; {ends} steps ended a life")
                 self.assertEqual(bits, 0)
                 self.assertLess(worst, 1e-6)
+                self.assertEqual(ends > 0, task not in ENDLESS)
 
 
 unittest.main()

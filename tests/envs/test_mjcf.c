@@ -1,5 +1,5 @@
 // Models of a file: what texts mean, against numbers that follow from a model of two blocks; what they refuse; variations; ends.
-// Gymnasium's tasks are compared with Gymnasium in test_mjcf_gymnasium.py.
+// Gymnasium's tasks are compared with Gymnasium in test_gymnasium_tasks.py.
 #include "tests/envs/options.h"
 
 #include "envs/mjcf/mjcf.h"
@@ -82,13 +82,13 @@ static void near(double found, double expected) {
 static void what_is_seen(void **state) {
     (void)state;
     choice choices[] = {{"model", model_file},
-                        {"observe", "qpos[0], xpos[block], xpos[block:3][0] , clip(qvel[:1], 0.5), sensor where, "
-                                    "state[8:9], cinert[sled][9], reward"},
+                        {"observe", "qpos[rail], xpos[block], xpos[block:3][0] , clip(qvel[:1], 0.5), sensor where, "
+                                    "state[8:9], cinert[sled][9], clip(reward, 1.5), qvel[rail:1], ctrl[push]"},
                         {"reward", "alive 2"},
                         {"frame_skip", "4"},
                         {NULL, NULL}};
     life l = begin(choices, 0);
-    assert_int_equal(l.shape.observation_size, 1 + 3 + 1 + 1 + 3 + 1 + 1 + 1);
+    assert_int_equal(l.shape.observation_size, 1 + 3 + 1 + 1 + 3 + 1 + 1 + 1 + 1 + 1);
     assert_int_equal(l.shape.action_size, 1);
     near(l.shape.step_seconds, 0.04);
     near((double)l.seen[1], 5);
@@ -102,7 +102,9 @@ static void what_is_seen(void **state) {
     near((double)l.seen[0], 15e-4 * 10);
     near((double)l.seen[5], 0.5);
     near((double)l.seen[9], 0.6);
-    near((double)l.seen[11], 2);
+    near((double)l.seen[11], 1.5);
+    near((double)l.seen[12], 0.6);
+    near((double)l.seen[13], 3);
     near(l.step.fitness, 2);
     end(&l);
 }
@@ -176,6 +178,76 @@ static void what_changes(void **state) {
     }
 }
 
+// Masses that bodies are given, or all together; friction of pairs; forces that only an end asks for. A block of 1 kg on a floor, pulled by 4 N.
+static void what_changes_otherwise(void **state) {
+    (void)state;
+    static const char given[] = "<mujoco><option timestep='0.01' gravity='0 0 -10'/>%s<worldbody><geom name='floor' "
+                                "type='plane' size='9 9 1'/>"
+                                "<body name='block' pos='0 0 0.1'><joint name='x' type='slide' axis='1 0 0'/><joint "
+                                "name='z' type='slide' axis='0 0 1'/>"
+                                "%s<geom name='block' type='box' size='0.1 0.1 0.1'/></body></worldbody>"
+                                "<contact><pair geom1='floor' geom2='block' friction='1 "
+                                "1'/></contact><actuator><motor joint='x' gear='4'/></actuator></mujoco>";
+    static const char *const parts[][2] = {{"<compiler settotalmass='1'/>", ""},
+                                           {"", "<inertial pos='0 0 0' mass='1' diaginertia='1 1 1'/>"}};
+    char name[] = "/tmp/hb_mjcf_XXXXXX.xml", text[1024];
+    assert_true(close(mkstemps(name, 4)) == 0);
+    for (int k = 0; k < 2; k++) {
+        FILE *file = fopen(name, "w");
+        assert_non_null(file);
+        fprintf(file, given, parts[k][0], parts[k][1]);
+        fclose(file);
+        snprintf(text, sizeof text, "ice: friction 0; heavy: mass 3");
+        choice choices[] = {{"model", name},
+                            {"reward", "alive 1"},
+                            {"observe", "cinert[block][9], qvel[0], qpos[0]"},
+                            {"changes", text},
+                            {"alive", "cfrc_ext[block] -25 25"},
+                            {"frame_skip", "20"},
+                            {NULL, NULL}};
+        for (int32_t v = 0; v < 3; v++) {
+            life l = begin(choices, v);
+            const hb_env_outcome outcome = act(&l, 1);
+            near((double)l.seen[0], v == 2 ? 3 : 1);
+            // It slides on ice: 4 m/s^2 for 0.2 s, less MuJoCo's least friction, 1e-5; elsewhere it creeps at most. The floor carries 10 N, or 30.
+            if (v == 1) near((double)l.seen[1], 0.8 - 2e-5);
+            if (v == 0) assert_true((double)l.seen[1] < 0.1);
+            assert_int_equal(outcome, v == 2 ? HB_ENV_DONE : HB_ENV_RUNNING);
+            end(&l);
+        }
+    }
+    remove(name);
+}
+
+// Without memory for its contacts MuJoCo meets an error, or leaves them out: the life has diverged, and the next one begins.
+static void models_without_memory(void **state) {
+    (void)state;
+    char name[] = "/tmp/hb_mjcf_XXXXXX.xml";
+    assert_true(close(mkstemps(name, 4)) == 0);
+    for (int kilobytes = 60; kilobytes <= 240; kilobytes += 60) {
+        FILE *file = fopen(name, "w");
+        assert_non_null(file);
+        fprintf(file, "<mujoco><size memory='%dK'/><worldbody><geom type='plane' size='9 9 1'/>", kilobytes);
+        for (int k = 0; k < 30; k++)
+            fprintf(file, "<body pos='%g 0 0.05'><freejoint name='j%d'/><geom type='box' size='0.1 0.1 0.1'/></body>",
+                    k * 0.05, k);
+        fprintf(file, "</worldbody><actuator><motor joint='j0'/></actuator></mujoco>");
+        fclose(file);
+        choice choices[] = {{"model", name}, {"reward", "alive 1"}, {"observe", "qpos[0]"}, {NULL, NULL}};
+        void *world = NULL, *body = NULL;
+        char message[512] = "";
+        float seen;
+        hb_env_step step;
+        if (create(choices, &world, message) != 0) fail_msg("%s", message);
+        assert_int_equal(hb_env_mjcf.body_create(world, 1, &body, message, sizeof message), 0);
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(hb_env_mjcf.reset(body, 0, &noise, &seen, &step), HB_ENV_DIVERGED);
+        hb_env_mjcf.body_destroy(body);
+        hb_env_mjcf.world_destroy(world);
+    }
+    remove(name);
+}
+
 static void noise_of_resets(void **state) {
     (void)state;
     enum { N = 4000 };
@@ -210,23 +282,29 @@ static void what_is_refused(void **state) {
         {"model", "", "expected env.preset or env.model"},
         {"model", "/nowhere/at/all.xml", "env.model: cannot read '/nowhere/at/all.xml'"},
         {"model", "/dev/null", "env.model: cannot read '/dev/null'"},
-        {"reward", "", "env.reward: expected what a model earns"},
+        {"reward", "", "env.reward: expected what a step earns"},
         {"reward", "backward 1", "expected forward, alive, control or contact, found 'backward 1'"},
         {"reward", "forward x", "expected a number, found 'x'"},
         {"reward", "forward 1 of qpos", "forward: expected one number, found 8"},
         {"reward", "alive 1, control 1", "expected ';', found ', control 1'"},
         {"reward", "alive nan", "expected a number"},
+        {"reward", "control inf", "control: expected a weight within 1e9"},
+        {"reward", "contact 1 clip -1", "clip: expected more than 0, found -1"},
+        {"reward", "contact 1 most 0", "most: expected more than 0, found 0"},
         {"observe", "qpos[4", "expected ']', found 'the end'"},
         {"observe", "qpos[4:4]", "qpos has rows 0 to 7 here, found [4:4]"},
         {"observe", "qpos[99999999999999999999]", "qpos has rows 0 to 7"},
-        {"observe", "qpos[-1]", "expected a number in brackets, found '-1'"},
+        {"observe", "qpos[-1]", "rows count from 0, found '-1]'"},
         {"observe", "xpos[slid]", "the model has no body 'slid'"},
         {"observe", "xpos[sled][3]", "a number in a second bracket is of one row, 0 to 2"},
         {"observe", "xpos[0:2][1]", "a number in a second bracket is of one row"},
         {"observe", "sensor gyro", "the model has no sensor 'gyro'"},
         {"observe", "clip(qpos 3)", "expected ',', found '3)'"},
         {"observe", "clip(qpos, -3)", "clip: expected more than 0, found -3"},
-        {"observe", "act", "act has rows 0 to -1 here"},
+        {"observe", "act", "the model has no act"},
+        {"observe", "qpos[sled]", "the model has no joint 'sled'"},
+        {"observe", "ctrl[pull]", "the model has no actuator 'pull'"},
+        {"reward", " ", "env.reward: expected what a step earns"},
         {"observe", "qpos,", "expected one of state, qpos"},
         {"alive", "qpos[0] 2 1", "expected a range from less to more, found 2 to 1"},
         {"alive", "finite qpos[0] 1 2", "expected ';', found 'qpos[0] 1 2'"},
@@ -269,8 +347,10 @@ static void what_is_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_seen),    cmocka_unit_test(what_is_earned),
-                                       cmocka_unit_test(where_lives_end), cmocka_unit_test(what_changes),
-                                       cmocka_unit_test(noise_of_resets), cmocka_unit_test(what_is_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_seen),           cmocka_unit_test(what_is_earned),
+        cmocka_unit_test(where_lives_end),        cmocka_unit_test(what_changes),
+        cmocka_unit_test(what_changes_otherwise), cmocka_unit_test(models_without_memory),
+        cmocka_unit_test(noise_of_resets),        cmocka_unit_test(what_is_refused)};
     return cmocka_run_group_tests(tests, write_model, remove_model);
 }

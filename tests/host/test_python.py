@@ -92,6 +92,18 @@ class Asking(Scratch):
             other.tell(returns)
         self.refuses(lambda: hb.Evolution(obs=(3, 40, 40), act=2, observations="standard"), "not pictures")
 
+    def test_a_generation_that_is_lived_again(self):
+        digests = []
+        for again in (False, True):
+            evo = hb.Evolution(QUICK, observations="standard", **SMALL)
+            for gen in evo:
+                if again:
+                    gen.live()
+                gen.live()
+                gen.tell()
+            digests.append(evo.digest())
+        self.assertEqual(*digests)
+
     def test_the_command_lines_digest(self):
         """Trained by train, by live and tell, and by the command line, stopped and resumed in between: one digest."""
         command_line("train", QUICK, "--out", self.folder / "line", *[w for k, v in SMALL.items() for w in ("--set", self.dotted(k, v))])
@@ -240,6 +252,78 @@ class Functions(Scratch):
             calls.extend([0] * 100)
             next(iter(evo)).live()
 
+    def test_a_state_is_0_at_first(self):
+        """Of every life, whoever lived in its place before."""
+
+        def reset(state, variation, seed, observation):
+            observation[:] = 0
+
+        def step(state, action, observation, reward):
+            reward[0] = state[0]
+            state[:] += 1
+            observation[:] = 0
+
+        hb.add_environment("counting", reset, step, **self.SIZES)
+        for threads in (1, 3):
+            with hb.Evolution(env="counting", population=8, hidden=[2], l2=0, threads=threads) as evo:
+                np.testing.assert_array_equal(next(iter(evo)).live(), sum(range(30)))
+
+    def test_arrays_that_are_kept(self):
+        """A function's arrays are its own: keeping and changing them later changes nothing."""
+        kept = []
+
+        def step(state, action, observation, reward):
+            over = pole_step(state, action, observation, reward)
+            kept.append((state, action, observation, reward))
+            return over
+
+        hb.add_environment("keeping", pole_reset, step, **self.SIZES)
+        hb.add_environment("pole", pole_reset, pole_step, **self.SIZES)
+        first, _ = self.train("keeping")
+        for arrays in kept:
+            for array in arrays:
+                array[:] = 1e9
+        self.assertEqual(self.train("pole")[0], first)
+
+    def test_an_exception_beside_other_trainings(self):
+        """All trainings under way end by it: who called the function is not known."""
+
+        def step(state, action, observation, reward):
+            time.sleep(1e-4)
+            return pole_step(state, action, observation, reward)
+
+        def bad(state, action, observation, reward):
+            time.sleep(0.02)
+            raise ValueError("in one of two")
+
+        hb.add_environment("slow", pole_reset, step, **self.SIZES)
+        hb.add_environment("failing", pole_reset, bad, **self.SIZES)
+        errors = {}
+
+        def train(name):
+            try:
+                hb.train(out=self.folder / name, env=name, **{**self.SEARCH, "generations": 10000})
+            except BaseException as error:
+                errors[name] = error
+
+        threads = [threading.Thread(target=train, args=(name,)) for name in ("slow", "failing")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual({name: str(error) for name, error in errors.items()}, {"slow": "in one of two", "failing": "in one of two"})
+
+    def test_exceptions_of_looks(self):
+        def step(state, action, observation, reward):
+            raise ZeroDivisionError("here")
+
+        hb.add_environment("broken", pole_reset, pole_step, **self.SIZES)
+        run = hb.train(out=self.folder / "run", env="broken", **self.SEARCH)
+        hb.add_environment("broken", pole_reset, step, **self.SIZES)
+        for k, look in enumerate((lambda out: run.evaluate(2), lambda out: hb.plan(env="broken", population=4), lambda out: run.probe("freeze", out, rollouts=1))):
+            with self.assertRaises(ZeroDivisionError):
+                look(self.folder / f"look{k}")
+
     def test_the_newest_is_found(self):
         for reward in (1.0, 2.0):
             def step(state, action, observation, out, reward=reward):
@@ -255,11 +339,12 @@ class Functions(Scratch):
 
         for what, says in (
             (add(obs=0), "expected 1 to 4096 numbers"), (add(act=5000), "found 2 and 5000"), (add(steps=0), "expected 1 to 1e9 steps"),
-            (add(state=-1), "a state of 0 to"), (add(range="wide"), "found 'wide'"), (add(variations=["a b"]), "a variation has no proper name"),
+            (add(state=-1), "expected a number from 0"), (add(state=2**61), "expected a number from 0"), (add(state=2**30), "a state of 0 to"),
+            (add(variations="ab"), "expected a list of names"), (add(variations=["a", "a"]), "a variation has no proper name"), (add(range="wide"), "found 'wide'"), (add(variations=["a b"]), "a variation has no proper name"),
             (add(variations=[str(k) for k in range(99)]), "at most 64 variations"), (add(name="ant"), "of this build has that name"),
             (add(name="my env"), "no proper name"), (add(reset=None), "expected a function"), (add(step=0), "the address 0"),
             (add(step="step"), "expected a function"), (add(obs=2.5), "expected a whole number"), (add(step_seconds=-1), "found -1"),
-            (add(name=""), "no proper name"), (add(obs=2**40), "expected 1 to 4096 numbers"),
+            (add(name=""), "no proper name"), (add(name="a\0b"), "without a 0 byte"), (add(variations=[1]), "expected a text"), (add(variations=None), "expected a list"), (add(obs=2**40), "expected a number from 0"),
         ):
             with self.subTest(says):
                 self.refuses(what, says)
@@ -300,6 +385,8 @@ class Notebooks(Scratch):
         self.refuses(lambda: policy.put_weights(weights), "expected finite ones, found nan at 168")
         static = hb.train(QUICK, out=self.folder / "static", policy="static", **SMALL).policy()
         self.refuses(static.freeze, "expected a network that learns")
+        static.act(seen)
+        self.refuses(lambda: hb.plot(out=self.folder / "x.svg"), "found none")
 
     def test_texts(self):
         ours, theirs = hb.info().split("environments"), command_line("info").split("environments")
@@ -312,6 +399,11 @@ class Notebooks(Scratch):
         rows = np.genfromtxt(self.run_.probe("freeze", self.folder / "freeze", rollouts=2) / "freeze.csv", delimiter=",", names=True, dtype=None, encoding=None)
         self.assertEqual(len(rows), 14)
         self.refuses(lambda: self.run_.probe("melt", self.folder / "melt"), "found 'melt'")
+        self.refuses(lambda: self.run_.probe(5, self.folder / "melt"), "what: expected a text")
+        threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_.probe("freeze", self.folder / "long", rollouts=100000)
+        self.assertFalse((self.folder / "long").exists())
 
     def test_progress(self):
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
