@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 
 from . import _abi
-from ._library import LIBRARY, Stop, as_text, as_word, call, config_text, interruptible, settings_of, words
+from ._library import LIBRARY, Stop, as_text, as_word, call, config_text, interruptible, raise_kept, settings_of, words
 from .evolution import Evolution, Statistics
 
 
@@ -39,6 +39,10 @@ class Progress(Statistics):
 
     def __str__(self):
         return f"{super().__str__()}  {self.steps_per_second:.3g} steps/s"
+
+
+def _variation(name):
+    return None if name is None else as_word(name, "variation")
 
 
 class Picture(type(pathlib.Path())):
@@ -150,23 +154,35 @@ class Run:
         """The best checkpoint's mean individual with the initial weights of birth `seed`, 0 to 65535: see Policy."""
         return Policy(self.folder, self._sets({**(settings or {}), **more}), seed)
 
-    def film(self, out, *, steps=100000, width=640, height=480, settings=None, **more):
+    def film(self, out, *, steps=100000, width=640, height=480, individual=-1, variation=None, settings=None, **more):
         """A film (.mp4, .webm, .gif), a strip (.png), or a folder of pictures of one life; returns the path that was written, a Picture, which a
-        notebook shows."""
+        notebook shows. individual: -1: the mean; variation: a name."""
         stop = Stop()
-        shape = _abi.hb_render_def(steps=steps, individual=-1, variation=None, out=as_text(out), width=width, height=height, moments=8,
+        shape = _abi.hb_render_def(steps=steps, individual=individual, variation=_variation(variation), out=as_text(out), width=width, height=height, moments=8,
                                    stop=stop.handle)
         rendered = _abi.hb_rendered()
         sets = self._sets({**(settings or {}), **more})
         interruptible(stop, lambda: call("hb_render", as_text(self.folder), *words(sets), ctypes.byref(shape), ctypes.byref(rendered)))
         return Picture(rendered.wrote.decode())
 
+    def trace(self, out, *, steps=200, individual=-1, variation=None, settings=None, **more):
+        """One life as HDF5: observations, actions, rewards, every weight of every step; returns the path. individual: -1: the mean."""
+        shape = _abi.hb_trace_def(steps=steps, individual=individual, variation=_variation(variation), out=as_text(out))
+        call("hb_trace", as_text(self.folder), *words(self._sets({**(settings or {}), **more})), ctypes.byref(shape))
+        raise_kept()
+        return pathlib.Path(out)
+
+    def export(self, out, *, individual=-1, settings=None, **more):
+        """The network as a NumPy archive (docs/export.md); returns the path. individual: -1: the mean."""
+        call("hb_export", as_text(self.folder), *words(self._sets({**(settings or {}), **more})), individual, as_text(out))
+        return pathlib.Path(out)
+
     def probe(self, what, out, *, steps=0, individual=-1, at=0, variation=None, settings=None, **more):
         """An analysis of lives into the folder `out`, data and a picture: "freeze", "saturate", "zero", "init", "images", "pca" (hebbes probe
         --help); returns the folder. settings: as of evaluate."""
         stop = Stop()
         shape = _abi.hb_probe_def(what=as_word(what, "what"), out=as_text(out), steps=steps, individual=individual, at=at,
-                                  variation=None if variation is None else as_word(variation, "variation"), stop=stop.handle)
+                                  variation=_variation(variation), stop=stop.handle)
         probed = _abi.hb_probed()
         sets = self._sets({**(settings or {}), **more})
         interruptible(stop, lambda: call("hb_probe", as_text(self.folder), *words(sets), ctypes.byref(shape), ctypes.byref(probed)))

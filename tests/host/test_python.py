@@ -395,6 +395,14 @@ class Notebooks(Scratch):
         self.assertIn("P = 8, V = 1", hb.plan(QUICK, **SMALL))
         self.refuses(lambda: hb.plan(QUICK, poplation=3), "did you mean 'population'")
 
+    def test_a_life_and_a_network_to_take_away(self):
+        net = np.load(self.run_.export(self.folder / "net.npz"))
+        self.assertEqual(net["planes1"].shape, (4, 28, 6))
+        self.assertGreater(self.run_.trace(self.folder / "life.h5", steps=5, variation="palm_long_back").stat().st_size, 1000)
+        self.refuses(lambda: self.run_.trace(self.folder / "other.h5", variation="ice"), "has no 'ice'")
+        self.refuses(lambda: self.run_.film(self.folder / "x.png", variation="ice"), "has no 'ice'")
+        self.refuses(lambda: self.run_.export(self.folder / "net.npz"), "does not exist yet")
+
     def test_a_probe(self):
         rows = np.genfromtxt(self.run_.probe("freeze", self.folder / "freeze", rollouts=2) / "freeze.csv", delimiter=",", names=True, dtype=None, encoding=None)
         self.assertEqual(len(rows), 14)
