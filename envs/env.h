@@ -90,7 +90,7 @@ typedef struct {
 } hb_env_step;
 
 // A named array of the body's state, for traces: `length` float64 values.
-typedef struct {
+typedef struct hb_env_field {
     const char *name;
     int32_t length;
 } hb_env_field;
@@ -105,6 +105,7 @@ typedef struct {
     double step_seconds;           // s, simulated in a policy step; 0 where time has no meaning
     bool progress;                 // a step's fitness is progress: below 0 it went backwards
     const char *const *variations; // NULL-terminated, as long as the world. NULL: the table's
+    const struct hb_env_field *fields; // of a snapshot, as long as the world. NULL: the table's
     int32_t width; // lives that a body steps best at a time; 1 where reset_lane and step_lanes are NULL
 } hb_env_shape;
 

@@ -49,6 +49,12 @@ static bool is_earlier(const char *const *names, int k) {
     return false;
 }
 
+static bool has_proper_fields(const hb_env_field *fields) {
+    for (const hb_env_field *f = fields; f && f->name; f++)
+        if (!hb_env_is_name(f->name) || f->length < 1) return false;
+    return true;
+}
+
 static const char *fault_of_names(const hb_env_table *env) {
     if (env->variations && !env->variations[0]) return "it has no variations";
     for (int k = 0; env->variations && env->variations[k]; k++)
@@ -58,9 +64,7 @@ static const char *fault_of_names(const hb_env_table *env) {
         if (!hb_env_is_name(o->name) || (unsigned)o->type > HB_OPTION_FILE || !o->fallback || !o->help ||
             strcmp(o->name, "name") == 0 || strcmp(o->name, "variations") == 0 || strcmp(o->name, "held_out") == 0)
             return "an option is incomplete or has a name that is taken";
-    for (const hb_env_field *f = env->fields; f && f->name; f++)
-        if (!hb_env_is_name(f->name) || f->length < 1) return "a field has no proper name or length";
-    return NULL;
+    return has_proper_fields(env->fields) ? NULL : "a field has no proper name or length";
 }
 
 // What is wrong with a table, or NULL.
@@ -83,6 +87,8 @@ static bool has_proper_variations(const hb_env_shape *shape) {
 }
 
 const char *hb_env_fault_of_shape(const hb_env_table *env, const hb_env_shape *shape) {
+    if (!has_proper_fields(shape->fields) || (shape->fields && !env->snapshot))
+        return "a field has no proper name or length, or there is no snapshot";
     if (!env->variations && !has_proper_variations(shape)) return "its variations have no proper names";
     const int32_t *picture = shape->picture;
     for (int k = 0; k < 3; k++)

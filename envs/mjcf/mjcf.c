@@ -16,6 +16,7 @@ typedef struct {
     char *names[HB_MJCF_VARIATIONS + 1];
     int n;                   // variations
     hb_mjcf_program program; // the same numbers in all of them
+    hb_env_field fields[3];  // qpos, qvel
     hb_action_range *range;  // (nu)
     int32_t frame_skip, max_steps;
     bool end;
@@ -146,6 +147,8 @@ static int read_program(mjcf_world *world, const hb_env_settings *settings, cons
         return snprintf(message, size, "env.observe: expected 1 to %d numbers, found %d", HB_ENV_MOST_NUMBERS,
                         world->program.size),
                -1;
+    world->fields[0] = (hb_env_field){"qpos", (int32_t)model->nq};
+    world->fields[1] = (hb_env_field){"qvel", (int32_t)model->nv};
     world->range = malloc((size_t)model->nu * sizeof *world->range);
     if (!world->range) return snprintf(message, size, "out of memory for a world"), -1;
     for (int j = 0; j < (int)model->nu; j++)
@@ -176,6 +179,7 @@ static void mjcf_shape(const void *handle, hb_env_shape *shape) {
                             .action_range = world->range,
                             .max_steps = world->max_steps,
                             .step_seconds = world->model[0]->opt.timestep * world->frame_skip,
+                            .fields = world->fields,
                             .variations = (const char *const *)world->names,
                             .width = 1};
 }
@@ -323,6 +327,13 @@ static double distance_of(const mjModel *model) {
     return 2.2 * (size > 0.02 ? size : 1);
 }
 
+static void mjcf_snapshot(const void *handle, double *state) {
+    const mjcf_body *body = handle;
+    const mjModel *model = body->world->model[body->variation];
+    memcpy(state, body->data[body->variation]->qpos, (size_t)model->nq * sizeof *state);
+    memcpy(state + model->nq, body->data[body->variation]->qvel, (size_t)model->nv * sizeof *state);
+}
+
 static int mjcf_picture(void *handle, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
                         size_t size) {
     (void)samples; // OpenGL's own
@@ -351,4 +362,5 @@ const hb_env_table hb_env_mjcf = {.abi = HB_ENV_ABI,
                                   .body_destroy = mjcf_body_destroy,
                                   .reset = mjcf_reset,
                                   .step = mjcf_step,
+                                  .snapshot = mjcf_snapshot,
                                   .picture = mjcf_picture};

@@ -25,9 +25,9 @@ typedef struct {
 // ---------------------------------------------------------------------------------------------------
 // Living
 
-static int32_t state_length(const hb_env_table *env) {
+static int32_t state_length(const hb_world *world) {
     int32_t n = 0;
-    for (const hb_env_field *f = env->fields; f && f->name; f++) n += f->length;
+    for (const hb_env_field *f = world->fields; f && f->name; f++) n += f->length;
     return n;
 }
 
@@ -43,12 +43,11 @@ static bool draws(const hb_world *world) {
 enum { PICTURE = 96, PICTURE_BYTES = PICTURE * PICTURE * 3 };
 
 static hb_status allocate(trace *t, hb_error *error) {
-    const hb_env_table *env = t->life->config->env;
     const hb_net *net = &t->life->trainer.net;
     const size_t steps = (size_t)t->def->steps;
     const hb_world *world = &t->life->trainer.world;
     const size_t actions = (size_t)world->shape.action_size;
-    t->n_state = state_length(env);
+    t->n_state = state_length(&t->life->trainer.world);
     t->observation = calloc(steps, hb_net_observation_words(net) * sizeof(float));
     t->output = calloc(steps, actions * sizeof(float));
     t->action = calloc(steps, actions * sizeof(float));
@@ -160,10 +159,9 @@ static bool put_vision(const trace *t, const float *genome) {
 
 // The environment's state as one dataset per field: (T, length), float64, before each step.
 static bool put_fields(const trace *t) {
-    const hb_env_table *env = t->life->config->env;
     int32_t at = 0;
     bool ok = true;
-    for (const hb_env_field *f = env->fields; f && f->name && ok; f++) {
+    for (const hb_env_field *f = t->life->trainer.world.fields; f && f->name && ok; f++) {
         double *column = malloc(((size_t)t->steps * (size_t)f->length + 1) * sizeof *column);
         if (!column) return false;
         for (int64_t k = 0; k < t->steps; k++)

@@ -44,6 +44,7 @@ hb_status hb_world_open(const hb_config *config, const char *engine, hb_world *w
     if (env->world_create(&settings, &world->handle, message, sizeof message) != 0)
         return hb_fail(error, status_of(message), "environment '%s': %s", env->name, message);
     env->shape(world->handle, &world->shape);
+    world->fields = world->shape.fields ? world->shape.fields : env->fields;
     world->variations = env->variations ? env->variations : world->shape.variations;
     const char *fault = hb_env_fault_of_shape(env, &world->shape);
     hb_status status = HB_OK;

@@ -9,6 +9,7 @@ typedef struct {
     const hb_env_table *env;
     void *handle; // NULL until it is open
     hb_env_shape shape;
+    const hb_env_field *fields;    // the table's, or the world's own; nullable
     const char *const *variations; // the table's, or the world's own; NULL-terminated
 } hb_world;
 

@@ -79,6 +79,14 @@ class Export(unittest.TestCase):
         mean = np.load(self.folder / "net.npz")["observed_mean"]
         self.assertGreater(np.abs(mean).max(), 0.1)
 
+    def test_the_state_of_a_model(self):
+        """A trace of env.name=mjcf has its positions and speeds, of which the preset shows all but the first."""
+        (self.folder / "life.h5").unlink(missing_ok=True)
+        self.hebbes("trace", "configs/mjcf/half-cheetah.yaml", out="life.h5", more=["--steps", "20"]).check_returncode()
+        life = h5py.File(self.folder / "life.h5")
+        self.assertEqual(life["qpos"].shape, (20, 9))
+        np.testing.assert_array_equal(life["obs"], np.hstack([life["qpos"][:, 1:], life["qvel"][:]]).astype(np.float32))
+
     def test_pictures(self):
         for vision in ("evolved", "fixed"):
             with self.subTest(vision=vision):
