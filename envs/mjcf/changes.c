@@ -95,6 +95,22 @@ static int scale_mass(mjSpec *spec, double value) {
     return 0;
 }
 
+static int scale_mass_of(mjSpec *spec, const char *which, double value, char *message, size_t size) {
+    mjsElement *found = mjs_findElement(spec, mjOBJ_BODY, which);
+    if (!found) return complain(message, size, "mass: expected a body's name", which);
+    scale_body(found, value);
+    for (mjsElement *e = mjs_firstElement(spec, mjOBJ_GEOM); e; e = mjs_nextElement(spec, e))
+        if (mjs_getParent(e) == mjs_asBody(found)) scale_geom(e, value);
+    return 0;
+}
+
+static int set_friction_of(mjSpec *spec, const char *which, double value, char *message, size_t size) {
+    mjsElement *found = mjs_findElement(spec, mjOBJ_GEOM, which);
+    if (!found) return complain(message, size, "friction: expected a geom's name", which);
+    set_friction(found, value);
+    return 0;
+}
+
 static int set_friction_of_all(mjSpec *spec, double value) {
     each(spec, mjOBJ_GEOM, set_friction, value);
     each(spec, mjOBJ_PAIR, set_pair_friction, value);
@@ -124,6 +140,9 @@ static int scale_length(mjSpec *spec, const char *which, double value, char *mes
     return 0;
 }
 
+#define WANTED                                                                                                       \
+    "expected friction, friction[GEOM], mass, mass[BODY], gravity, gear[ACTUATOR] or length[GEOM], and a number"
+
 // One change, such as "gear[2] 0".
 static int change(const char *text, mjSpec *spec, char *message, size_t size) {
     char what[64] = "", which[64] = "";
@@ -132,20 +151,20 @@ static int change(const char *text, mjSpec *spec, char *message, size_t size) {
     text = skip_blanks(text);
     if (sscanf(text, " %63[a-z] [ %63[^]] ] %lf %n", what, which, &value, &taken) != 3) {
         *which = '\0';
-        if (sscanf(text, " %63[a-z] %lf %n", what, &value, &taken) != 2)
-            return complain(message, size,
-                            "expected friction, mass, gravity, gear[NAME] or length[NAME], and a number", text);
+        if (sscanf(text, " %63[a-z] %lf %n", what, &value, &taken) != 2) return complain(message, size, WANTED, text);
     }
     if (text[taken] || !(fabs(value) < 1e9))
         return complain(message, size, "expected a number at the end of a change", text);
     const bool of_one = *which != '\0';
     if (strcmp(what, "gear") == 0 && of_one) return set_gear(spec, which, value, message, size);
     if (strcmp(what, "length") == 0 && of_one && value > 0) return scale_length(spec, which, value, message, size);
+    if (strcmp(what, "friction") == 0 && of_one && value >= 0)
+        return set_friction_of(spec, which, value, message, size);
+    if (strcmp(what, "mass") == 0 && of_one && value > 0) return scale_mass_of(spec, which, value, message, size);
     if (strcmp(what, "friction") == 0 && !of_one && value >= 0) return set_friction_of_all(spec, value);
     if (strcmp(what, "mass") == 0 && !of_one && value > 0) return scale_mass(spec, value);
     if (strcmp(what, "gravity") == 0 && !of_one) return spec->option.gravity[2] = -value, 0;
-    return complain(message, size,
-                    "expected friction, mass, gravity, gear[NAME] or length[NAME], and a number that fits", text);
+    return complain(message, size, WANTED " that fits", text);
 }
 
 int hb_mjcf_change(const char *text, int k, mjSpec *spec, char *message, size_t size) {

@@ -158,18 +158,18 @@ static void where_lives_end(void **state) {
 
 static void what_changes(void **state) {
     (void)state;
-    choice choices[] = {
-        {"model", model_file},
-        {"reward", "forward 1 of qpos[0]"},
-        {"observe", "cinert[sled][9], qvel[0], qvel[3]"},
-        {"changes", "weak: gear[0] 1 , mass 2; named:gear[push] 4; falls: gravity 10; short : length[sled] 0.5;"},
-        {NULL, NULL}};
-    const double mass[] = {2, 4, 2, 2, 2}, gear[] = {10, 1, 4, 10, 10}, falls[] = {0, 0, 0, -0.1, 0};
-    for (int32_t k = 0; k < 5; k++) {
+    choice choices[] = {{"model", model_file},
+                        {"reward", "forward 1 of qpos[0]"},
+                        {"observe", "cinert[sled][9], qvel[0], qvel[3]"},
+                        {"changes", "weak: gear[0] 1 , mass 2; named:gear[push] 4; falls: gravity 10; short : "
+                                    "length[sled] 0.5; heavy: mass[sled] 3, mass[block] 9;"},
+                        {NULL, NULL}};
+    const double mass[] = {2, 4, 2, 2, 2, 6}, gear[] = {10, 1, 4, 10, 10, 10}, falls[] = {0, 0, 0, -0.1, 0, 0};
+    for (int32_t k = 0; k < 6; k++) {
         life l = begin(choices, k);
         assert_string_equal(l.shape.variations[k],
-                            ((const char *[]){"default", "weak", "named", "falls", "short"})[k]);
-        assert_null(l.shape.variations[5]);
+                            ((const char *[]){"default", "weak", "named", "falls", "short", "heavy"})[k]);
+        assert_null(l.shape.variations[6]);
         assert_int_equal(act(&l, 1), HB_ENV_RUNNING);
         near((double)l.seen[0], mass[k]);
         near((double)l.seen[1], 0.01 * 3 * gear[k] / mass[k]);
@@ -314,9 +314,10 @@ static void what_is_refused(void **state) {
         {"changes", "ice", "expected NAME: change, change"},
         {"changes", "default: mass 1", "each name once, and not default"},
         {"changes", "a: mass 1; a: mass 2", "each name once"},
-        {"changes", "a: mass",
-         "expected friction, mass, gravity, gear[NAME] or length[NAME], and a number, found 'mass'"},
+        {"changes", "a: mass", "gear[ACTUATOR] or length[GEOM], and a number, found 'mass'"},
         {"changes", "a: mass -1", "a number that fits"},
+        {"changes", "a: mass[slid] 2", "mass: expected a body's name, found 'slid'"},
+        {"changes", "a: friction[slid] 2", "friction: expected a geom's name, found 'slid'"},
         {"changes", "a: gear[7] 1", "an actuator's name or number, found '7'"},
         {"changes", "a: gear 1", "expected friction"},
         {"changes", "a: length[block] 1", "a geom with fromto, found 'block'"},
