@@ -42,11 +42,14 @@ static hb_status load_newest(hb_trainer *trainer, const char *folder,
     return status;
 }
 
-static hb_status load_best(hb_trainer *trainer, const char *path, hb_error *error) {
-    hb_error why = {""};
+// Where the best cannot be had, says so, and whether the last one could.
+static hb_status load_best(hb_trainer *trainer, const char *folder, const char *path, hb_error *error) {
+    hb_error why = {""}, other;
+    bool vanished = false;
     const hb_status status = hb_checkpoint_load(trainer, path, &why);
-    return status == HB_OK ? HB_OK
-                           : hb_fail(error, status, "%s; --set eval.checkpoint=last takes the last one", why.message);
+    if (status == HB_OK) return HB_OK;
+    const bool last = status == HB_BAD_INPUT && load_newest(trainer, folder, NULL, NULL, &vanished, &other) == HB_OK;
+    return hb_fail(error, status, "%s%s", why.message, last ? "; --set eval.checkpoint=last takes the last one" : "");
 }
 
 hb_status hb_run_load(hb_trainer *trainer, const char *folder, hb_which_checkpoint which,
@@ -54,7 +57,7 @@ hb_status hb_run_load(hb_trainer *trainer, const char *folder, hb_which_checkpoi
     enum { TRIES = 20 }; // beside a run under way, whose checkpoints come and go
     char best[HB_PATH];
     hb_folder_checkpoint_path(folder, "best.h5", best);
-    if (which == HB_CHECKPOINT_BEST && access(best, F_OK) == 0) return load_best(trainer, best, error);
+    if (which == HB_CHECKPOINT_BEST && access(best, F_OK) == 0) return load_best(trainer, folder, best, error);
     hb_error why = {""};
     bool vanished = true;
     hb_status status = HB_FAILED;
