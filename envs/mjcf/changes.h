@@ -1,4 +1,4 @@
-// Variations of a model, from a line of text: "ice: friction 0.5; weak: gear[2] 0; short: length[left_leg_geom] 0.5; heavy: mass 2".
+// Variations of a model, from a line of text: "ice: friction 0.5; weak: gear[2] 0; short: length[left_leg_geom] 0.5; heavy: mass 2, mass[torso] 1.5".
 #ifndef HB_MJCF_CHANGES_H
 #define HB_MJCF_CHANGES_H
 

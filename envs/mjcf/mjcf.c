@@ -54,7 +54,7 @@ static const hb_env_option options[] = {
     {"reset", HB_OPTION_TEXT, "", 0, 0, NULL,
      "noise on the start, such as 'qpos uniform 0.1; qvel normal 0.1'; 'exact': none", NULL},
     {"changes", HB_OPTION_TEXT, "", 0, 0, NULL,
-     "variations, such as 'ice: friction 0.5; weak: gear[2] 0, mass 2; short: length[GEOM] 0.5'", NULL},
+     "variations, such as 'ice: friction 0.5; weak: gear[2] 0, mass[BODY] 2; short: length[GEOM] 0.5'", NULL},
     {"max_steps", HB_OPTION_INT, "1000", 1, 1e9, NULL, "policy steps of an episode", NULL},
     {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL, NULL},
 };
