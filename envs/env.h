@@ -66,6 +66,10 @@ typedef struct {
     const struct hb_env_table *table;
 } hb_env_settings;
 
+static inline const char *hb_env_setting(const hb_env_settings *settings, const char *name) {
+    return settings->option(settings->context, name);
+}
+
 // The range of an action. The host maps network outputs into it, by tanh or by the logistic function.
 typedef enum {
     HB_ACTION_ANY,

@@ -91,10 +91,6 @@ static const hb_ant_physics profile_physics[] = {
 // MuJoCo gives them (docs/ant.md).
 static const int profile_sweeps[] = {10, 12, 20};
 
-static const char *option(const hb_env_settings *settings, const char *name) {
-    return settings->option(settings->context, name);
-}
-
 static int word_index(const char *const *words, const char *word) {
     for (int k = 0; words[k]; k++)
         if (strcmp(words[k], word) == 0) return k;
@@ -182,10 +178,10 @@ static int read_rigid(ant_world *world, int k, int sweeps, char *message, size_t
 }
 
 static void read_rules(const hb_env_settings *settings, hb_ant_rules *rules) {
-    rules->burn_in = atoi(option(settings, "burn_in"));
-    rules->early_stop = strcmp(option(settings, "early_stop"), "true") == 0;
-    rules->reset_observation = strcmp(option(settings, "first_observation"), "reset") == 0;
-    rules->torso_position = strcmp(option(settings, "position"), "torso") == 0;
+    rules->burn_in = atoi(hb_env_setting(settings, "burn_in"));
+    rules->early_stop = strcmp(hb_env_setting(settings, "early_stop"), "true") == 0;
+    rules->reset_observation = strcmp(hb_env_setting(settings, "first_observation"), "reset") == 0;
+    rules->torso_position = strcmp(hb_env_setting(settings, "position"), "torso") == 0;
 }
 
 static int ant_world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
@@ -193,13 +189,13 @@ static int ant_world_create(const hb_env_settings *settings, void **out, char *m
     ant_world *world = calloc(1, sizeof *world);
     if (!world) return snprintf(message, size, "out of memory creating the ant's world"), -1;
     read_rules(settings, &world->rules);
-    world->engine = (engine)word_index(engines, option(settings, "engine"));
-    const int profile = word_index(profiles, option(settings, "profile"));
+    world->engine = (engine)word_index(engines, hb_env_setting(settings, "engine"));
+    const int profile = word_index(profiles, hb_env_setting(settings, "profile"));
     hb_ant_physics physics = profile_physics[profile];
-    physics.friction = strtod(option(settings, "friction"), NULL);
-    physics.pgs_iterations = strcmp(option(settings, "solver"), "pgs") == 0 ? 8 : 0;
-    const char *file = option(settings, "model");
-    const int sweeps = atoi(option(settings, "sweeps"));
+    physics.friction = strtod(hb_env_setting(settings, "friction"), NULL);
+    physics.pgs_iterations = strcmp(hb_env_setting(settings, "solver"), "pgs") == 0 ? 8 : 0;
+    const char *file = hb_env_setting(settings, "model");
+    const int sweeps = atoi(hb_env_setting(settings, "sweeps"));
     int status = 0;
     for (int k = 0; hb_ant_morphologies[k].name && status == 0; k++) {
         mjModel *model = *file ? hb_ant_model_file(file, &physics, message, size)

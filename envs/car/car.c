@@ -59,20 +59,16 @@ static const hb_env_option options[] = {
     {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-static const char *option(const hb_env_settings *settings, const char *name) {
-    return settings->option(settings->context, name);
-}
-
 static int car_world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
     car_world *world = calloc(1, sizeof *world);
     if (!world) return snprintf(message, size, "out of memory"), -1;
-    world->later = strcmp(option(settings, "render"), "later") == 0;
-    world->slip = strcmp(option(settings, "push_mode"), "wheel_slip") == 0;
-    world->score = strcmp(option(settings, "score"), "true") == 0;
-    world->push = strtod(option(settings, "push"), NULL);
-    world->early_stop = atoi(option(settings, "early_stop"));
-    world->time_limit = atoi(option(settings, "time_limit"));
-    world->lap_complete = strtod(option(settings, "lap_complete"), NULL);
+    world->later = strcmp(hb_env_setting(settings, "render"), "later") == 0;
+    world->slip = strcmp(hb_env_setting(settings, "push_mode"), "wheel_slip") == 0;
+    world->score = strcmp(hb_env_setting(settings, "score"), "true") == 0;
+    world->push = strtod(hb_env_setting(settings, "push"), NULL);
+    world->early_stop = atoi(hb_env_setting(settings, "early_stop"));
+    world->time_limit = atoi(hb_env_setting(settings, "time_limit"));
+    world->lap_complete = strtod(hb_env_setting(settings, "lap_complete"), NULL);
     *out = world;
     return 0;
 }

@@ -218,7 +218,7 @@ static const hb_env_option options[] = {
 static int classic_world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
     classic_world *world = calloc(1, sizeof *world);
     if (!world) return snprintf(message, size, "out of memory for a world"), -1;
-    const char *name = settings->option(settings->context, "task");
+    const char *name = hb_env_setting(settings, "task");
     world->task = tasks;
     for (int k = 0; k < TASKS; k++)
         if (strcmp(tasks[k].name, name) == 0) world->task = &tasks[k];

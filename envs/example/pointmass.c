@@ -31,7 +31,7 @@ static const hb_env_option options[] = {
 static int world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
     world *w = malloc(sizeof *w);
     if (!w) return snprintf(message, size, "out of memory"), -1;
-    w->drag = strtod(settings->option(settings->context, "drag"), NULL);
+    w->drag = strtod(hb_env_setting(settings, "drag"), NULL);
     *out = w;
     return 0;
 }

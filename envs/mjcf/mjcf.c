@@ -27,8 +27,8 @@ typedef struct {
     int variation;
     mjData *data[HB_MJCF_VARIATIONS]; // made when the variation is first lived
     hb_mujoco_camera *camera[HB_MJCF_VARIATIONS];
-    double reward; // of the last step
-    double before[HB_MJCF_TERMS];
+    double reward;                // of the last step
+    double stands[HB_MJCF_TERMS]; // of forward terms
     int32_t steps;
 } mjcf_body;
 
@@ -59,20 +59,16 @@ static const hb_env_option options[] = {
     {NULL, HB_OPTION_TEXT, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-static const char *option(const hb_env_settings *settings, const char *name) {
-    return settings->option(settings->context, name);
-}
-
 // The text that is set, or the preset's, or nothing where `nothing` is set.
 static const char *text_of(const hb_env_settings *settings, const char *name, const char *preset,
                            const char *nothing) {
-    const char *text = option(settings, name);
+    const char *text = hb_env_setting(settings, name);
     return !*text ? preset : nothing && strcmp(text, nothing) == 0 ? "" : text;
 }
 
 static const hb_mjcf_preset *preset_of(const hb_env_settings *settings) {
     static const hb_mjcf_preset none = {"none", NULL, 1, "qpos, qvel", "", "", ""};
-    const char *name = option(settings, "preset");
+    const char *name = hb_env_setting(settings, "preset");
     for (const hb_mjcf_preset *p = hb_mjcf_presets; p->name; p++)
         if (strcmp(p->name, name) == 0) return p;
     return &none;
@@ -119,7 +115,7 @@ static mjModel *compile(const char *file, const char *text, const char *changes,
 
 static int compile_all(mjcf_world *world, const hb_env_settings *settings, const hb_mjcf_preset *preset,
                        char *message, size_t size) {
-    const char *file = option(settings, "model"), *changes = option(settings, "changes");
+    const char *file = hb_env_setting(settings, "model"), *changes = hb_env_setting(settings, "changes");
     if (!*file && !preset->model) return snprintf(message, size, "expected env.preset or env.model"), -1;
     world->n = hb_mjcf_variations(changes, world->names, message, size);
     for (int k = 0; k < world->n; k++) {
@@ -161,10 +157,10 @@ static int mjcf_world_create(const hb_env_settings *settings, void **out, char *
     mjcf_world *world = calloc(1, sizeof *world);
     if (!world) return snprintf(message, size, "out of memory for a world"), -1;
     const hb_mjcf_preset *preset = preset_of(settings);
-    world->frame_skip = atoi(option(settings, "frame_skip"));
+    world->frame_skip = atoi(hb_env_setting(settings, "frame_skip"));
     if (world->frame_skip == 0) world->frame_skip = preset->frame_skip;
-    world->max_steps = atoi(option(settings, "max_steps"));
-    world->end = strcmp(option(settings, "end"), "true") == 0;
+    world->max_steps = atoi(hb_env_setting(settings, "max_steps"));
+    world->end = strcmp(hb_env_setting(settings, "end"), "true") == 0;
     if (compile_all(world, settings, preset, message, size) != 0 ||
         read_program(world, settings, preset, message, size) != 0)
         return mjcf_world_destroy(world), -1;
@@ -245,7 +241,7 @@ static bool begin(mjcf_body *body, void *observation) {
     const mjData *data = body->data[body->variation];
     body->reward = 0;
     body->steps = 0;
-    hb_mjcf_positions(program, model, data, body->before);
+    hb_mjcf_positions(program, model, data, body->stands);
     if (observation) hb_mjcf_observe(program, model, data, 0, observation);
     return !diverged(data);
 }
@@ -306,10 +302,9 @@ static hb_env_outcome mjcf_step(void *handle, const float *action, void *observa
     if (!survived || diverged(data)) return HB_ENV_DIVERGED;
     const bool alive = hb_mjcf_alive(program, model, data);
     const double dt = model->opt.timestep * world->frame_skip;
-    body->reward = hb_mjcf_rewarded(program, model, data, body->before, dt, alive);
+    body->reward = hb_mjcf_rewarded(program, model, data, body->stands, dt, alive);
     out->fitness = out->reward = body->reward;
     body->steps++;
-    hb_mjcf_positions(program, model, data, body->before);
     hb_mjcf_observe(program, model, data, body->reward, observation);
     return alive || !world->end ? HB_ENV_RUNNING : HB_ENV_DONE;
 }

@@ -263,15 +263,22 @@ static bool read_list(reader *r, hb_mjcf_program *program, part *one, char betwe
     skip(r);
     for (*n = 0; *r->at; ++*n) {
         if (*n > 0 && !expect(r, between)) return false;
-        if (*n == 0 && one == bound_part && take_word(r, "finite")) { // the first word alone
-            program->finite = true;
-            if (!take(r, between)) return !*r->at || expect(r, between);
-        }
         if (*n == HB_MJCF_TERMS) return refuse(r, "expected at most %d parts", HB_MJCF_TERMS);
         if (!one(r, program, *n)) return false;
         skip(r);
     }
     return true;
+}
+
+// "finite", bounds, or "finite" and bounds.
+static bool read_alive(reader *r, hb_mjcf_program *program) {
+    program->finite = take_word(r, "finite");
+    skip(r);
+    if (program->finite && !*r->at) return true;
+    if (program->finite && !expect(r, ';')) return false;
+    skip(r);
+    if (program->finite && !*r->at) return refuse(r, "expected a bound, found the end");
+    return read_list(r, program, bound_part, ';', &program->n_bounds);
 }
 
 static bool is_force(const hb_mjcf_numbers *of) {
@@ -301,7 +308,7 @@ int hb_mjcf_read(const mjModel *model, const char *observe, const char *reward, 
     if (!read_list(&r, program, reward_part, ';', &program->n_rewards)) return -1;
     if (program->n_rewards == 0) return refuse(&r, "expected what a step earns, such as 'forward 1 of qpos[0]'"), -1;
     r = (reader){model, "env.alive", alive, message, size};
-    if (!read_list(&r, program, bound_part, ';', &program->n_bounds)) return -1;
+    if (!read_alive(&r, program)) return -1;
     r = (reader){model, "env.reset", reset, message, size};
     if (!read_list(&r, program, noise_part, ';', &program->n_noises)) return -1;
     count(program);
@@ -366,14 +373,15 @@ static double cost_of_contacts(const hb_mjcf_reward *t, const mjModel *model, co
     return t->most > 0 ? fmin(t->weight * squares, t->most) : t->weight * squares;
 }
 
-double hb_mjcf_rewarded(const hb_mjcf_program *program, const mjModel *model, const mjData *data,
-                        const double *before, double dt, bool alive) {
-    double after[HB_MJCF_TERMS], total = 0, commands = 0;
-    hb_mjcf_positions(program, model, data, after);
+double hb_mjcf_rewarded(const hb_mjcf_program *program, const mjModel *model, const mjData *data, double *x,
+                        double dt, bool alive) {
+    double before[HB_MJCF_TERMS], total = 0, commands = 0;
+    memcpy(before, x, sizeof before);
+    hb_mjcf_positions(program, model, data, x);
     for (int j = 0; j < (int)model->nu; j++) commands += data->ctrl[j] * data->ctrl[j];
     for (int k = 0; k < program->n_rewards; k++) {
         const hb_mjcf_reward *t = &program->reward[k];
-        if (t->kind == HB_MJCF_FORWARD) total += t->weight * (after[k] - before[k]) / dt;
+        if (t->kind == HB_MJCF_FORWARD) total += t->weight * (x[k] - before[k]) / dt;
         if (t->kind == HB_MJCF_ALIVE && alive) total += t->weight;
         if (t->kind == HB_MJCF_CONTROL) total -= t->weight * commands;
         if (t->kind == HB_MJCF_CONTACT) total -= cost_of_contacts(t, model, data);

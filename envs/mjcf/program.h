@@ -68,9 +68,10 @@ bool hb_mjcf_alive(const hb_mjcf_program *program, const mjModel *model, const m
 // Where forward terms stand: x (program->n_rewards), m.
 void hb_mjcf_positions(const hb_mjcf_program *program, const mjModel *model, const mjData *data, double *x);
 
-// The reward of a step of dt seconds under the commands ctrl, from `before` of hb_mjcf_positions.
-double hb_mjcf_rewarded(const hb_mjcf_program *program, const mjModel *model, const mjData *data,
-                        const double *before, double dt, bool alive);
+// The reward of a step of dt seconds under the commands ctrl, from where forward terms stood before it, x of hb_mjcf_positions, to where they
+// stand now, which x becomes.
+double hb_mjcf_rewarded(const hb_mjcf_program *program, const mjModel *model, const mjData *data, double *x,
+                        double dt, bool alive);
 
 // Adds the noise to positions and speeds.
 void hb_mjcf_disturb(const hb_mjcf_program *program, const mjModel *model, mjData *data, hb_env_random *random);

@@ -25,7 +25,7 @@ static const hb_env_option options[] = {
 };
 
 static int32_t number(const hb_env_settings *settings, const char *name) {
-    return (int32_t)strtol(settings->option(settings->context, name), NULL, 10);
+    return (int32_t)strtol(hb_env_setting(settings, name), NULL, 10);
 }
 
 // "C,H,W", or nothing.
@@ -42,11 +42,11 @@ static bool read_picture(const char *text, world *w) {
 static int outside_world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
     world *w = calloc(1, sizeof *w);
     if (!w) return snprintf(message, size, "out of memory"), -1;
-    const char *range = settings->option(settings->context, "range");
+    const char *range = hb_env_setting(settings, "range");
     hb_action_range found = HB_ACTION_ANY;
     while (range && ranges[found + 1] && strcmp(ranges[found], range) != 0) found++;
     w->observation_size = number(settings, "observation_size");
-    if (!read_picture(settings->option(settings->context, "picture"), w)) {
+    if (!read_picture(hb_env_setting(settings, "picture"), w)) {
         free(w);
         return snprintf(message, size,
                         "picture: expected channels, rows and columns, 1 to 256 each, such as 3,84,84"),

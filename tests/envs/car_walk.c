@@ -7,24 +7,13 @@
 //     look                          answers with the 84 x 84 observation's bytes, channel by channel
 // A state is, of the hull: x y angle vx vy spin; then of each wheel the same and joint omega phase gas road.
 // Arguments: NAME=VALUE options of the environment, variation=K.
+#include "tests/envs/walk.h"
+
 #include "envs/car/car.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int n_options;
-static char **given;
-
-static const char *option(void *context, const char *name) {
-    (void)context;
-    const size_t n = strlen(name);
-    for (int k = 0; k < n_options; k++)
-        if (strncmp(given[k], name, n) == 0 && given[k][n] == '=') return given[k] + n + 1;
-    for (const hb_env_option *o = hb_env_car.options; o->name; o++)
-        if (strcmp(o->name, name) == 0) return o->fallback;
-    return "0";
-}
 
 static void print_pose(const hb_car_pose *p) {
     printf(" %.9g %.9g %.9g %.9g %.9g %.9g", (double)p->x, (double)p->y, (double)p->angle, (double)p->vx,
@@ -112,18 +101,18 @@ static void obey(void *body, const char *word, uint8_t *observation) {
 }
 
 int main(int argc, char **argv) {
+    (void)argc;
     static hb_car_track track;
     static uint8_t observation[3 * 84 * 84];
     char message[512], word[16];
     void *world, *body;
     hb_env_step out;
-    n_options = argc - 1;
-    given = argv + 1;
-    const hb_env_settings settings = {option, NULL, &hb_env_car};
+    walker w = {&hb_env_car, argv + 1};
+    const hb_env_settings settings = {walker_option, &w, &hb_env_car};
     if (!read_track(&track) || hb_env_car.world_create(&settings, &world, message, sizeof message) != 0 ||
         hb_env_car.body_create(world, 1, &body, message, sizeof message) != 0)
         return 2;
-    hb_car_reset_on(body, atoi(option(NULL, "variation")), &track, observation, &out);
+    hb_car_reset_on(body, atoi(walker_option(&w, "variation")), &track, observation, &out);
     print_state(body);
     fflush(stdout);
     while (scanf("%15s", word) == 1) obey(body, word, observation);

@@ -1,6 +1,8 @@
 // Drives an environment whose state can be put for tests in other languages: mjcf, classic. Arguments: its name; NAME=VALUE options of it; variation=K; steps=S. First it writes a
 // line: numbers of positions, speeds, commands, of an observation. Then it answers records of float64 (nq + nv) and float32 (S, nu) from standard
 // input: that state, and S steps from it; with, for each step, float64: reward, 0 while it goes on, and the observation.
+#include "tests/envs/walk.h"
+
 #include "envs/classic/classic.h"
 #include "envs/mjcf/mjcf.h"
 
@@ -8,27 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const hb_env_table *env;
-static int n_options;
-static char **given;
-
-static const char *option(void *context, const char *name) {
-    (void)context;
-    const size_t n = strlen(name);
-    for (int k = 0; k < n_options; k++)
-        if (strncmp(given[k], name, n) == 0 && given[k][n] == '=') return given[k] + n + 1;
-    for (const hb_env_option *o = env->options; o->name; o++)
-        if (strcmp(o->name, name) == 0) return o->fallback;
-    return "0";
-}
-
 static uint32_t next_word(hb_env_random *random) {
     static uint32_t word = 1;
     (void)random;
     return word = word * 1664525u + 1013904223u;
 }
 
-static void live(void *body, const hb_env_shape *shape, int32_t nq, int32_t nv, int32_t steps) {
+static void live(const hb_env_table *env, void *body, const hb_env_shape *shape, int32_t nq, int32_t nv,
+                 int32_t steps) {
     const size_t state = (size_t)(nq + nv), actions = (size_t)(steps * shape->action_size),
                  seen = (size_t)shape->observation_size;
     double *start = calloc(state, sizeof *start), *out = calloc(seen + 2, sizeof *out);
@@ -56,10 +45,9 @@ static void live(void *body, const hb_env_shape *shape, int32_t nq, int32_t nv, 
 
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
-    env = strcmp(argv[1], "mjcf") == 0 ? &hb_env_mjcf : &hb_env_classic;
-    n_options = argc - 2;
-    given = argv + 2;
-    const hb_env_settings settings = {option, NULL, env};
+    const hb_env_table *env = strcmp(argv[1], "mjcf") == 0 ? &hb_env_mjcf : &hb_env_classic;
+    walker w = {env, argv + 2};
+    const hb_env_settings settings = {walker_option, &w, env};
     void *world = NULL, *body = NULL;
     char message[512] = "";
     if (env->world_create(&settings, &world, message, sizeof message) != 0 ||
@@ -74,8 +62,8 @@ int main(int argc, char **argv) {
     float *first = calloc((size_t)shape.observation_size, sizeof *first);
     hb_env_random random = {next_word};
     hb_env_step step;
-    if (first) env->reset(body, atoi(option(NULL, "variation")), &random, first, &step);
-    live(body, &shape, nq, nv, atoi(option(NULL, "steps")));
+    if (first) env->reset(body, atoi(walker_option(&w, "variation")), &random, first, &step);
+    live(env, body, &shape, nq, nv, atoi(walker_option(&w, "steps")));
     free(first);
     env->body_destroy(body);
     env->world_destroy(world);
