@@ -26,7 +26,7 @@ static const hb_products_table *table_of(const products *p) {
 static void step_fused(void *context) {
     products *p = context;
     if (p->status == HB_OK)
-        p->status = hb_group_step(p->group, p->lanes, p->lane, p->observation, p->action, p->error);
+        p->status = hb_group_step(p->group, p->lanes, p->lane, p->observation, NULL, p->action, p->error);
     if (p->status == HB_OK) p->status = hb_group_wait(p->group, p->error);
 }
 

@@ -14,7 +14,7 @@ enum { STEPS = 500 };
 typedef struct {
     const hb_machine *machine;
     hb_group *group;
-    float *observation, *action;
+    float *observation, *action, reward;
     int32_t n_observed, n_actions;
 } steps;
 
@@ -22,7 +22,7 @@ static void run_steps(void *context) {
     steps *s = context;
     const int32_t lane = 0;
     for (int t = 0; t < STEPS; t++) {
-        hb_group_step(s->group, 1, &lane, s->observation, s->action, NULL);
+        hb_group_step(s->group, 1, &lane, s->observation, &s->reward, s->action, NULL);
         hb_group_wait(s->group, NULL);
         // The next observation depends on the action, as in life; a picture's bytes then are whatever its bits are.
         for (int32_t k = 0; k < s->n_actions && k < s->n_observed; k++) s->observation[k] = s->action[k];
@@ -60,11 +60,21 @@ static double triad_bandwidth(size_t bytes) {
     return 3.0 * (double)(n * sizeof(float)) / seconds;
 }
 
+// Bytes that a step must move: all that a synapse has is read, and the weight and the trace written; in steps without an update the
+// weights alone are read.
+static double bytes_moved(const hb_net *net) {
+    const double written = net->planes ? 1.0 + (net->plasticity.trace > 0) : 0.0,
+                 every = net->plasticity.every > 1 ? net->plasticity.every : 1;
+    const double update = hb_net_synapse_numbers(net) + written;
+    return (update + (every - 1)) / every * sizeof(float) * (double)net->n_weights;
+}
+
 static hb_status bench_net(const hb_machine *machine, const hb_net *net, const char *name, const hb_bench *bench,
                            hb_error *error) {
     steps s = {.machine = machine,
                .n_observed = (int32_t)hb_net_observation_words(net),
-               .n_actions = net->layer[net->n_layers - 1].outputs};
+               .n_actions = hb_net_actions(net),
+               .reward = 0.5f};
     hb_memory mean = {NULL};
     hb_status status = hb_device_alloc(machine->device, (size_t)net->genome_size, &mean, error);
     if (status == HB_OK) status = hb_group_create(machine->device, net, 1, &s.group, error);
@@ -79,8 +89,7 @@ static hb_status bench_net(const hb_machine *machine, const hb_net *net, const c
     if (status == HB_OK) {
         int64_t repeats;
         const double seconds = hb_bench_fastest(run_steps, &s, 1.0, &repeats) / STEPS;
-        const double arrays = 1.0 + (net->planes ? 1.0 + __builtin_popcount(net->planes) : 0.0);
-        const double bytes = arrays * sizeof(float) * (double)net->n_weights;
+        const double bytes = bytes_moved(net);
         const double bandwidth = triad_bandwidth((size_t)bytes);
         hb_bench_print(bench, name, 1e6 * seconds, "us", 1e6 * bytes / bandwidth,
                        "bytes of a step at the bandwidth of a triad of that size", repeats);

@@ -221,9 +221,10 @@ HB_API hb_status hb_lives_begin(hb_lives *lives, int64_t n, const int64_t *lane,
                                 const int64_t *number, hb_error *error);
 
 // A step of the lanes that are alive (lanes; nullable: all): observation (lanes, observation_size), floats, or bytes of pictures, to action
-// (lanes, action_size), within the environment's range; 0 for the others. Weights change as they live.
-HB_API hb_status hb_lives_step(hb_lives *lives, const void *observation, const uint8_t *alive, float *action,
-                               hb_error *error);
+// (lanes, action_size), within the environment's range; 0 for the others. Weights change as they live. reward (lanes): what the last step of each
+// life earned, 0 in its first; nullable where the network takes none (policy.sees_reward, policy.modulate).
+HB_API hb_status hb_lives_step(hb_lives *lives, const void *observation, const float *reward, const uint8_t *alive,
+                               float *action, hb_error *error);
 
 // A layer's weights after the update of the last step: w (inputs, outputs).
 HB_API hb_status hb_lives_weights(hb_lives *lives, int64_t lane, int64_t layer, float *w, hb_error *error);

@@ -9,7 +9,7 @@
 // whichever thread.
 //
 // Groups: hb_group_expand and hb_group_step only queue work, which is done in the order of the calls. Until hb_group_wait returns, the
-// caller neither reads nor writes the host arrays that it passed (lane, birth, observation, action, sum_of_squares) and
+// caller neither reads nor writes the host arrays that it passed (lane, birth, observation, reward, action, sum_of_squares) and
 // leaves the device memory that births point to as it is. So the device serves one group while the host steps the
 // environments of another. With host_parallel the work is done when the call returns, and no wait is needed.
 // After a failed call the group must still be waited for before its arrays are freed; what its lanes hold is then undefined, until
@@ -100,7 +100,7 @@ struct hb_device_table {
     hb_status (*group_expand)(hb_group *group, int32_t count, const int32_t *lane, const hb_birth *birth,
                               double *sum_of_squares, hb_error *error);
     hb_status (*group_step)(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
-                            float *action, hb_error *error);
+                            const float *reward, float *action, hb_error *error);
     hb_status (*group_wait)(hb_group *group, hb_error *error);
     hb_status (*group_weights)(hb_group *group, int32_t lane, int32_t layer, float *w, hb_error *error);
     hb_status (*group_put_weights)(hb_group *group, int32_t lane, const float *w, hb_error *error);
@@ -270,10 +270,11 @@ static inline hb_status hb_group_expand(hb_group *group, int32_t count, const in
 }
 
 // One step of the lanes lane[0..count), each named once (ops.h, "Step"): observation (count, words), floats or the bytes of a
-// picture (hb_net_observation_words), to action (count, O of the last layer), all in host memory.
+// picture (hb_net_observation_words), to action (count, hb_net_actions), all in host memory. reward (count): what the last step of each
+// life earned, 0 in its first; NULL where the network takes none (hb_net_takes_reward).
 static inline hb_status hb_group_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
-                                      float *action, hb_error *error) {
-    return hb_table_of(hb_group_device(group))->group_step(group, count, lane, observation, action, error);
+                                      const float *reward, float *action, hb_error *error) {
+    return hb_table_of(hb_group_device(group))->group_step(group, count, lane, observation, reward, action, error);
 }
 
 // Returns when all queued work is done and its results are in host memory. Reports the first error of queued work. The functions
@@ -288,7 +289,7 @@ static inline hb_status hb_group_weights(hb_group *group, int32_t lane, int32_t 
 }
 
 // Changes a life under way (ops.h, "Put"): the weights w (N) of all layers, [I][O] of each one after the other; or the last
-// layer's output y (O) of the last step. Host memory. Waits.
+// layer's output y (hb_net_actions) of the last step. Host memory. Waits.
 static inline hb_status hb_group_put_weights(hb_group *group, int32_t lane, const float *w, hb_error *error) {
     return hb_table_of(hb_group_device(group))->group_put_weights(group, lane, w, error);
 }

@@ -28,6 +28,8 @@ static hb_status check_def(const hb_net_def *def, hb_error *error) {
     if (def->lstm && (def->n_hidden < 1 || (def->rule && *def->rule)))
         return hb_fail(error, HB_BAD_INPUT,
                        "policy.hidden: an LSTM network is static and has a hidden layer, its cell");
+    if (def->lstm && def->bias)
+        return hb_fail(error, HB_BAD_INPUT, "policy.bias: expected false with an LSTM cell, which has its own");
     return HB_OK;
 }
 
@@ -35,7 +37,12 @@ static hb_status init_plasticity(hb_net *net, const hb_net_def *def, hb_error *e
     if (!def->rule || !*def->rule) return HB_OK;
     net->rule = hb_rule_find(def->rule);
     if (!net->rule) return hb_fail(error, HB_BAD_INPUT, "policy.rule: no rule is called '%s'", def->rule);
+    const hb_plasticity *p = &def->plasticity;
+    net->plasticity = *p;
+    net->gated = p->modulator != HB_MODULATE_NONE || p->trace > 0 || p->oja != 0;
     net->planes = hb_rule_planes(net->rule);
+    if (p->decay > 0)
+        net->planes |= 1u << (p->modulator == HB_MODULATE_NONE && p->trace == 0 ? HB_PLANE_D : HB_PLANE_BIRTH);
     net->init = hb_initialiser_find(def->init);
     if (!net->init) return hb_fail(error, HB_BAD_INPUT, "policy.init: no initialiser is called '%s'", def->init);
     return HB_OK;
@@ -46,6 +53,8 @@ static hb_status init_layer(hb_net *net, const hb_net_def *def, int32_t l, int32
     hb_layer *layer = &net->layer[l];
     layer->inputs = l == 0 ? inputs : def->hidden[l - 1];
     layer->outputs = l == def->n_hidden ? def->outputs : def->hidden[l];
+    layer->inputs += def->bias + (l == 0 && def->sees_reward);
+    layer->outputs += l == def->n_hidden && net->plasticity.modulator == HB_MODULATE_OUTPUT;
     layer->activation = l == def->n_hidden ? def->last : HB_TANH;
     if (l == 0 && def->lstm) {
         layer->inputs += 2 + layer->outputs;
@@ -62,7 +71,11 @@ static hb_status init_layer(hb_net *net, const hb_net_def *def, int32_t l, int32
 }
 
 hb_status hb_net_init(hb_net *net, const hb_net_def *def, hb_error *error) {
-    *net = (hb_net){.n_layers = def->n_hidden + 1, .normalise = def->normalise, .half_planes = def->half_planes};
+    *net = (hb_net){.n_layers = def->n_hidden + 1,
+                    .normalise = def->normalise,
+                    .bias = def->bias,
+                    .sees_reward = def->sees_reward,
+                    .half_planes = def->half_planes};
     int32_t inputs = def->inputs;
     hb_status status = check_def(def, error);
     if (status == HB_OK) status = init_plasticity(net, def, error);

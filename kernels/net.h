@@ -59,14 +59,32 @@ typedef struct {
     int64_t n_weights; // 0: no vision
 } hb_vision;
 
+// What multiplies the changes of all synapses: nothing; the reward of the step; an output of the network beside its actions,
+// the last layer's last (a "third factor").
+typedef enum { HB_MODULATE_NONE, HB_MODULATE_REWARD, HB_MODULATE_OUTPUT } hb_modulator;
+
+// How a rule's change enters the weights (docs/equations.md, "Plasticity"; the order of operations is in ops.h). All zero: it is added after every step.
+typedef struct {
+    int32_t average; // M: pre and post are means over the last M steps; 0 is 1
+    int32_t every;   // K: an update follows steps 1, 1 + K, 1 + 2 K, ..; 0 is 1
+    float decay;     // the part of a weight that gives way to the weight of birth in an update, 0 to 1
+    float oja;       // dw has the term -oja post^2 w
+    float trace;     // the part of a synapse's trace that remains in an update; 0: there are no traces
+    hb_modulator modulator;
+} hb_plasticity;
+
 typedef struct {
     int32_t n_layers;
     hb_layer layer[HB_MAX_LAYERS];
     hb_vision vision;
     const hb_rule *rule; // NULL: the weights themselves are evolved and never change ("static")
     bool normalise;      // w <- w / max|w| per layer after every update
+    hb_plasticity plasticity;
+    bool bias;        // each layer's input ends with a 1
+    bool sees_reward; // the first layer's own input is followed by the reward of the last step
     const hb_initialiser *init;
-    uint32_t planes;     // which planes the rule has
+    uint32_t planes;     // which planes a synapse has
+    bool gated;          // updates are those of traces, modulators or Oja's term (update.h)
     bool half_planes;    // planes are rounded to half precision; a device may store them so
     int64_t n_weights;   // N
     int64_t n_penalised; // coefficients (static: weights): the part of the genome that the L2 penalty covers
@@ -85,6 +103,9 @@ typedef struct {
     bool lstm;          // static only: the first hidden layer is an LSTM cell
     const char *rule;   // NULL or "": static
     bool normalise;
+    hb_plasticity plasticity; // ignored where static
+    bool bias;                // not with an LSTM cell, which has its own
+    bool sees_reward;
     bool half_planes;
     const char *init; // ignored where static
 } hb_net_def;
@@ -97,9 +118,30 @@ static inline int32_t hb_net_first_input(const hb_net *net) {
     return net->layer[0].activation == HB_LSTM ? 2 : 0;
 }
 
-// Length of the first layer's own input.
+// Length of the first layer's own input. Its x is: the constants of an LSTM cell, the own input, the reward if it is seen, the 1 of biases, the
+// cell's h.
 static inline int32_t hb_net_inputs(const hb_net *net) {
-    return net->layer[0].inputs - hb_net_first_input(net) - hb_net_lstm(net);
+    return net->layer[0].inputs - hb_net_first_input(net) - net->sees_reward - net->bias - hb_net_lstm(net);
+}
+
+// Outputs that are actions: all but the one that modulates.
+static inline int32_t hb_net_actions(const hb_net *net) {
+    return net->layer[net->n_layers - 1].outputs - (net->plasticity.modulator == HB_MODULATE_OUTPUT);
+}
+
+// Whether steps need the reward of the step before.
+static inline bool hb_net_takes_reward(const hb_net *net) {
+    return net->sees_reward || net->plasticity.modulator == HB_MODULATE_REWARD;
+}
+
+// Steps whose activations a lane keeps: this one's and those that an update averages.
+static inline int32_t hb_net_history(const hb_net *net) {
+    return 1 + (net->plasticity.average > 1 ? net->plasticity.average : 1);
+}
+
+// Numbers that a synapse has: its weight, its trace, and its planes.
+static inline int32_t hb_net_synapse_numbers(const hb_net *net) {
+    return 1 + (net->plasticity.trace > 0) + __builtin_popcount(net->planes);
 }
 
 // Words of 32 bits per observation in a batch: floats, or bytes rounded up.

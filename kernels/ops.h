@@ -9,7 +9,7 @@
 //     h_d = fma(sigma, eps_d, mean_d)              eps = the normals of `noise`; sigma < 0 is the antithetic twin
 // If rules are shared, coefficient c of synapse i is, with R maps k_r and C coefficients per rule:
 //     theta_e = fma(sigma, eps_e, mean_e)          for e in [0, E): K rules of C, then the other evolved numbers
-//     h_ic = (theta_{k_0i c} + theta_{k_1i c}) + ..    for ascending r; with one map, theta_{k_0i c} itself
+//     h_ic = (theta_{k_0i c} + theta_{k_1i c}) + ..    for ascending r; with one map, theta_{k_0i c} itself; or products of these
 //     h_ic <- h_ic + base_ic                       if there is a base
 //     h_ic = fma(sigma, eps_{i C + c}, mean_{k_0i c})  instead, if every synapse has its own noise; then there is no base
 // The other evolved numbers follow the N C coefficients in the genome, as they follow the K C numbers in theta.
@@ -17,8 +17,8 @@
 //     q_r = fma(h_d, h_d, q_r)                     for ascending d with d % 64 = r, from +0
 //     sum = ((q_0 + q_1) + q_2) + ...              in float64
 //
-// Expand. Folds h into planes (hb_rule_fold), rounded to half precision if the network has half_planes, and draws the initial
-// weights. Number e of the sequence `weights` belongs to element e of w[I][O] of all layers one after the other:
+// Expand. Folds h into planes (hb_fold), rounded to half precision if the network has half_planes, and draws the initial
+// weights; traces e are 0. Number e of the sequence `weights` belongs to element e of w[I][O] of all layers one after the other:
 //     uniform   w = fma(u_e, 2 s, -s)              u = (word >> 8) / 2^24
 //     normal    w = s n_e
 //     sparse    w = s n_e, but 0 if fewer than ceil(0.8 O) elements of row i have a smaller (word, j) in the sequence
@@ -33,9 +33,17 @@
 // sequence HB_STREAM_VISION of the life's seed.
 //
 // Step. One policy step of one lane: for each layer in turn, with pre and post the layer's input and output of the last step,
-// and s the layer's scale (1 at first):
-//     w_ij <- fma(fma(a_ij, pre_i, c_ij), post_j, fma(s, w_ij, fma(b_ij, pre_i, d_ij)))
-//                                                  not in the first step; never if static; planes that the rule lacks are +0
+// s the layer's scale (1 at first), and k_j = s (1 - decay), or with Oja's term s fma(-(oja post_j), post_j, 1 - decay):
+//     w_ij <- fma(fma(a_ij, pre_i, c_ij), post_j, fma(k_j, w_ij, fma(b_ij, pre_i, d_ij)))
+//                                                  not in the first step; never if static; planes that a synapse lacks are +0
+// If it is the update of every K-th step: before steps 2, 2 + K, 2 + 2 K, .. alone. If it averages: pre and post are means over the last
+// n = min(M, steps so far) steps, ((v_t + v_(t-1)) + ..) / n, newest first. If the net is gated (traces, modulator, Oja's term):
+//     g_ij = fma(fma(a_ij, pre_i, c_ij), post_j, fma(b_ij, pre_i, d_ij))
+//     e_ij <- fma(trace, e_ij, g_ij);  g_ij = e_ij  if there are traces
+//     w_ij <- fma(k_j, w_ij, fma(m, g_ij, r_ij))   m: the reward given with this step, or the last layer's last output of the step
+//                                                  before, or 1; r the plane of birth
+// post is squared in both forms (not in k_j) if the rule says so. x of the first layer ends with the reward if it is seen, then with 1 if
+// there are biases; x of the others ends with 1.
 //     s    <- 1 / max_ij |w_ij|                    if normalising and updated; 1 if the maximum is below 2^-126
 //     acc_j = fma(w_ij, x_i, acc_j)                for ascending i, from +0
 //     y_j   = f(s acc_j)                           tanh or linear, after the product is rounded
@@ -44,11 +52,13 @@
 //     c'_j = fma(logistic(z_(H+j)), c_j, logistic(z_j) tanh(z_(2H+j)));  h'_j = logistic(z_(3H+j)) tanh(c'_j)
 // and h' is the next layer's x. The maximum is that of the bit patterns of |w|, so a NaN wins. Inputs x are finite.
 //
-// Weights. A lane's weights after the update of its last step: w as above, times s if normalising.
+// Weights. A lane's weights after the update of its last step: w as above, times s if normalising. Where reward modulates, that update is
+// still to come: then those of the last step.
 //
 // Put, for analyses that change a life under way. Weights: w becomes the given values, s = 1, and the next step starts without
 // an update, as if w were the result of "Weights"; an LSTM cell keeps its c and h. Output: y of the last layer in the last step
-// becomes the given values; the next update uses them as post.
+// becomes the given values (those of actions); the next update uses them as post. Steps for averages and every K-th update count from 0 again
+// after weights were put.
 //
 // Gradient. Over K terms with numbers z_k and the noise of individuals k = 0..K-1:
 //     g_d = fma(z_k, eps_kd, g_d)                  for ascending k, from +0
@@ -89,6 +99,7 @@ typedef struct {
     int32_t n_maps;     // R
     int32_t n_rules, n_coefficients;
     bool noise_per_synapse; // with one map only
+    bool product;           // maps give factors, not summands
 } hb_sharing;
 
 // True if synapses share rules.
@@ -112,7 +123,10 @@ HB_HD int64_t hb_sharing_index(const hb_sharing *sharing, int32_t r, int64_t d) 
 HB_HD float hb_sharing_value(hb_sharing sharing, const float *theta, int64_t d) {
     float value = theta[hb_sharing_index(&sharing, 0, d)];
     if (d >= sharing.n_synapses * sharing.n_coefficients) return value;
-    for (int32_t r = 1; r < sharing.n_maps; r++) value += theta[hb_sharing_index(&sharing, r, d)];
+    for (int32_t r = 1; r < sharing.n_maps; r++) {
+        const float part = theta[hb_sharing_index(&sharing, r, d)];
+        value = sharing.product ? value * part : value + part;
+    }
     return sharing.base.address ? value + hb_floats(sharing.base)[d] : value;
 }
 

@@ -5,13 +5,16 @@
 
 #include "kernels/scalar.h"
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define HB_MAX_COEFFICIENTS 6
 
-enum { HB_PLANE_A, HB_PLANE_B, HB_PLANE_C, HB_PLANE_D, HB_N_PLANES };
+// BIRTH is a plane that no rule has: what draws a weight back to the one of birth (net.h, hb_plasticity), where it does not go into d.
+enum { HB_PLANE_A, HB_PLANE_B, HB_PLANE_C, HB_PLANE_D, HB_N_PLANES, HB_PLANE_BIRTH = HB_N_PLANES, HB_MAX_PLANES };
 
 // Indices of the coefficients A, B, C, D_in (inside the learning rate's bracket), D_out (outside of it) and eta among the rule's C
 // coefficients; -1: the rule has none.
@@ -21,9 +24,10 @@ typedef struct {
     int32_t n_coefficients;
     const char *coefficients[HB_MAX_COEFFICIENTS]; // names in memory order
     int8_t a, b, c, d_in, d_out, eta;
+    bool squares_post; // post in dw is its square
 } hb_rule;
 
-// The nine rules of Najarro & Risi 2020 and its code (docs/equations.md, "Rules").
+// The nine rules of Najarro & Risi 2020 and its code, and those of later work (docs/equations.md, "Rules").
 extern const hb_rule hb_rules[];
 extern const int32_t hb_n_rules;
 

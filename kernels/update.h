@@ -5,10 +5,48 @@
 
 #include "kernels/ops.h"
 
-// A synapse's weight after the update by its four planes: s w + (b pre + d) + (a pre + c) post. fma is hb_fma, or the same
-// of a vector type.
-#define HB_PLASTIC_UPDATE(fma, w, scale, pre, post, a, b, c, d)                                                      \
-    fma(fma(a, pre, c), post, fma(scale, w, fma(b, pre, d)))
+// A synapse's weight after the update by its four planes: k w + (b pre + d) + (a pre + c) post, k of hb_kept. fma is hb_fma, or the
+// same of a vector type.
+#define HB_PLASTIC_UPDATE(fma, w, kept, pre, post, a, b, c, d) fma(fma(a, pre, c), post, fma(kept, w, fma(b, pre, d)))
+
+// The same in two parts, for nets that are gated: what the rule adds, and the weight that this, or its trace, makes with modulator m
+// and the pull r to the weight of birth.
+#define HB_PLASTIC_CHANGE(fma, pre, post, a, b, c, d) fma(fma(a, pre, c), post, fma(b, pre, d))
+#define HB_PLASTIC_GATED(fma, w, kept, m, change, r)  fma(kept, w, fma(m, change, r))
+
+// Whether the step with that number, from 0, begins with the update of the step before.
+HB_HD bool hb_updates_before(const hb_plasticity *p, int32_t step) {
+    return step > 0 && (p->every < 2 || (step - 1) % p->every == 0);
+}
+
+// What an update keeps of a weight in a layer with scale s: s (1 - decay - oja post^2). Exactly s without both.
+HB_HD float hb_kept(const hb_plasticity *p, float scale, float post) {
+    const float kept = 1.0f - p->decay;
+    return p->oja == 0.0f ? scale * kept : scale * hb_fma(-p->oja * post, post, kept);
+}
+
+// What modulates an update: the reward that its step earned, or the last layer's last output in it.
+HB_HD float hb_modulation(const hb_plasticity *p, float reward, float output) {
+    return p->modulator == HB_MODULATE_REWARD ? reward : p->modulator == HB_MODULATE_OUTPUT ? output : 1.0f;
+}
+
+// A synapse's planes at birth: hb_rule_fold, and the pull decay w to its weight of birth, in a plane of its own or in d.
+HB_HD void hb_fold(const hb_rule *rule, const hb_plasticity *p, uint32_t has, const float *h, float w,
+                   float planes[HB_MAX_PLANES]) {
+    hb_rule_fold(rule, h, planes);
+    planes[HB_PLANE_BIRTH] = 0.0f;
+    if (p->decay > 0.0f) planes[has >> HB_PLANE_BIRTH & 1u ? HB_PLANE_BIRTH : HB_PLANE_D] += p->decay * w;
+}
+
+// One synapse's weight after an update, of either form; post as the rule takes it. *trace is moved if there are traces.
+HB_HD float hb_updated(const hb_plasticity *p, bool gated, float m, float w, float kept, float pre, float post,
+                       const float plane[HB_MAX_PLANES], float *trace) {
+    const float a = plane[HB_PLANE_A], b = plane[HB_PLANE_B], c = plane[HB_PLANE_C], d = plane[HB_PLANE_D];
+    if (!gated) return HB_PLASTIC_UPDATE(hb_fma, w, kept, pre, post, a, b, c, d);
+    float change = HB_PLASTIC_CHANGE(hb_fma, pre, post, a, b, c, d);
+    if (p->trace > 0.0f) change = *trace = hb_fma(p->trace, *trace, change);
+    return HB_PLASTIC_GATED(hb_fma, w, kept, m, change, plane[HB_PLANE_BIRTH]);
+}
 
 // The bits of |w|, which order like |w|; those of a NaN are larger than any number's.
 HB_HD uint32_t hb_magnitude(float w) {

@@ -112,7 +112,8 @@ hb_status hb_life_think(hb_life *life, hb_error *error) {
         return hb_fail(error, HB_INTERRUPTED, "stopped on request; nothing was written");
     memcpy(life->seen, life->observation, hb_net_observation_words(&life->trainer.net) * sizeof *life->seen);
     if (standard) hb_standardise(standard, NULL, life->seen);
-    const hb_status status = hb_group_step(life->group, 1, &lane, life->seen, life->output, error);
+    const float earned = life->steps > 0 ? (float)life->step.fitness : 0.0f;
+    const hb_status status = hb_group_step(life->group, 1, &lane, life->seen, &earned, life->output, error);
     return status == HB_OK ? hb_group_wait(life->group, error) : status;
 }
 

@@ -141,6 +141,13 @@ static hb_status apply_set(hb_config *config, const char *set, hb_error *error) 
 // ---------------------------------------------------------------------------------------------------
 // Checks over several keys
 
+static hb_status check_policy(const hb_config *config, hb_error *error) {
+    hb_key_fault fault;
+    return hb_policy_fits(&config->settings.policy, &fault)
+               ? HB_OK
+               : hb_config_complain(config, fault.key, error, "%s", fault.reason);
+}
+
 static hb_status check_search(const hb_config *config, hb_error *error) {
     const hb_settings *s = &config->settings;
     const hb_search_subject subject = {.has_rules = hb_policies[s->policy.kind].plastic,
@@ -170,6 +177,7 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error) {
     if (status == HB_OK && s->policy.hidden.n > HB_MAX_LAYERS - 1)
         status = hb_config_complain(config, "policy.hidden", error, "expected at most %d layers, found %d",
                                     HB_MAX_LAYERS - 1, s->policy.hidden.n);
+    if (status == HB_OK) status = check_policy(config, error);
     if (status == HB_OK) status = check_search(config, error);
     if (status == HB_OK) status = hb_config_identify(config, error);
     return status;

@@ -12,6 +12,7 @@ struct hb_lives {
     int32_t lanes;
     size_t words;                // of an observation
     float *observation, *action; // (lanes, words), (lanes, A): the device's host memory
+    float *reward;               // (lanes): the same; NULL where the network takes none
     int32_t *lane;               // (lanes): those of a call
     bool *named;                 // (lanes): in a call under way
     bool *counted;               // (lanes): an individual's life, whose observations are part of the search's state
@@ -30,6 +31,7 @@ void hb_lives_close(hb_lives *lives) {
     if (lives->group) hb_group_destroy(lives->group);
     if (lives->observation) hb_device_host_free(device, lives->observation);
     if (lives->action) hb_device_host_free(device, lives->action);
+    if (lives->reward) hb_device_host_free(device, lives->reward);
     free(lives->lane);
     free(lives->born);
     free(lives->counted);
@@ -54,6 +56,8 @@ static hb_status make_room(hb_lives *lives, hb_error *error) {
     hb_status status = hb_device_host_alloc(device, n * lives->words, &lives->observation, error);
     if (status == HB_OK)
         status = hb_device_host_alloc(device, n * (size_t)trainer->world.shape.action_size, &lives->action, error);
+    if (status == HB_OK && hb_net_takes_reward(&trainer->net))
+        status = hb_device_host_alloc(device, n, &lives->reward, error);
     return status == HB_OK ? hb_group_create(device, &trainer->net, lives->lanes, &lives->group, error) : status;
 }
 
@@ -210,16 +214,30 @@ static hb_status step_part(const void *context, size_t begin, size_t end, hb_err
     const hb_env_shape *shape = &lives->evolution->trainer->world.shape;
     const size_t actions = (size_t)shape->action_size;
     if (begin == end) return HB_OK;
-    hb_status status =
-        hb_group_step(lives->group, (int32_t)(end - begin), lives->lane + begin,
-                      lives->observation + begin * lives->words, lives->action + begin * actions, error);
+    hb_status status = hb_group_step(
+        lives->group, (int32_t)(end - begin), lives->lane + begin, lives->observation + begin * lives->words,
+        lives->reward ? lives->reward + begin : NULL, lives->action + begin * actions, error);
     if (status == HB_OK) status = hb_group_wait(lives->group, error);
     for (size_t row = begin; row < end; row++) hb_policy_bound(shape, lives->action + row * actions);
     return status;
 }
 
-hb_status hb_lives_step(hb_lives *lives, const void *observation, const uint8_t *alive, float *action,
-                        hb_error *error) {
+// Rewards of the call's lanes, by row.
+static hb_status take_rewards(hb_lives *lives, const float *reward, int32_t n, hb_error *error) {
+    if (!lives->reward) return HB_OK;
+    if (!reward)
+        return hb_fail(error, HB_BAD_INPUT, "step: the network takes rewards; give that of each life's last step");
+    for (int32_t row = 0; row < n; row++) {
+        lives->reward[row] = reward[lives->lane[row]];
+        if (!isfinite(lives->reward[row]))
+            return hb_fail(error, HB_BAD_INPUT, "step: expected finite rewards, found %g at %d",
+                           (double)lives->reward[row], lives->lane[row]);
+    }
+    return HB_OK;
+}
+
+hb_status hb_lives_step(hb_lives *lives, const void *observation, const float *reward, const uint8_t *alive,
+                        float *action, hb_error *error) {
     const hb_trainer *trainer = lives->evolution->trainer;
     const size_t actions = (size_t)trainer->world.shape.action_size;
     const stepping s = {lives, observation, hb_env_observation_bytes(&trainer->world.shape)};
@@ -232,6 +250,7 @@ hb_status hb_lives_step(hb_lives *lives, const void *observation, const uint8_t 
         lives->lane[n++] = lane;
     }
     hb_status status = check_finite(&s, n, error);
+    if (status == HB_OK) status = take_rewards(lives, reward, n, error);
     if (status == HB_OK) look(&s, n);
     if (status == HB_OK) status = hb_machine_split(&trainer->machine, (size_t)n, 1, step_part, &s, error);
     if (status != HB_OK) return status;

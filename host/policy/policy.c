@@ -1,5 +1,7 @@
 #include "host/policy/policy.h"
 
+#include <stdio.h>
+
 // ---------------------------------------------------------------------------------------------------
 // Keys
 
@@ -17,6 +19,7 @@ static const char *init_word(int k) {
 
 static const char *const activations[] = {"tanh", "linear", NULL};
 static const char *const visions[] = {"evolved", "fixed", NULL};
+static const char *const modulators[] = {"none", "reward", "output", NULL};
 static const char *const precisions[] = {"float32", "float16", NULL};
 
 #define FIELDS hb_policy_settings
@@ -34,6 +37,21 @@ const hb_key hb_policy_keys[] = {
         "precision of a rule's folded coefficients; float16: a device moves 16 bytes per synapse and step, not 24"),
     HB_KEY(FIELDS, normalise, BOOL, "false", 0, 0,
            "divide each layer's weights by their largest magnitude after every update"),
+    HB_KEY(FIELDS, bias, BOOL, "false", 0, 0, "each layer has an input more, which is always 1"),
+    HB_KEY(FIELDS, sees_reward, BOOL, "false", 0, 0,
+           "the first layer has an input more: the reward of the last step"),
+    HB_KEY(FIELDS, average, INT, "1", 1, 1000, "steps over which a rule averages what it learns from, o_i and o_j"),
+    HB_KEY(FIELDS, every, INT, "1", 1, 1e6, "steps from one update of the weights to the next"),
+    HB_KEY(FIELDS, decay, REAL, "0", 0, 1, "the part of a weight that gives way to its weight of birth in an update"),
+    HB_KEY(FIELDS, oja, REAL, "0", 0, 1e6, "the factor of Oja's term, -o_j^2 w"),
+    HB_KEY(
+        FIELDS, trace, REAL, "0", 0, 0.999999,
+        "the part of an eligibility trace that remains in an update; traces gather changes, and enter the weights; "
+        "0: none"),
+    HB_KEY_OF(
+        FIELDS, modulate, modulators, "none",
+        "what multiplies changes of weights: none; reward: that of the step; output: an output of the network's "
+        "own"),
     {.name = NULL}};
 
 // ---------------------------------------------------------------------------------------------------
@@ -47,6 +65,34 @@ const hb_policy hb_policies[] = {
     {"static", "the same network; the weights themselves are evolved and never change", .plastic = false},
     {"lstm", "the static network with an LSTM cell, with biases, as its first hidden layer", .lstm = true},
     {.name = NULL}};
+
+// Keys of networks that learn, and what they are in a network that does not.
+static const char *idle_key(const hb_policy_settings *s) {
+    return s->average > 1                    ? "policy.average"
+           : s->every > 1                    ? "policy.every"
+           : s->decay > 0                    ? "policy.decay"
+           : s->oja > 0                      ? "policy.oja"
+           : s->trace > 0                    ? "policy.trace"
+           : s->modulate != HB_MODULATE_NONE ? "policy.modulate"
+                                             : NULL;
+}
+
+bool hb_policy_fits(const hb_policy_settings *settings, hb_key_fault *fault) {
+    const hb_policy *policy = &hb_policies[settings->kind];
+    const char *idle = policy->plastic ? NULL : idle_key(settings);
+    if (idle) {
+        fault->key = idle;
+        snprintf(fault->reason, sizeof fault->reason, "policy.kind '%s' has no rule that it would change",
+                 policy->name);
+        return false;
+    }
+    if (policy->lstm && settings->bias) {
+        fault->key = "policy.bias";
+        snprintf(fault->reason, sizeof fault->reason, "an LSTM cell has biases of its own");
+        return false;
+    }
+    return true;
+}
 
 bool hb_policy_evolves_weights(const hb_policy_settings *settings) {
     return hb_policies[settings->kind].plastic && hb_initialisers[settings->init].draw == HB_DRAW_GENOME;
@@ -63,7 +109,16 @@ hb_status hb_policy_build(const hb_policy_settings *s, const hb_env_shape *shape
                       .half_planes = policy->plastic && s->planes == HB_PLANES_FLOAT16,
                       .init = hb_initialisers[s->init].name,
                       .lstm = policy->lstm,
-                      .fixed_vision = s->vision == HB_VISION_FIXED};
+                      .fixed_vision = s->vision == HB_VISION_FIXED,
+                      .bias = s->bias,
+                      .sees_reward = s->sees_reward};
+    if (policy->plastic)
+        def.plasticity = (hb_plasticity){.average = (int32_t)s->average,
+                                         .every = (int32_t)s->every,
+                                         .decay = (float)s->decay,
+                                         .oja = (float)s->oja,
+                                         .trace = (float)s->trace,
+                                         .modulator = s->modulate};
     for (int k = 0; k < 3; k++) def.picture[k] = shape->picture[k];
     for (int32_t l = 0; l < s->hidden.n; l++) def.hidden[l] = (int32_t)s->hidden.item[l];
     return hb_net_init(net, &def, error);

@@ -19,6 +19,10 @@ typedef struct {
     hb_vision_kind vision;
     hb_planes_kind planes;
     bool normalise;
+    bool bias, sees_reward;
+    int64_t average, every; // steps
+    double decay, oja, trace;
+    hb_modulator modulate;
 } hb_policy_settings;
 
 // Ends with a NULL name.
@@ -33,6 +37,9 @@ typedef struct {
 
 // Ends with a NULL name.
 extern const hb_policy hb_policies[];
+
+// True if the settings fit each other. Otherwise *fault names the key to change and the reason.
+bool hb_policy_fits(const hb_policy_settings *settings, hb_key_fault *fault);
 
 // Builds the network of the configured policy for the sizes of that environment. Fails with HB_BAD_INPUT where no such
 // network exists (hb_net_init).

@@ -26,7 +26,9 @@ int32_t hb_shared_rules_at(const hb_search *search, int64_t generation) {
     if (assigned(search, HB_ASSIGN_POST)) return neurons(net, false, net->n_layers);
     if (assigned(search, HB_ASSIGN_SIDES))
         return neurons(net, true, net->n_layers) + neurons(net, false, net->n_layers);
-    if (assigned(search, HB_ASSIGN_NEURON)) return net->layer[0].inputs + neurons(net, false, net->n_layers);
+    if (assigned(search,
+                 HB_ASSIGN_NEURON)) // outputs of a layer are inputs of the next; biases have parts of their own
+        return neurons(net, true, net->n_layers) + net->layer[net->n_layers - 1].outputs;
     if (!assigned(search, HB_ASSIGN_MERGE)) return (int32_t)hb_sharing_rules(search);
     const int64_t merges = generation / s->merge_every;
     int64_t rules = net->n_weights;

@@ -12,6 +12,7 @@
 static const char *const assignments[] = {"random", "layer", "pre", "post", "sides", "neuron", "merge", NULL};
 static const char *const noises[] = {"rule", "synapse", NULL};
 static const char *const bases[] = {"none", "random", NULL};
+static const char *const combines[] = {"sum", "product", NULL};
 static const char *const merge_bys[] = {"coefficients", "planes", NULL};
 
 #define FIELDS hb_shared_settings
@@ -24,6 +25,8 @@ static const hb_key shared_keys[] = {
     HB_KEY_OF(FIELDS, base, bases, "none",
               "shared: random adds a part of its own to every synapse's rule, drawn from N(0, 1) and never moved: a "
               "search in a random subspace; with search.start_scale=0 the shared rules start at 0"),
+    HB_KEY_OF(FIELDS, combine, combines, "sum",
+              "shared, sides and neuron: a coefficient is the sum of its neurons' parts, or their product"),
     HB_KEY(FIELDS, merge_every, INT, "25", 1, 1e6, "shared, merge: generations between merges"),
     HB_KEY(FIELDS, merge_rules, INTS, "3072,1536,768,384", 1, 1e7, "shared, merge: how many rules each merge leaves"),
     HB_KEY_OF(FIELDS, merge_by, merge_bys, "coefficients",
@@ -77,6 +80,12 @@ static bool shared_fits(const hb_search_settings *settings, hb_search_subject su
     if ((by_neuron || own->assignment == HB_ASSIGN_MERGE) && own->noise == HB_NOISE_OF_SYNAPSE) {
         fault->key = "search.noise";
         snprintf(fault->reason, sizeof fault->reason, "'synapse' does not fit search.assignment '%s'",
+                 assignments[own->assignment]);
+        return false;
+    }
+    if (own->combine == HB_COMBINE_PRODUCT && !by_neuron) {
+        fault->key = "search.combine";
+        snprintf(fault->reason, sizeof fault->reason, "'product' needs search.assignment sides or neuron, found '%s'",
                  assignments[own->assignment]);
         return false;
     }
@@ -156,7 +165,8 @@ static void shared_genome(const hb_search *search, int64_t s, hb_genome *genome)
                                       .n_numbers = (int64_t)m * c + hb_net_unpenalised(net),
                                       .n_rules = m,
                                       .n_coefficients = c,
-                                      .noise_per_synapse = hb_shared_own(search)->noise == HB_NOISE_OF_SYNAPSE}};
+                                      .noise_per_synapse = hb_shared_own(search)->noise == HB_NOISE_OF_SYNAPSE,
+                                      .product = hb_shared_own(search)->combine == HB_COMBINE_PRODUCT}};
     hb_estimator_sample(search, step_size(search), s < 0 ? 0 : s, genome);
 }
 

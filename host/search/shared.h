@@ -14,7 +14,7 @@ typedef enum {
     HB_ASSIGN_LAYER,  // the same within each layer, which has rules of its own in proportion to its synapses
     HB_ASSIGN_PRE,    // one rule per presynaptic neuron
     HB_ASSIGN_POST,   // one rule per postsynaptic neuron
-    HB_ASSIGN_SIDES,  // the sum of a part per presynaptic and a part per postsynaptic neuron
+    HB_ASSIGN_SIDES,  // the sum, or the product, of a part per presynaptic and a part per postsynaptic neuron
     HB_ASSIGN_NEURON, // the same with one part per neuron, used on both of its sides
     // One rule per synapse at first; every search.merge_every generations k-means leaves fewer (Pedersen & Risi 2021, "Evolving
     // and Merging Hebbian Learning Rules"). With search.merge_parts = R a synapse's rule is then the sum of R of the M rules:
@@ -30,10 +30,14 @@ typedef enum { HB_MERGE_BY_COEFFICIENTS, HB_MERGE_BY_PLANES } hb_merge_by;
 // moves. The rules of synapses then differ, but only in M directions that are searched: a search in a random subspace.
 typedef enum { HB_BASE_NONE, HB_BASE_RANDOM } hb_base;
 
+// What a synapse makes of its two neurons' parts.
+typedef enum { HB_COMBINE_SUM, HB_COMBINE_PRODUCT } hb_combine;
+
 typedef struct {
     hb_assignment assignment;
     hb_noise_kind noise;
     hb_base base;
+    hb_combine combine;
     int64_t merge_every;
     hb_ints merge_rules;
     hb_merge_by merge_by;

@@ -66,6 +66,7 @@ hb_env_outcome hb_life_count(const hb_env_shape *shape, hb_living *living, hb_en
     result->steps++;
     outcome = hb_step_outcome(shape, outcome, observation, result->steps, step);
     result->fitness += step->fitness;
+    living->earned = (float)step->fitness;
     result->reward += step->reward;
     result->backward_steps += step->fitness < 0;
     return outcome;
@@ -124,10 +125,11 @@ bool hb_batch_queue_step(hb_rollout_call *call, hb_batch *b, int32_t first, int3
     if (first >= end) return true;
     for (int32_t row = first; standard && row < end; row++)
         hb_standardise(standard, worker->seen, hb_batch_observation(call->rollout, b, row));
+    for (int32_t row = first; b->reward && row < end; row++) b->reward[row] = b->living[b->lane[row]].earned;
     hb_error error;
     const hb_status status =
         hb_group_step(b->group, end - first, b->lane + first, hb_batch_observation(call->rollout, b, first),
-                      hb_batch_action(call->rollout, b, first), &error);
+                      b->reward ? b->reward + first : NULL, hb_batch_action(call->rollout, b, first), &error);
     return hb_call_check(call, status, &error);
 }
 

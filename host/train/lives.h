@@ -14,6 +14,7 @@ typedef struct {
     int64_t number; // of its episode; lanes.c: -1 for none
     bool fresh;     // the device has not expanded it yet
     bool starting;  // lanes.c: there is no first observation yet
+    float earned;   // the fitness of its last step: the reward that networks may take
     hb_birth birth;
     hb_episode_result result;
 } hb_living;
@@ -27,6 +28,7 @@ typedef struct {
     hb_living *living;           // (n_lanes), by lane
     int32_t *lane;               // (n_lanes), by row
     float *observation, *action; // (n_lanes, size), by row, the device's host memory
+    float *reward;               // (n_lanes), by row, the same; NULL where the network takes none
     bool *ended;                 // (n_lanes), by row: there was no further episode for this row
     // Lanes of one body (lanes.c): the body, and what its steps return, by lane, which is the row. Otherwise NULL.
     void *body;

@@ -27,6 +27,7 @@ static void close_batch(hb_rollout *rollout, hb_batch *b) {
     hb_group_destroy(b->group);
     hb_device_host_free(device, b->observation);
     hb_device_host_free(device, b->action);
+    hb_device_host_free(device, b->reward);
     free(b->step);
     free(b->outcome);
     free(b->living);
@@ -77,6 +78,7 @@ static hb_status open_batch(hb_rollout *rollout, hb_batch *b, int32_t n_lanes, h
     hb_status status = hb_device_host_alloc(device, n * hb_net_observation_words(def->net), &b->observation, error);
     if (status == HB_OK)
         status = hb_device_host_alloc(device, n * (size_t)def->world->shape.action_size, &b->action, error);
+    if (status == HB_OK && hb_net_takes_reward(def->net)) status = hb_device_host_alloc(device, n, &b->reward, error);
     if (status == HB_OK) status = hb_group_create(device, def->net, n_lanes, &b->group, error);
     return status == HB_OK ? open_bodies(rollout, b, error) : status;
 }

@@ -3,7 +3,7 @@
 //
 // A lane is one block of memory, read and written once per step from its first byte to its last: for each layer, for each
 // input i, for each 16 outputs
-//     w[16], then the rule's planes, each [16]       (the number of outputs rounded up to 16; the excess is 0)
+//     w[16], the traces [16] if there are any, then the planes, each [16]   (the number of outputs rounded up to 16; the excess is 0)
 // So a vector of weights and its planes are neighbouring cache lines. Planes are floats, or halves where the network rounds them to
 // half precision. The 256 KB of an Ant, or 150 KB, stay in the caches for the whole life.
 #ifndef HB_CPU_H
@@ -18,16 +18,25 @@ extern const hb_device_table hb_cpu_device;
 
 // Where things lie in a lane, in floats from its start.
 typedef struct {
-    size_t rows[HB_MAX_LAYERS];           // the layer's rows
-    size_t row[HB_MAX_LAYERS];            // length of a row: O' / 16 blocks
-    size_t padded[HB_MAX_LAYERS];         // O', O rounded up to 16
-    size_t plane, block;                  // of 16 outputs: one plane, 16 or as halves 8; weights and all planes
-    size_t activations[2];                // the lane's input and all layers' outputs, of this and the last step
-    size_t activation[HB_MAX_LAYERS + 1]; // offset of input l (l = n_layers: the action) among them
+    size_t rows[HB_MAX_LAYERS];   // the layer's rows
+    size_t row[HB_MAX_LAYERS];    // length of a row: O' / 16 blocks
+    size_t padded[HB_MAX_LAYERS]; // O', O rounded up to 16
+    size_t first_plane;           // in a block, behind weights and traces
+    size_t plane, block;          // of 16 outputs: one plane, 16 or as halves 8; weights, traces and all planes
+    size_t activations;           // the lane's input and all layers' outputs, of step t as number t % history of
+    size_t history, step;         // so many, which have `step` floats each
+    size_t means;                 // the same, averaged, if the network averages
+    size_t activation[HB_MAX_LAYERS + 1]; // offset of input l (l = n_layers: the action) among a step's
     size_t scale;                         // s of each layer
     size_t vision;                        // kernels/cpu/vision.h: weights and planes, where there is vision
     size_t lane;                          // floats of a lane
 } hb_cpu_layout;
+
+// Where the activations of step t lie in a lane; t = -1 is a step of zeros.
+static inline size_t hb_cpu_activations(const hb_cpu_layout *layout, int32_t t) {
+    return layout->activations +
+           (size_t)(t < 0 ? (int32_t)layout->history - 1 : t % (int32_t)layout->history) * layout->step;
+}
 
 // Where the block of column j begins in a row, in floats from the row's start, and where its weight is; the planes that the rule has
 // follow the block's 16 weights.
@@ -70,7 +79,7 @@ typedef struct hb_cpu_build {
     const char *variant;
     const hb_cpu_search *search;
     hb_cpu_expand *expand;
-    void (*step)(hb_group *group, int32_t lane, const float *observation, float *action);
+    void (*step)(hb_group *group, int32_t lane, const float *observation, float reward, float *action);
     void (*weights)(const hb_group *group, int32_t lane, int32_t layer, float *w);
     const hb_cpu_mixture *mixture;
     const hb_cpu_vision *vision;

@@ -291,7 +291,8 @@ static hb_status cpu_mixture_end(hb_mixture_work *work, float *g, hb_mixture_cou
 
 static hb_cpu_layout layout_of(const hb_net *net) {
     hb_cpu_layout layout = {.plane = net->half_planes ? HB_CPU_PAD / 2 : HB_CPU_PAD};
-    const size_t block = HB_CPU_PAD + layout.plane * (size_t)__builtin_popcount(net->planes);
+    layout.first_plane = net->plasticity.trace > 0 ? 2 * HB_CPU_PAD : HB_CPU_PAD;
+    const size_t block = layout.first_plane + layout.plane * (size_t)__builtin_popcount(net->planes);
     layout.block = (block + HB_CPU_PAD - 1) / HB_CPU_PAD * HB_CPU_PAD; // whole cache lines
     for (int32_t l = 0; l < net->n_layers; l++) {
         layout.padded[l] = padded(net->layer[l].outputs);
@@ -302,11 +303,13 @@ static hb_cpu_layout layout_of(const hb_net *net) {
     size_t activations = padded(net->layer[0].inputs);
     for (int32_t l = 0; l < net->n_layers; l++) {
         layout.activation[l + 1] = activations;
-        activations += layout.padded[l];
+        activations += padded(net->layer[l].outputs + net->bias);
     }
-    layout.activations[0] = layout.lane;
-    layout.activations[1] = layout.lane + activations;
-    layout.scale = layout.lane + 2 * activations;
+    layout.activations = layout.lane;
+    layout.history = (size_t)hb_net_history(net);
+    layout.step = activations;
+    layout.means = layout.activations + layout.history * activations;
+    layout.scale = layout.means + (layout.history > 2 ? activations : 0);
     layout.vision = layout.scale + padded(net->n_layers);
     layout.lane = layout.vision + hb_cpu_vision_floats(&net->vision);
     return layout;
@@ -378,12 +381,12 @@ static hb_status cpu_group_expand(hb_group *group, int32_t count, const int32_t 
 }
 
 static hb_status cpu_group_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
-                                float *action, hb_error *error) {
+                                const float *reward, float *action, hb_error *error) {
     (void)error;
-    const size_t words = hb_net_observation_words(&group->net);
-    const size_t outputs = (size_t)group->net.layer[group->net.n_layers - 1].outputs;
+    const size_t words = hb_net_observation_words(&group->net), actions = (size_t)hb_net_actions(&group->net);
     for (int32_t k = 0; k < count; k++)
-        group->build->step(group, lane[k], observation + (size_t)k * words, action + (size_t)k * outputs);
+        group->build->step(group, lane[k], observation + (size_t)k * words, reward ? reward[k] : 0.0f,
+                           action + (size_t)k * actions);
     return HB_OK;
 }
 
@@ -419,8 +422,8 @@ static hb_status cpu_group_put_output(hb_group *group, int32_t lane, const float
     (void)error;
     const hb_cpu_layout *layout = &group->layout;
     const int32_t n = group->net.n_layers;
-    float *last = group->memory + (size_t)lane * layout->lane + layout->activations[(group->steps[lane] + 1) & 1];
-    memcpy(last + layout->activation[n], y, (size_t)group->net.layer[n - 1].outputs * sizeof *y);
+    float *last = group->memory + (size_t)lane * layout->lane + hb_cpu_activations(layout, group->steps[lane] - 1);
+    memcpy(last + layout->activation[n], y, (size_t)hb_net_actions(&group->net) * sizeof *y);
     return HB_OK;
 }
 

@@ -54,25 +54,27 @@ static void scale_row(const hb_initialiser *init, const hb_layer *layer, hb_nois
     }
 }
 
-// The planes of up to 16 synapses, h (n, C); the rest are 0.
-static void fold_block(const hb_net *net, const float *h, size_t n, float planes[HB_N_PLANES][HB_CPU_PAD]) {
+// The planes of up to 16 synapses, h (n, C), w (n) the weights of birth; the rest are 0.
+static void fold_block(const hb_net *net, const float *h, const float *w, size_t n,
+                       float planes[HB_MAX_PLANES][HB_CPU_PAD]) {
     const size_t coefficients = (size_t)net->rule->n_coefficients;
-    memset(planes, 0, sizeof(float[HB_N_PLANES][HB_CPU_PAD]));
+    memset(planes, 0, sizeof(float[HB_MAX_PLANES][HB_CPU_PAD]));
     for (size_t k = 0; k < n; k++) {
-        float folded[HB_N_PLANES];
-        hb_rule_fold(net->rule, h + k * coefficients, folded);
-        for (int p = 0; p < HB_N_PLANES; p++) planes[p][k] = folded[p];
+        float folded[HB_MAX_PLANES];
+        hb_fold(net->rule, &net->plasticity, net->planes, h + k * coefficients, w[k], folded);
+        for (int p = 0; p < HB_MAX_PLANES; p++) planes[p][k] = folded[p];
     }
 }
 
-// Writes a block of 16 outputs into the lane: n weights, and the planes of the rule. h: the genome's part of these synapses.
+// Writes a block of 16 outputs into the lane: n weights, traces of 0, and the planes. h: the genome's part of these synapses.
 static void expand_block(const hb_group *group, const float *h, const float *w, size_t n, float *block) {
     const hb_net *net = &group->net;
-    float planes[HB_N_PLANES][HB_CPU_PAD], *at = block + HB_CPU_PAD;
-    for (size_t k = 0; k < HB_CPU_PAD; k++) block[k] = k < n ? w[k] : 0.0f;
+    float planes[HB_MAX_PLANES][HB_CPU_PAD], *at = block + group->layout.first_plane;
+    for (size_t k = 0; k < group->layout.first_plane; k++)
+        block[k] = k < n ? w[k] : 0.0f; // traces stand behind the first 16
     if (!net->rule) return;
-    fold_block(net, h, n, planes);
-    for (int p = 0; p < HB_N_PLANES; p++) {
+    fold_block(net, h, w, n, planes);
+    for (int p = 0; p < HB_MAX_PLANES; p++) {
         if (!(net->planes >> p & 1u)) continue;
         if (net->half_planes)
             for (size_t k = 0; k < HB_CPU_PAD; k++) ((uint16_t *)(void *)at)[k] = hb_half_bits(planes[p][k]);
@@ -120,7 +122,6 @@ void HB_OF_BUILD(hb_cpu_expand)(hb_group *group, int32_t lane, const hb_birth *b
     if (net->vision.n_weights)
         hb_cpu_vision_expand(&net->vision, net->vision.evolved ? h + hb_net_vision_offset(net) : NULL,
                              birth->weights.seed, memory + group->layout.vision);
-    const size_t activations = group->layout.scale - group->layout.activations[0];
-    memset(memory + group->layout.activations[0], 0, activations * sizeof *memory);
+    memset(memory + group->layout.activations, 0, group->layout.history * group->layout.step * sizeof *memory);
     group->steps[lane] = 0;
 }

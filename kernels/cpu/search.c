@@ -39,8 +39,10 @@ static void spread_rules(const hb_sharing *sharing, const float *theta, float *h
         const size_t i = d / coefficients, next = (i + 1) * coefficients < stop ? (i + 1) * coefficients : stop;
         for (int32_t r = 0; r < sharing->n_maps; r++) {
             const float *part = theta + hb_integers(sharing->rule)[(size_t)r * synapses + i] * coefficients;
-            for (size_t e = d; e < next; e++)
-                h[e] = r ? h[e] + part[e - i * coefficients] : part[e - i * coefficients];
+            for (size_t e = d; e < next; e++) {
+                const float number = part[e - i * coefficients];
+                h[e] = r == 0 ? number : sharing->product ? h[e] * number : h[e] + number;
+            }
         }
         for (size_t e = d; sharing->base.address && e < next; e++) h[e] += hb_floats(sharing->base)[e];
         d = next;

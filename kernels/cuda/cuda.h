@@ -48,20 +48,23 @@ template <typename R, typename First, typename... Rest, R (*F)(First, Rest...)> 
 extern const void *const hb_cuda_some_kernel;
 
 // The network as kernels see it: numbers only. Offsets count floats from a lane's start: for each layer and input i a
-// row of w[O'], then of each plane that the rule has [O'], as floats or as halves; O' is O rounded up to a sector.
+// row of w[O'], the traces [O'] if there are any, then of each plane [O'], as floats or as halves; O' is O rounded up to a sector.
 typedef struct {
     int32_t n_layers, n_coefficients;
     uint32_t planes;
-    bool plastic, normalise, half;
+    bool plastic, normalise, half, gated, squares_post, bias, sees_reward, takes_reward;
+    hb_plasticity plasticity;
     hb_draw draw;
     int8_t a, b, c, d_in, d_out, eta;
     int32_t inputs[HB_MAX_LAYERS], outputs[HB_MAX_LAYERS], padded[HB_MAX_LAYERS], row[HB_MAX_LAYERS];
+    int32_t actions; // of the last outputs
     hb_activation activation[HB_MAX_LAYERS];
     float init_scale[HB_MAX_LAYERS];
     int64_t weight_offset[HB_MAX_LAYERS], genome_offset[HB_MAX_LAYERS];
     int64_t rows[HB_MAX_LAYERS];
     int64_t inputs_at[HB_MAX_LAYERS + 1]; // of layer l's input among a step's activations
-    int64_t activations[2];               // of this and the last step
+    int64_t activations, step;            // of step t: number t % history, `step` floats each
+    int32_t history;
     int64_t scale;
     int64_t look, pooled; // vision.cu: weights, and what the first convolution gives
     int64_t lane;         // floats
@@ -75,7 +78,7 @@ typedef struct {
 // A step over the first `count` rows, between these buffers: the same call as the last one is replayed as a graph.
 typedef struct {
     int32_t count;
-    const float *observation;
+    const float *observation, *reward;
     float *action;
 } hb_cuda_call;
 
@@ -89,7 +92,8 @@ struct hb_group {
     int32_t *steps;            // (lanes)
     int32_t *lane, *host_lane; // (lanes): of the rows under way; the host's are pinned
     float *observation;        // (lanes, words), by row
-    float *action;             // (lanes, O), by row
+    float *reward;             // (lanes), by row
+    float *action;             // (lanes, actions), by row
     // Expansion: lives and their lanes, on both sides; genomes of a chunk of them; stripes of their sums of squares.
     hb_birth *birth, *host_birth;  // (lanes); the host's are pinned
     int32_t *fresh, *host_fresh;   // (lanes)
@@ -114,11 +118,17 @@ static inline int64_t hb_cuda_up_to(int64_t n, int64_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }
 
+// Where the activations of step t lie in a lane; t = -1 is a step of zeros.
+HB_HD int64_t hb_cuda_activations(const hb_cuda_net &net, int32_t t) {
+    return net.activations + (t < 0 ? net.history - 1 : t % net.history) * net.step;
+}
+
 // The index of number j in a row's plane of that rank, counted in floats or in halves.
 static __device__ __forceinline__ int64_t hb_cuda_plane_at(int32_t padded, int rank, int32_t j) {
     return (int64_t)padded * rank + j;
 }
 
+// `row` is where the planes' part of a row begins less `padded` floats: the row, or the row's traces.
 static __device__ __forceinline__ float hb_cuda_plane_value(bool half, const float *row, int32_t padded, int rank,
                                                             int32_t j) {
     const float *planes = row + padded;

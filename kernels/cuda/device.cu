@@ -196,7 +196,7 @@ static void cuda_host_free(hb_device *device, float *data) {
 // Bytes of device memory of a group. Genomes under expansion are not counted: there is never more than a chunk of them.
 static size_t lane_bytes(const hb_net *net) {
     const hb_cuda_net layout = hb_cuda_layout(net);
-    const size_t vectors = hb_net_observation_words(net) + (size_t)net->layer[net->n_layers - 1].outputs;
+    const size_t vectors = hb_net_observation_words(net) + 1 + (size_t)layout.actions;
     return ((size_t)layout.lane + vectors + HB_NOISE_BLOCK) * sizeof(float) + 3 * sizeof(int32_t) + sizeof(hb_birth);
 }
 
@@ -219,8 +219,8 @@ static void cuda_group_destroy(hb_group *group) {
     if (!group) return;
     if (group->stream) cudaStreamSynchronize(group->stream);
     if (group->graph) cudaGraphExecDestroy(group->graph);
-    void *const device[] = {group->memory, group->steps, group->lane,    group->observation, group->action,
-                            group->birth,  group->fresh, group->genomes, group->stripes};
+    void *const device[] = {group->memory, group->steps, group->lane,  group->observation, group->reward,
+                            group->action, group->birth, group->fresh, group->genomes,     group->stripes};
     for (void *memory : device) cudaFree(memory);
     void *const host[] = {group->host_birth, group->host_fresh, group->host_stripes, group->host_lane};
     for (void *memory : host) cudaFreeHost(memory);
@@ -231,12 +231,13 @@ static void cuda_group_destroy(hb_group *group) {
 static hb_status allocate_group(hb_group *group, hb_error *error) {
     const size_t n = (size_t)group->lanes, lane = (size_t)group->layout.lane;
     const size_t inputs = (size_t)group->layout.words;
-    const size_t outputs = (size_t)group->layout.outputs[group->layout.n_layers - 1];
+    const size_t outputs = (size_t)group->layout.actions;
     hb_status status = HB_CUDA(cudaStreamCreateWithFlags(&group->stream, cudaStreamNonBlocking));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->memory, n * lane * sizeof(float)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->steps, n * sizeof(int32_t)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->lane, n * sizeof(int32_t)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->observation, n * inputs * sizeof(float)));
+    if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->reward, n * sizeof(float)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->action, n * outputs * sizeof(float)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->birth, n * sizeof(hb_birth)));
     if (status == HB_OK) status = HB_CUDA(cudaMalloc((void **)&group->fresh, n * sizeof(int32_t)));
@@ -289,13 +290,16 @@ static hb_status cuda_group_expand(hb_group *group, int32_t count, const int32_t
 static hb_status queue_step(hb_group *group, const hb_cuda_call *call, hb_error *error) {
     const size_t n = (size_t)call->count;
     const size_t inputs = n * (size_t)group->layout.words * sizeof(float);
-    const size_t outputs = n * (size_t)group->layout.outputs[group->layout.n_layers - 1] * sizeof(float);
+    const size_t outputs = n * (size_t)group->layout.actions * sizeof(float);
     cudaStream_t stream = group->stream;
     hb_status status = HB_CUDA(
         cudaMemcpyAsync(group->lane, group->host_lane, n * sizeof *group->lane, cudaMemcpyHostToDevice, stream));
     if (status == HB_OK)
         status =
             HB_CUDA(cudaMemcpyAsync(group->observation, call->observation, inputs, cudaMemcpyHostToDevice, stream));
+    if (status == HB_OK && group->layout.takes_reward)
+        status =
+            HB_CUDA(cudaMemcpyAsync(group->reward, call->reward, n * sizeof(float), cudaMemcpyHostToDevice, stream));
     if (status == HB_OK) status = hb_cuda_step(group, call->count, error);
     if (status == HB_OK)
         status = HB_CUDA(cudaMemcpyAsync(call->action, group->action, outputs, cudaMemcpyDeviceToHost, stream));
@@ -315,10 +319,11 @@ static hb_status record_graph(hb_group *group, const hb_cuda_call *call, hb_erro
 }
 
 static hb_status cuda_group_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
-                                 float *action, hb_error *error) {
-    const hb_cuda_call call = {count, observation, action};
+                                 const float *reward, float *action, hb_error *error) {
+    const hb_cuda_call call = {count, observation, reward, action};
     const hb_cuda_call &last = group->last;
-    const bool same = last.count == count && last.observation == observation && last.action == action;
+    const bool same =
+        last.count == count && last.observation == observation && last.reward == reward && last.action == action;
     hb_status status = group->stepping ? cuda_group_wait(group, error) : HB_OK;
     if (status != HB_OK) return status;
     memcpy(group->host_lane, lane, (size_t)count * sizeof *lane);

@@ -90,22 +90,28 @@ __global__ void expand_kernel(hb_cuda_net net, chunk_view chunk, float *memory, 
             const int32_t i = (int32_t)((t - first) / net.padded[l]), j = (int32_t)((t - first) % net.padded[l]);
             const bool real = j < net.outputs[l];
             float *row = lane + net.rows[l] + (int64_t)i * net.row[l];
-            float plane[HB_N_PLANES] = {0.0f, 0.0f, 0.0f, 0.0f};
+            float plane[HB_MAX_PLANES] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+            row[j] = real ? initial_weight(net, l, i, j, chunk.birth[k].weights, h) : 0.0f;
             if (net.plastic && real) {
                 const int64_t synapse = (int64_t)i * net.outputs[l] + j;
                 const hb_rule rule = {
                     .a = net.a, .b = net.b, .c = net.c, .d_in = net.d_in, .d_out = net.d_out, .eta = net.eta};
-                hb_rule_fold(&rule, h + net.genome_offset[l] + synapse * net.n_coefficients, plane);
+                hb_fold(&rule, &net.plasticity, net.planes, h + net.genome_offset[l] + synapse * net.n_coefficients,
+                        row[j], plane);
             }
-            row[j] = real ? initial_weight(net, l, i, j, chunk.birth[k].weights, h) : 0.0f;
+            float *behind = row;
+            if (net.plasticity.trace > 0.0f) {
+                behind += net.padded[l];
+                behind[j] = 0.0f;
+            }
             int rank = 0;
-            for (int p = 0; p < HB_N_PLANES; p++)
-                if (net.planes >> p & 1u) hb_cuda_plane_store(net.half, row, net.padded[l], rank++, j, plane[p]);
+            for (int p = 0; p < HB_MAX_PLANES; p++)
+                if (net.planes >> p & 1u) hb_cuda_plane_store(net.half, behind, net.padded[l], rank++, j, plane[p]);
         }
         first += size;
     }
-    if (t >= first && t - first < net.look - net.activations[0]) {
-        const int64_t at = net.activations[0] + t - first;
+    if (t >= first && t - first < net.look - net.activations) {
+        const int64_t at = net.activations + t - first;
         lane[at] = at >= net.scale ? 1.0f : 0.0f;
     }
 }
@@ -124,7 +130,7 @@ static hb_status expand_chunk(hb_group *group, chunk_view chunk, int32_t count, 
         spread_kernel<<<n * chunk.blocks, HB_CUDA_THREADS, 0, stream>>>(chunk, net.genome_size);
         status = HB_CUDA_LAUNCHED("spread");
     }
-    int64_t threads = net.look - net.activations[0];
+    int64_t threads = net.look - net.activations;
     for (int32_t l = 0; l < net.n_layers; l++) threads += (int64_t)net.inputs[l] * net.padded[l];
     if (status == HB_OK) {
         chunk.blocks = hb_cuda_blocks(threads);

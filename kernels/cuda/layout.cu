@@ -10,11 +10,11 @@ static void place_layer(hb_cuda_net *n, const hb_net *net, int32_t l, int64_t *a
     // A sector of 32 bytes is 8 floats or 16 halves.
     n->padded[l] = (int32_t)hb_cuda_up_to(layer->outputs, net->half_planes ? 16 : 8);
     const int32_t planes = n->padded[l] * __builtin_popcount(net->planes);
-    n->row[l] = n->padded[l] + (net->half_planes ? planes / 2 : planes);
+    n->row[l] = n->padded[l] * (net->plasticity.trace > 0 ? 2 : 1) + (net->half_planes ? planes / 2 : planes);
     n->rows[l] = *at;
     *at += (int64_t)n->row[l] * layer->inputs;
     n->inputs_at[l + 1] = *activations;
-    *activations += n->padded[l];
+    *activations += hb_cuda_up_to(layer->outputs + net->bias, 8);
     n->weight_offset[l] = layer->weight_offset;
     n->genome_offset[l] = layer->genome_offset;
     n->init_scale[l] = net->init ? hb_initialiser_scale(net->init, layer->inputs, layer->outputs) : 1.0f;
@@ -27,6 +27,12 @@ hb_cuda_net hb_cuda_layout(const hb_net *net) {
     n.plastic = net->rule != NULL;
     n.normalise = net->normalise;
     n.half = net->half_planes;
+    n.gated = net->gated;
+    n.bias = net->bias;
+    n.sees_reward = net->sees_reward;
+    n.takes_reward = hb_net_takes_reward(net);
+    n.plasticity = net->plasticity;
+    n.actions = hb_net_actions(net);
     n.n_coefficients = net->rule ? net->rule->n_coefficients : 1;
     n.draw = net->init ? net->init->draw : HB_DRAW_GENOME;
     n.n_weights = net->n_weights;
@@ -35,12 +41,14 @@ hb_cuda_net hb_cuda_layout(const hb_net *net) {
     if (net->rule) {
         n.a = net->rule->a, n.b = net->rule->b, n.c = net->rule->c;
         n.d_in = net->rule->d_in, n.d_out = net->rule->d_out, n.eta = net->rule->eta;
+        n.squares_post = net->rule->squares_post;
     }
     int64_t at = 0, activations = hb_cuda_up_to(net->layer[0].inputs, 8);
     for (int32_t l = 0; l < net->n_layers; l++) place_layer(&n, net, l, &at, &activations);
-    n.activations[0] = at;
-    n.activations[1] = at + activations;
-    n.scale = at + 2 * activations;
+    n.activations = at;
+    n.step = activations;
+    n.history = hb_net_history(net);
+    n.scale = at + n.history * activations;
     n.look = n.scale + 8;
     n.pooled = n.look + hb_cuda_up_to(net->vision.n_weights, 8);
     const hb_convolution &first = net->vision.layer[0];

@@ -8,15 +8,20 @@ enum { AHEAD = 4 }; // rows that are loaded before the first is used
 typedef struct {
     float *rows;
     int32_t row, padded, inputs;
-    float scale;
+    float scale, modulation;
     const float *pre, *x; // shared
 } layer_view;
 
+// Where the planes' part of a row begins, less `padded` floats.
+static __device__ __forceinline__ int32_t before_planes(const hb_plasticity &p, int32_t padded) {
+    return p.trace > 0.0f ? padded : 0;
+}
+
 // sum_i w_ij x_i with the update of column j applied on the way; *largest becomes max(itself, bits of |w|).
-// `planes` is a constant where this is inlined for the nine rules' sets.
+// `planes` is a constant where this is inlined for the rules' sets.
 template <bool HALF>
-static __device__ __forceinline__ float column(uint32_t planes, const layer_view &view, int32_t j, float post,
-                                               uint32_t *largest) {
+static __device__ __forceinline__ float column(uint32_t planes, const layer_view &view, int32_t j, float kept,
+                                               float post, uint32_t *largest) {
     const int rank_b = planes & 1u, rank_c = rank_b + (planes >> 1 & 1u), rank_d = rank_c + (planes >> 2 & 1u);
     float sum = 0.0f;
     for (int32_t i0 = 0; i0 < view.inputs; i0 += AHEAD) {
@@ -36,7 +41,7 @@ static __device__ __forceinline__ float column(uint32_t planes, const layer_view
             if (i0 + k >= view.inputs) break;
             if (planes) {
                 const float pre = view.pre[i0 + k];
-                w[k] = HB_PLASTIC_UPDATE(hb_fma, w[k], view.scale, pre, post, a[k], b[k], c[k], d[k]);
+                w[k] = HB_PLASTIC_UPDATE(hb_fma, w[k], kept, pre, post, a[k], b[k], c[k], d[k]);
                 view.rows[(int64_t)(i0 + k) * view.row + j] = w[k];
                 const uint32_t magnitude = hb_magnitude(w[k]);
                 *largest = magnitude > *largest ? magnitude : *largest;
@@ -47,22 +52,63 @@ static __device__ __forceinline__ float column(uint32_t planes, const layer_view
     return sum;
 }
 
-template <bool HALF>
-static __device__ float column_of(uint32_t planes, const layer_view &view, int32_t j, float post, uint32_t *largest) {
-    switch (planes) {
-    case 0x0:
-        return column<HALF>(0x0, view, j, post, largest);
-    case 0x1:
-        return column<HALF>(0x1, view, j, post, largest);
-    case 0x7:
-        return column<HALF>(0x7, view, j, post, largest);
-    case 0x9:
-        return column<HALF>(0x9, view, j, post, largest);
-    case 0xf:
-        return column<HALF>(0xf, view, j, post, largest);
-    default:
-        return column<HALF>(planes, view, j, post, largest);
+// A synapse's planes, 0 where it has none.
+static __device__ __forceinline__ void read_planes(bool half, uint32_t planes, const float *before, int32_t padded,
+                                                   int32_t j, float plane[HB_MAX_PLANES]) {
+    int rank = 0;
+    for (int p = 0; p < HB_MAX_PLANES; p++)
+        plane[p] = planes >> p & 1u ? hb_cuda_plane_value(half, before, padded, rank++, j) : 0.0f;
+}
+
+// The same sum in a gated net.
+static __device__ float gated_column(const hb_cuda_net &net, const layer_view &view, int32_t j, float kept,
+                                     float post, uint32_t *largest) {
+    float sum = 0.0f;
+    for (int32_t i = 0; i < view.inputs; i++) {
+        float *row = view.rows + (int64_t)i * view.row, plane[HB_MAX_PLANES], none = 0.0f;
+        float *before = row + before_planes(net.plasticity, view.padded), *trace = before > row ? before + j : &none;
+        read_planes(net.half, net.planes, before, view.padded, j, plane);
+        const float w =
+            hb_updated(&net.plasticity, true, view.modulation, row[j], kept, view.pre[i], post, plane, trace);
+        row[j] = w;
+        const uint32_t magnitude = hb_magnitude(w);
+        *largest = magnitude > *largest ? magnitude : *largest;
+        sum = hb_fma(w, view.x[i], sum);
     }
+    return sum;
+}
+
+// The sum of column j, updated if `update`; post is as the net has it.
+template <bool HALF>
+static __device__ float column_of(const hb_cuda_net &net, bool update, const layer_view &view, int32_t j, float post,
+                                  uint32_t *largest) {
+    if (!update) return column<HALF>(0x0, view, j, view.scale, post, largest);
+    const float kept = hb_kept(&net.plasticity, view.scale, post);
+    if (net.squares_post) post *= post;
+    if (net.gated) return gated_column(net, view, j, kept, post, largest);
+    switch (net.planes) {
+    case 0x1:
+        return column<HALF>(0x1, view, j, kept, post, largest);
+    case 0x3:
+        return column<HALF>(0x3, view, j, kept, post, largest);
+    case 0x7:
+        return column<HALF>(0x7, view, j, kept, post, largest);
+    case 0x9:
+        return column<HALF>(0x9, view, j, kept, post, largest);
+    case 0xf:
+        return column<HALF>(0xf, view, j, kept, post, largest);
+    default:
+        return column<HALF>(net.planes, view, j, kept, post, largest);
+    }
+}
+
+// Activation `at` that the update before step `step` takes for pre or post: that of the last step, or the mean of the last ones.
+static __device__ float learned_from(const hb_cuda_net &net, const float *lane, int32_t step, int64_t at) {
+    float sum = lane[hb_cuda_activations(net, step - 1) + at];
+    if (net.history == 2) return sum;
+    const int32_t n = step < net.history - 1 ? step : net.history - 1;
+    for (int32_t k = 2; k <= n; k++) sum += lane[hb_cuda_activations(net, step - k) + at];
+    return sum / (float)n;
 }
 
 // Layer l's activation of the sums y, in place. `last` is the layer's output of the step before.
@@ -78,6 +124,7 @@ __device__ static inline void activate(const hb_cuda_net &net, int32_t l, float 
         const float z = scale * y[j];
         y[j] = net.activation[l] == HB_TANH ? hb_tanh(z) : z;
     }
+    if (net.bias && threadIdx.x == 0) y[net.outputs[l]] = 1.0f;
 }
 
 // Dynamic shared memory: x and pre of the widest layer's input. Of a layer's three barriers the first separates the
@@ -87,36 +134,46 @@ __device__ static inline void activate(const hb_cuda_net &net, int32_t l, float 
 // and others wrote, stand behind the second.
 template <bool HALF>
 __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, const int32_t *lanes,
-                            const float *observation, float *action, int32_t shared_width) {
+                            const float *observation, const float *reward, float *action, int32_t shared_width) {
     extern __shared__ float shared[];
     __shared__ uint32_t widest;
     const int64_t row = blockIdx.x, k = lanes[row];
     float *x = shared, *pre = shared + shared_width;
     float *lane = memory + k * net.lane;
     const int32_t step = steps[k];
-    float *now = lane + net.activations[step & 1];
-    const float *last = lane + net.activations[~step & 1];
-    const uint32_t planes = step > 0 ? net.planes : 0;
-    const bool measure = net.normalise && planes;
+    float *now = lane + hb_cuda_activations(net, step);
+    const float *last = lane + hb_cuda_activations(net, step - 1);
+    const bool update = net.planes && hb_updates_before(&net.plasticity, step), measure = net.normalise && update;
+    const float earned = net.takes_reward ? reward[row] : 0.0f;
+    const float gate = last[net.inputs_at[net.n_layers] + net.outputs[net.n_layers - 1] - 1];
     for (int32_t i = threadIdx.x; i < net.n_own && !net.vision.n_weights; i += HB_CUDA_THREADS)
         now[net.own + i] = observation[row * net.words + i];
     for (int32_t j = threadIdx.x; j < net.units; j += HB_CUDA_THREADS)
-        now[net.own + net.n_own + j] = last[net.inputs_at[1] + j];
+        now[net.own + net.n_own + net.sees_reward + j] = last[net.inputs_at[1] + j];
     if (threadIdx.x < net.own) now[threadIdx.x] = 1.0f;
+    if (net.sees_reward && threadIdx.x == 0) now[net.own + net.n_own] = earned;
+    if (net.bias && threadIdx.x == 0) now[net.own + net.n_own + net.sees_reward] = 1.0f;
     __syncthreads();
     for (int32_t l = 0; l < net.n_layers; l++) {
         for (int32_t i = threadIdx.x; i < net.inputs[l]; i += HB_CUDA_THREADS) {
             x[i] = now[net.inputs_at[l] + i];
-            pre[i] = last[net.inputs_at[l] + i];
+            pre[i] = update ? learned_from(net, lane, step, net.inputs_at[l] + i) : 0.0f;
         }
         if (threadIdx.x == 0) widest = 0;
         __syncthreads();
-        const layer_view view = {
-            lane + net.rows[l], net.row[l], net.padded[l], net.inputs[l], lane[net.scale + l], pre, x};
+        const layer_view view = {lane + net.rows[l],
+                                 net.row[l],
+                                 net.padded[l],
+                                 net.inputs[l],
+                                 lane[net.scale + l],
+                                 hb_modulation(&net.plasticity, earned, gate),
+                                 pre,
+                                 x};
         float *y = now + net.inputs_at[l + 1];
         for (int32_t j = threadIdx.x; j < net.outputs[l]; j += HB_CUDA_THREADS) {
             uint32_t largest = 0;
-            y[j] = column_of<HALF>(planes, view, j, last[net.inputs_at[l + 1] + j], &largest);
+            const float post = update ? learned_from(net, lane, step, net.inputs_at[l + 1] + j) : 0.0f;
+            y[j] = column_of<HALF>(net, update, view, j, post, &largest);
             if (measure) atomicMax(&widest, largest);
         }
         __syncthreads();
@@ -125,9 +182,8 @@ __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, cons
         __syncthreads();
         if (threadIdx.x == 0) lane[net.scale + l] = scale; // all have read the old one before the barrier above
     }
-    const int32_t outputs = net.outputs[net.n_layers - 1];
-    for (int32_t j = threadIdx.x; j < outputs; j += HB_CUDA_THREADS)
-        action[row * outputs + j] = now[net.inputs_at[net.n_layers] + j];
+    for (int32_t j = threadIdx.x; j < net.actions; j += HB_CUDA_THREADS)
+        action[row * net.actions + j] = now[net.inputs_at[net.n_layers] + j];
     if (threadIdx.x == 0) steps[k] = step + 1;
 }
 
@@ -139,8 +195,8 @@ hb_status hb_cuda_step(hb_group *group, int32_t count, hb_error *error) {
     const hb_status looked = net.vision.n_weights > 0 ? hb_cuda_look(group, count, error) : HB_OK;
     if (looked != HB_OK) return looked;
     const auto kernel = net.half ? step_kernel<true> : step_kernel<false>;
-    kernel<<<(unsigned)count, HB_CUDA_THREADS, shared, group->stream>>>(net, group->memory, group->steps, group->lane,
-                                                                        group->observation, group->action, width);
+    kernel<<<(unsigned)count, HB_CUDA_THREADS, shared, group->stream>>>(
+        net, group->memory, group->steps, group->lane, group->observation, group->reward, group->action, width);
     return HB_CUDA_LAUNCHED("step");
 }
 
@@ -149,30 +205,32 @@ hb_status hb_cuda_step(hb_group *group, int32_t count, hb_error *error) {
 
 __global__ void weights_kernel(hb_cuda_net net, const float *lane, const int32_t *steps, int32_t l, float *w) {
     __shared__ uint32_t widest;
-    const float *last = lane + net.activations[(*steps + 1) & 1];
-    const float *pre = last + net.inputs_at[l], *post = last + net.inputs_at[l + 1];
     const int64_t size = (int64_t)net.inputs[l] * net.outputs[l];
-    const bool update = net.planes && *steps > 0;
+    const bool update =
+        net.planes && hb_updates_before(&net.plasticity, *steps) && net.plasticity.modulator != HB_MODULATE_REWARD;
+    const int64_t gate = net.inputs_at[net.n_layers] + net.outputs[net.n_layers - 1] - 1;
+    const float m = hb_modulation(&net.plasticity, 0.0f, lane[hb_cuda_activations(net, *steps - 1) + gate]);
     if (threadIdx.x == 0) widest = 0;
     __syncthreads();
     for (int64_t e = threadIdx.x; e < size; e += HB_CUDA_THREADS) {
         const int32_t i = (int32_t)(e / net.outputs[l]), j = (int32_t)(e % net.outputs[l]);
         const float *row = lane + net.rows[l] + (int64_t)i * net.row[l];
-        const float old = row[j];
-        float plane[HB_N_PLANES] = {0.0f, 0.0f, 0.0f, 0.0f};
-        int rank = 0;
-        for (int p = 0; p < HB_N_PLANES; p++)
-            if (net.planes >> p & 1u) plane[p] = hb_cuda_plane_value(net.half, row, net.padded[l], rank++, j);
-        const float value =
-            update ? HB_PLASTIC_UPDATE(hb_fma, old, lane[net.scale + l], pre[i], post[j], plane[HB_PLANE_A],
-                                       plane[HB_PLANE_B], plane[HB_PLANE_C], plane[HB_PLANE_D])
-                   : old;
+        const float *before = row + before_planes(net.plasticity, net.padded[l]);
+        float value = row[j], plane[HB_MAX_PLANES], trace = before[j];
+        if (update) {
+            const float pre = learned_from(net, lane, *steps, net.inputs_at[l] + i),
+                        post = learned_from(net, lane, *steps, net.inputs_at[l + 1] + j);
+            read_planes(net.half, net.planes, before, net.padded[l], j, plane);
+            value =
+                hb_updated(&net.plasticity, net.gated, m, value, hb_kept(&net.plasticity, lane[net.scale + l], post),
+                           pre, net.squares_post ? post * post : post, plane, &trace);
+        }
         atomicMax(&widest, hb_magnitude(value));
         w[e] = value;
     }
     __syncthreads();
-    if (!update || !net.normalise) return;
-    const float scale = hb_layer_scale(widest);
+    if (!net.normalise || !net.planes) return;
+    const float scale = update ? hb_layer_scale(widest) : lane[net.scale + l];
     for (int64_t e = threadIdx.x; e < size; e += HB_CUDA_THREADS) w[e] = scale * w[e];
 }
 
@@ -204,10 +262,9 @@ hb_status hb_cuda_put_output(hb_group *group, int32_t lane, const float *y, hb_e
         HB_CUDA(cudaMemcpyAsync(&steps, group->steps + lane, sizeof steps, cudaMemcpyDeviceToHost, group->stream));
     if (status == HB_OK) status = HB_CUDA(cudaStreamSynchronize(group->stream));
     if (status != HB_OK) return status;
-    float *last = group->memory + (int64_t)lane * net.lane + net.activations[(steps + 1) & 1];
-    status = HB_CUDA(cudaMemcpyAsync(last + net.inputs_at[net.n_layers], y,
-                                     (size_t)net.outputs[net.n_layers - 1] * sizeof *y, cudaMemcpyHostToDevice,
-                                     group->stream));
+    float *last = group->memory + (int64_t)lane * net.lane + hb_cuda_activations(net, steps - 1);
+    status = HB_CUDA(cudaMemcpyAsync(last + net.inputs_at[net.n_layers], y, (size_t)net.actions * sizeof *y,
+                                     cudaMemcpyHostToDevice, group->stream));
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(group->stream)) : status;
 }
 

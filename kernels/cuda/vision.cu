@@ -52,7 +52,7 @@ __global__ void second_kernel(hb_cuda_net net, float *memory, const int32_t *lan
     float *lane = memory + k * net.lane;
     const hb_convolution &c = net.vision.layer[1];
     if (e < outputs)
-        lane[net.activations[steps[k] & 1] + net.own + e] =
+        lane[hb_cuda_activations(net, steps[k]) + net.own + e] =
             pooled(c, lane + net.pooled, lane + net.look + c.offset, e);
 }
 

@@ -265,19 +265,21 @@ class Lives(Handle):
         with self.evolution._use(), self._use() as handle:
             call("hb_lives_begin", handle, lanes.size, *[pointer(a, ctypes.c_int64) for a in (lanes, individuals, births)])
 
-    def act(self, observations, alive=None):
+    def act(self, observations, alive=None, rewards=None):
         """One step: observations (lanes, obs), to actions (lanes, act) float32. alive (lanes,): lanes where it is false do nothing, and their
-        actions are 0. Raises BadInput for another shape, a number that is not finite, or a lane without a life of this generation."""
+        actions are 0. rewards (lanes,): what the last step of each life earned, 0 in its first, where the network takes them (policy.sees_reward,
+        policy.modulate). Raises BadInput for another shape, a number that is not finite, or a lane without a life of this generation."""
         kind = np.uint8 if self.picture else np.float32
         seen = np.asarray(observations)
         if self.picture and seen.dtype != np.uint8:
             raise BadInput(f"observations: expected uint8 pictures, found {seen.dtype}")
         seen = array_of(seen.reshape(len(seen), -1) if seen.ndim > 2 else seen, (self.lanes, self.observation), kind, "observations")
         living = None if alive is None else array_of(alive, (self.lanes,), np.uint8, "alive")
+        earned = None if rewards is None else array_of(rewards, (self.lanes,), np.float32, "rewards")
         out = np.empty((self.lanes, self.actions), np.float32)
         with self.evolution._use(), self._use() as handle:
-            call("hb_lives_step", handle, seen.ctypes.data, None if living is None else pointer(living, ctypes.c_uint8),
-                 pointer(out, ctypes.c_float))
+            call("hb_lives_step", handle, seen.ctypes.data, None if earned is None else pointer(earned, ctypes.c_float),
+                 None if living is None else pointer(living, ctypes.c_uint8), pointer(out, ctypes.c_float))
         return out
 
     def weights(self, lane, layer):

@@ -75,11 +75,12 @@ class Policy:
         self._lives.begin([0], [-1], seed)
         self._refresh()
 
-    def act(self, observation):
-        """Observation (obs,) or (1, obs), to action (act,) or (1, act) float32."""
+    def act(self, observation, reward=None):
+        """Observation (obs,) or (1, obs), to action (act,) or (1, act) float32. reward: what the last step earned, 0 in the first, where the
+        network takes rewards."""
         seen = np.asarray(observation)
         one = seen.ndim == 1 or (self._lives.picture and seen.ndim == 3)
-        action = self._lives.act(seen[None] if one else seen)
+        action = self._lives.act(seen[None] if one else seen, rewards=None if reward is None else [reward])
         if self._frozen is not None:
             self._lives.put_weights(0, self._frozen)
         self._refresh()

@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 GOLDEN = pathlib.Path(__file__).with_name("golden.txt")
-RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out"]
+RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out", "BCM_lr"]
 ANT = ["configs/ant/pnr-replicate.yaml", "env.profile=light", "env.engine=mujoco", "search.population=4", "run.threads=2"]
 LANES = ["configs/ant/pnr-replicate.yaml", "env.profile=light", "env.engine=lanes", "search.population=12", "run.threads=2", "policy.hidden=7",
          "run.generations=2"]
@@ -26,6 +26,12 @@ RUNS = {
     "lstm": [*ANT, "policy.hidden=7,5", "run.generations=2", "policy.kind=lstm"],
     "normalised": [*ANT, "policy.hidden=16,8", "run.generations=3", "policy.normalise=true"],
     "halves": [*ANT, "policy.hidden=7", "run.generations=2", "policy.planes=float16"],
+    "averaged": [*ANT, "policy.hidden=7", "run.generations=2", "policy.normalise=true", "policy.average=10", "policy.every=4"],
+    "gated": [*ANT, "policy.hidden=7", "run.generations=2", "policy.modulate=output", "policy.trace=0.8", "policy.oja=0.1",
+              "policy.decay=0.05", "policy.bias=true", "policy.every=2"],
+    "car-gated": [*CAR, "run.generations=1", "policy.sees_reward=true", "policy.modulate=reward", "policy.trace=0.5"],
+    "lanes-gated": [*LANES, "policy.sees_reward=true", "policy.modulate=reward", "policy.decay=0.05", "policy.average=3"],
+    "products": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.assignment=neuron", "search.combine=product"],
     "shared": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.assignment=neuron"],
     "subspace": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.base=random",
                  "search.rules=5", "search.start_scale=0"],
@@ -46,7 +52,7 @@ RUNS = {
     "car": [*CAR, "run.generations=2"],
     "car-lstm": [*CAR, "run.generations=1", "policy.kind=lstm"],
 }
-RESUMED = ["normalised", "lanes", "lanes-standard"]  # also lived with a stop after the first generation
+RESUMED = ["normalised", "lanes", "lanes-standard", "lanes-gated"]  # also lived with a stop after the first generation
 # Ways to live the same lives, for runs in lanes. A processor without wide vectors has no 8 or 16.
 SCHEDULES = [["run.width=1"], ["run.width=8", "run.threads=1"], ["run.rollout=batched", "run.group=6"], ["run.threads=3"]]
 

@@ -46,6 +46,7 @@ typedef enum {
     OP_XOR,
     OP_SHL,
     OP_SHR,
+    OP_SHF, // left, by the lowest 5 bits: the upper half of a 64-bit number
     OP_MIN,
     OP_MAX,
     OP_SETP,
@@ -234,13 +235,13 @@ static int parse_vector(ptx_kernel *k, const char *text, operand *out) {
 static const struct {
     const char *name;
     op op;
-} ops[] = {{"add", OP_ADD},       {"sub", OP_SUB},  {"mul", OP_MUL}, {"mad", OP_MAD},   {"fma", OP_FMA},
-           {"div", OP_DIV},       {"rem", OP_REM},  {"rcp", OP_RCP}, {"sqrt", OP_SQRT}, {"neg", OP_NEG},
-           {"abs", OP_ABS},       {"not", OP_NOT},  {"and", OP_AND}, {"or", OP_OR},     {"xor", OP_XOR},
-           {"shl", OP_SHL},       {"shr", OP_SHR},  {"min", OP_MIN}, {"max", OP_MAX},   {"setp", OP_SETP},
-           {"selp", OP_SELP},     {"mov", OP_MOV},  {"cvt", OP_CVT}, {"cvta", OP_CVTA}, {"ld", OP_LD},
-           {"st", OP_ST},         {"bfi", OP_BFI},  {"bra", OP_BRA}, {"ret", OP_RET},   {"bar", OP_BAR},
-           {"atom", OP_ATOM_MAX}, {"call", OP_CALL}};
+} ops[] = {{"add", OP_ADD},   {"sub", OP_SUB},       {"mul", OP_MUL},  {"mad", OP_MAD},   {"fma", OP_FMA},
+           {"div", OP_DIV},   {"rem", OP_REM},       {"rcp", OP_RCP},  {"sqrt", OP_SQRT}, {"neg", OP_NEG},
+           {"abs", OP_ABS},   {"not", OP_NOT},       {"and", OP_AND},  {"or", OP_OR},     {"xor", OP_XOR},
+           {"shl", OP_SHL},   {"shr", OP_SHR},       {"shf", OP_SHF},  {"min", OP_MIN},   {"max", OP_MAX},
+           {"setp", OP_SETP}, {"selp", OP_SELP},     {"mov", OP_MOV},  {"cvt", OP_CVT},   {"cvta", OP_CVTA},
+           {"ld", OP_LD},     {"st", OP_ST},         {"bfi", OP_BFI},  {"bra", OP_BRA},   {"ret", OP_RET},
+           {"bar", OP_BAR},   {"atom", OP_ATOM_MAX}, {"call", OP_CALL}};
 
 // The modifiers behind the opcode's name, checked one by one: what is not known stops.
 static void parse_modifiers(instruction *in, char *text, const char *whole) {
@@ -271,6 +272,7 @@ static void parse_modifiers(instruction *in, char *text, const char *whole) {
         if (strcmp(m, "to") == 0 && in->op == OP_CVTA) known = true;
         if (strcmp(m, "uni") == 0 && (in->op == OP_BRA || in->op == OP_RET || in->op == OP_CALL)) known = true;
         if (strcmp(m, "sync") == 0 && in->op == OP_BAR) known = true;
+        if ((strcmp(m, "l") == 0 || strcmp(m, "wrap") == 0) && in->op == OP_SHF) known = true;
         if (strcmp(m, "nc") == 0 && in->op == OP_LD) known = true;
         if (!known) stop("modifier .%s of '%s' is not known", m, whole);
     }
@@ -839,6 +841,8 @@ static uint64_t integer_op(const instruction *in, uint64_t x, uint64_t y, uint64
     case OP_SHR:
         if (s) return (uint64_t)(a >> (y >= bits ? bits - 1 : y));
         return y >= bits ? 0 : x >> y;
+    case OP_SHF:
+        return (y << 32 | x) << (z & 31) >> 32;
     case OP_MIN:
         return s ? (uint64_t)(a < b ? a : b) : x < y ? x : y;
     case OP_MAX:

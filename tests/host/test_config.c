@@ -51,7 +51,7 @@ static void bad_files(void **state) {
             "test_config.yaml:2: run.threads: expected a whole number from 0 to 1024, found '-1'");
     refuses("policy:\n  rule: ABCD_rl\n", NULL,
             "test_config.yaml:2: policy.rule: expected one of A, AD, AD_lr, ABC, ABC_lr, ABCD, ABCD_lr, "
-            "ABCD_lr_D_out, ABCD_lr_D_in_and_out, found 'ABCD_rl'; did you mean 'ABCD_lr'?");
+            "ABCD_lr_D_out, ABCD_lr_D_in_and_out, BCM_lr, found 'ABCD_rl'; did you mean 'ABCD_lr'?");
     refuses("env:\n  variations: [default, palm_damage_lift]\n", NULL,
             "test_config.yaml:2: env.variations: expected one of default, palm_damage_left, palm_damage_right, "
             "palm_long_back, palm_long_front, najarro_damage_left, najarro_damage_right, found "
@@ -73,6 +73,17 @@ static void bad_files(void **state) {
     refuses("run:\n  seed: 1\n  seed: 2\n", NULL,
             "test_config.yaml:3: run.seed: expected once, found on line 2, too");
     refuses("run: 5\n", NULL, "test_config.yaml:1: run: expected a section of keys, found a value");
+    refuses("policy:\n  kind: static\n  average: 3\n", NULL,
+            "test_config.yaml:3: policy.average: policy.kind 'static' has no rule that it would change");
+    refuses("policy:\n  kind: lstm\n", "policy.bias=true", "--set: policy.bias: an LSTM cell has biases of its own");
+    refuses("policy:\n  trace: 1\n", NULL,
+            "test_config.yaml:2: policy.trace: expected a number from 0 to 0.999999, found '1'");
+    refuses(
+        "policy:\n  modulate: rewards\n", NULL,
+        "test_config.yaml:2: policy.modulate: expected one of none, reward, output, found 'rewards'; did you mean "
+        "'reward'?");
+    refuses("search:\n  kind: shared\n  combine: product\n", NULL,
+            "test_config.yaml:3: search.combine: 'product' needs search.assignment sides or neuron, found 'random'");
     refuses("run:\n  seed: 1\n seed: : 4\n", NULL, "test_config.yaml:3:2: not valid YAML: did not find expected key");
 }
 

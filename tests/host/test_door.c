@@ -49,7 +49,7 @@ static void live(hb_evolution *evolution, hb_lives *lives, bool together, double
         for (int life = 0; life < (together ? 1 : P); life++) {
             uint8_t alive[P];
             for (int k = 0; k < P; k++) alive[k] = (together || k == life) && (k != 2 || t < 4);
-            check_ok(hb_lives_step(lives, observation, alive, action, &error), error);
+            check_ok(hb_lives_step(lives, observation, NULL, alive, action, &error), error);
             for (int k = 0; k < P * ACTIONS; k++) {
                 if (!alive[k / ACTIONS]) assert_true(action[k] == 0.0f);
                 returns[k / ACTIONS] += (double)action[k];
@@ -102,7 +102,7 @@ static void calls_out_of_order(void **state) {
     float observation[P * OBSERVED] = {0}, action[P * ACTIONS], w[64];
     check_ok(hb_lives_open(evolution, P, &lives, &error), error);
     refused(hb_evolution_tell(evolution, returns, P, NULL, &error), &error, "not asked for yet");
-    refused(hb_lives_step(lives, observation, NULL, action, &error), &error, "lane 0 has no life");
+    refused(hb_lives_step(lives, observation, NULL, NULL, action, &error), &error, "lane 0 has no life");
     refused(hb_lives_begin(lives, 2, lane, mixed, NULL, &error), &error, "found both");
     refused(hb_lives_begin(lives, 2, lane, far, NULL, &error), &error, "found 6");
     refused(hb_evolution_genomes(evolution, 5, 2, w, &error), &error, "found 5 to 6");
@@ -114,7 +114,7 @@ static void calls_out_of_order(void **state) {
     refused(hb_lives_weights(lives, 2, 0, w, &error), &error, "lane 2 has no life");
     observation[1] = INFINITY;
     const uint8_t alive[P] = {1, 1};
-    refused(hb_lives_step(lives, observation, alive, action, &error), &error, "found inf at (0, 1)");
+    refused(hb_lives_step(lives, observation, NULL, alive, action, &error), &error, "found inf at (0, 1)");
     refused(hb_evolution_live(evolution, NULL, &error), &error, "another program steps it");
     hb_lives_close(lives);
     check_ok(hb_evolution_close(evolution, &error), error);
@@ -332,7 +332,7 @@ static void weights_that_are_put(void **state) {
     assert_memory_equal(back, w, sizeof back);
     look(observation, 0);
     const uint8_t alive[P] = {0, 0, 1};
-    check_ok(hb_lives_step(lives, observation, alive, action, &error), error);
+    check_ok(hb_lives_step(lives, observation, NULL, alive, action, &error), error);
     double hidden = 0;
     for (int k = 0; k < OBSERVED; k++) hidden += 0.25 * (double)observation[2 * OBSERVED + k];
     assert_true(fabs((double)action[2 * ACTIONS] - tanh(5 * 0.25 * tanh(hidden))) < 1e-6);

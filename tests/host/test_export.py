@@ -44,13 +44,15 @@ class Export(unittest.TestCase):
         worst = 0.0
         for t in range(len(seen)):
             # From the traced weights of each step, so that roundings do not add up.
-            if network.plastic:
-                network.reset(weights=[w[t] for w in traced])
+            if network.plastic and t == 0:
+                network.reset(weights=[w[0] for w in traced])
+            elif network.plastic:
+                network.w = [w[t].astype(float) for w in traced]
             elif t == 0:
                 network.reset()
                 for w, first in zip(network.w, traced):
                     np.testing.assert_array_equal(w, first[0])
-            out = network.step(seen[t])
+            out = network.step(seen[t], life["fitness"][t - 1] if t > 0 else 0.0)
             size = max(1.0, np.abs(life["output"][t]).max())
             worst = np.maximum(worst, np.abs(out - life["output"][t]).max() / size)
             if network.plastic:
@@ -69,6 +71,18 @@ class Export(unittest.TestCase):
                      ["search.kind=shared", "search.rules=7"], ["search.kind=gmm", "search.rules=5"]):
             with self.subTest(sets=sets):
                 self.compare(ANT[0], ANT[1], *sets)
+
+    def test_plasticity(self):
+        """Each way that a change enters the weights, and all of them together."""
+        ways = {"average": "4", "every": "3", "decay": "0.1", "oja": "0.05", "trace": "0.7", "modulate": "output", "bias": "true", "sees_reward": "true",
+                "normalise": "true"}
+        for sets in [[f"policy.{key}={value}"] for key, value in ways.items()] + [
+                ["policy.modulate=reward"], ["policy.rule=BCM_lr"], [f"policy.{key}={value}" for key, value in ways.items()],
+                [f"policy.{key}={value}" for key, value in {**ways, "modulate": "reward", "rule": "BCM_lr"}.items()],
+                ["policy.kind=static", "policy.bias=true", "policy.sees_reward=true"],
+                ["search.kind=shared", "search.assignment=neuron", "search.combine=product", "policy.bias=true"]]:
+            with self.subTest(sets=sets):
+                self.compare(*ANT, *sets)
 
     def test_standardised_observations(self):
         """Of a run, whose state knows what was seen."""

@@ -153,6 +153,23 @@ class Asking(Scratch):
                 np.testing.assert_allclose(actions[lane], x[-1], atol=1e-5)
             alive[step] = False
 
+    def test_rewards(self):
+        """A network whose changes its rewards multiply learns nothing from 0, and twice from twice; it refuses to live without."""
+        evo = hb.Evolution(obs=3, act=2, hidden=[4], init="uni", population=4, generations=1, settings={"policy.modulate": "reward"})
+        lives = next(iter(evo)).ask()
+        seen = np.random.default_rng(2).normal(size=(4, 3)).astype(np.float32)
+        self.refuses(lambda: lives.act(seen), "takes rewards")
+        self.refuses(lambda: lives.act(seen, rewards=[0, 0, np.nan, 0]), "expected finite rewards, found nan at 2")
+        self.refuses(lambda: lives.act(seen, rewards=[0, 0]), "expected shape (4,), found (2,)")
+        lives.begin([0, 1, 2], [0, 0, 0])
+        lives.act(seen[:1].repeat(4, 0), rewards=np.zeros(4))
+        born = lives.weights(0, 1)
+        lives.act(seen[:1].repeat(4, 0), rewards=[0, 1, 2, 0])
+        np.testing.assert_array_equal(lives.weights(0, 1), born)
+        change = [lives.weights(lane, 1) - born for lane in (1, 2)]
+        self.assertGreater(np.abs(change[0]).max(), 1e-3)
+        np.testing.assert_allclose(change[1], 2 * change[0], rtol=1e-4, atol=1e-5)
+
     def test_goes_on(self):
         """A run left in its middle goes on to the same bits; another configuration there is refused."""
 

@@ -167,7 +167,7 @@ typedef struct {
     const int32_t *fresh, *lane;
     const hb_birth *birth;
     double *squares;
-    const float *observation;
+    const float *observation, *reward;
     float *action;
 } pending;
 
@@ -195,11 +195,11 @@ static hb_status lonely_expand(hb_group *group, int32_t count, const int32_t *la
 }
 
 static hb_status lonely_step(hb_group *group, int32_t count, const int32_t *lane, const float *observation,
-                             float *action, hb_error *error) {
+                             const float *reward, float *action, hb_error *error) {
     (void)error;
     assert_int_equal(atomic_fetch_add(&inside, 1), 0);
     pending *p = pending_of(group);
-    p->n = count, p->lane = lane, p->observation = observation, p->action = action;
+    p->n = count, p->lane = lane, p->observation = observation, p->reward = reward, p->action = action;
     atomic_fetch_sub(&inside, 1);
     return HB_OK;
 }
@@ -211,7 +211,8 @@ static hb_status lonely_wait(hb_group *group, hb_error *error) {
         pending *p = &waiting[k];
         if (p->group != group) continue;
         if (p->n_fresh) status = cpu->group_expand(group, p->n_fresh, p->fresh, p->birth, p->squares, error);
-        if (status == HB_OK && p->n) status = cpu->group_step(group, p->n, p->lane, p->observation, p->action, error);
+        if (status == HB_OK && p->n)
+            status = cpu->group_step(group, p->n, p->lane, p->observation, p->reward, p->action, error);
         *p = (pending){.group = NULL};
     }
     atomic_fetch_sub(&inside, 1);
@@ -223,9 +224,10 @@ static void device_served_by_one_thread(void **state) {
     double fitness[2][POPULATION];
     assert_int_equal(hb_device_find("cpu", &cpu, NULL), HB_OK);
     for (int k = 0; k < 2; k++) {
-        const char *const sets[] = {"env.variations=plus,minus", "run.threads=3", "run.rollout=batched",
-                                    "run.group=4", "run.device=cpu"};
-        scene *s = open_scene(sets, 5);
+        const char *const sets[] = {
+            "env.variations=plus,minus", "run.threads=3", "run.rollout=batched", "run.group=4", "run.device=cpu",
+            "policy.sees_reward=true"};
+        scene *s = open_scene(sets, 6);
         lonely = *cpu;
         lonely.host_parallel = false;
         lonely.group_expand = lonely_expand;

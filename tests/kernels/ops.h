@@ -23,7 +23,7 @@ static const int32_t only = 0; // lane
 
 static inline void step_one(hb_group *group, const float *observation, float *action) {
     hb_error error;
-    check_ok(hb_group_step(group, 1, &only, observation, action, &error), error);
+    check_ok(hb_group_step(group, 1, &only, observation, NULL, action, &error), error);
     check_ok(hb_group_wait(group, &error), error);
 }
 

@@ -51,7 +51,7 @@ static uint64_t remember(const opened *d, const hb_net *net, int inputs, int uni
             }
             if (t == 3) // its own weights once more: what the cell remembers stays
                 check_ok(hb_group_put_weights(group, 0, g, &error), error);
-            check_ok(hb_group_step(group, 1, &only, observation, action, &error), error);
+            check_ok(hb_group_step(group, 1, &only, observation, NULL, action, &error), error);
             check_ok(hb_group_wait(group, &error), error);
             bits = hash(bits, action, (size_t)outputs);
             // Rows of w: both biases, W_ih, W_hh.

@@ -28,7 +28,7 @@ static void forward_by_products(const opened *d, hb_products *products) {
     hb_group *group;
     check_ok(hb_group_create(d->device, &net, COUNT, &group, &error), error);
     check_ok(hb_group_expand(group, COUNT, lane, birth, NULL, &error), error);
-    check_ok(hb_group_step(group, COUNT, lane, observation, fused, &error), error);
+    check_ok(hb_group_step(group, COUNT, lane, observation, NULL, fused, &error), error);
     check_ok(hb_group_wait(group, &error), error);
     check_ok(hb_table_of(d->device)->products->forward(products, &net, COUNT, weights, observation, action, &error),
              error);

@@ -40,7 +40,8 @@ static void shared_rules(void **state) {
     assert_int_equal(size, 6 * 11 * 6);
     uint32_t map[3][66];
     for (uint32_t i = 0; i < 66; i++) map[0][i] = i * 5 % RULES, map[1][i] = i * i % RULES, map[2][i] = i * 3 % RULES;
-    for (int how = 0; how < 5; how++) { // one map, two maps, three maps, noise per synapse, two maps and a base
+    for (int how = 0; how < 6;
+         how++) { // one to three maps, noise per synapse, two maps and a base, their product and a base
         uint64_t first = 0;
         for (int k = 0; k < n; k++) {
             hb_error error = {""};
@@ -55,15 +56,16 @@ static void shared_rules(void **state) {
                                       .sigma = 0.25f,
                                       .noise = noise_id,
                                       .sharing = {.rule = maps,
-                                                  .base = how == 4 ? base : (hb_memory){NULL},
+                                                  .base = how >= 4 ? base : (hb_memory){NULL},
                                                   .n_maps = how < 3    ? how + 1
-                                                            : how == 4 ? 2
+                                                            : how >= 4 ? 2
                                                                        : 1,
                                                   .n_synapses = (int64_t)synapses,
                                                   .n_numbers = (int64_t)numbers,
                                                   .n_rules = RULES,
                                                   .n_coefficients = C,
-                                                  .noise_per_synapse = how == 3}};
+                                                  .noise_per_synapse = how == 3,
+                                                  .product = how == 5}};
             check_ok(hb_device_sample(list[k].device, &genome, result, 0, 64, &error), error);
             check_ok(hb_device_sample(list[k].device, &genome, result, 64, size, &error), error);
             download(&list[k], h, result, size);
@@ -74,9 +76,10 @@ static void shared_rules(void **state) {
                 float expected = fmaf(0.25f, hb_noise_normal(noise_id, how == 3 ? d : e), mean[e]);
                 for (int r = 1; r < genome.sharing.n_maps && i < synapses; r++) {
                     const size_t other = map[r][i] * C + c;
-                    expected += fmaf(0.25f, hb_noise_normal(noise_id, other), mean[other]);
+                    const float part = fmaf(0.25f, hb_noise_normal(noise_id, other), mean[other]);
+                    expected = how == 5 ? expected * part : expected + part;
                 }
-                if (how == 4 && i < synapses) expected += own[d];
+                if (how >= 4 && i < synapses) expected += own[d];
                 assert_true(h[d] == expected);
                 if (i < synapses) squares += (double)h[d] * (double)h[d];
             }

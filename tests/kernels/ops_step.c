@@ -1,37 +1,52 @@
 // The fused step: an oracle in double precision restarts from the device's own weights at every step
 #include "tests/kernels/ops.h"
 
-enum { STEPS = 5, LANES = 3 };
+// The interpreter takes a second for what a card does in a microsecond.
+#ifdef HB_CUDA_ON_CPU
+#define FEW 1
+#else
+#define FEW (getenv("HB_QUICK") != NULL)
+#endif
 
-typedef struct {
-    hb_net net;
-    hb_memory mean;          // (D)
-    float *genome;           // (D)
-    float *w[HB_MAX_LAYERS]; // (I, O), now
-    bool has_put;            // the last output has been replaced, by
-    float put[64];
-} oracle;
-
-static double plane(const hb_net *net, const float *h, int which) {
-    const hb_rule *rule = net->rule;
-    const double eta = rule->eta >= 0 ? (double)h[rule->eta] : 1.0;
-    const int at = which == 0 ? rule->a : which == 1 ? rule->b : rule->c;
-    double value = at >= 0 ? eta * (double)h[at] : 0.0;
-    if (which == 3)
-        value =
-            (rule->d_in >= 0 ? eta * (double)h[rule->d_in] : 0.0) + (rule->d_out >= 0 ? (double)h[rule->d_out] : 0.0);
-    // The definition rounds to float first, which decides ties; one product and one sum are exact enough in double.
-    return net->half_planes ? nearest_half((double)(float)value) : value;
-}
-
-static double activation(hb_activation f, double x) {
-    return f == HB_TANH ? tanh(x) : x;
-}
+enum { STEPS = 5, MORE_STEPS = 8, LANES = 3, WIDEST = 512 };
 
 // An exact value and a bound on what float32 may make of it.
 typedef struct {
     double value, error;
 } bounded;
+
+// What one step put into and out of each layer, as the next updates take it.
+typedef struct {
+    bounded input[4][WIDEST], output[4][WIDEST];
+} moment;
+
+typedef struct {
+    hb_net net;
+    hb_memory mean;                                              // (D)
+    float *genome;                                               // (D)
+    float *w[HB_MAX_LAYERS];                                     // (I, O), now
+    float *birth[HB_MAX_LAYERS];                                 // (I, O), at birth
+    bounded *trace[HB_MAX_LAYERS], *trace_before[HB_MAX_LAYERS]; // the last update
+    int32_t steps;                                               // since birth, or since weights were put
+    moment moment[MORE_STEPS];
+    bounded gate; // the last layer's last output
+} oracle;
+
+static double half_if(const hb_net *net, double value) {
+    // The definition rounds to float first, which decides ties; one product and one sum are exact enough in double.
+    return net->half_planes ? nearest_half((double)(float)value) : value;
+}
+
+static double coefficient(const hb_rule *rule, const float *h, int which) {
+    const double eta = rule->eta >= 0 ? (double)h[rule->eta] : 1.0;
+    const int at = which == 0 ? rule->a : which == 1 ? rule->b : rule->c;
+    if (which < 3) return at >= 0 ? eta * (double)h[at] : 0.0;
+    return (rule->d_in >= 0 ? eta * (double)h[rule->d_in] : 0.0) + (rule->d_out >= 0 ? (double)h[rule->d_out] : 0.0);
+}
+
+static double activation(hb_activation f, double x) {
+    return f == HB_TANH ? tanh(x) : x;
+}
 
 enum { HALF_ULPS = 8 };             // of one product-sum chain per weight, and of tanh
 static const double unit = 0x1p-24; // half an ulp of a number near 1
@@ -50,69 +65,65 @@ static bounded forward(const oracle *o, int32_t l, int32_t j, const bounded *x) 
     return (bounded){activation(layer->activation, sum), error + HALF_ULPS * unit};
 }
 
-// w + dw of one synapse, before normalising.
-static bounded update(const oracle *o, int32_t l, size_t e, bounded pre, bounded post) {
-    const hb_rule *rule = o->net.rule;
-    const double w = (double)o->w[l][e];
-    if (!rule) return (bounded){w, 0};
-    const float *h = o->genome + o->net.layer[l].genome_offset + (int64_t)e * rule->n_coefficients;
-    const double a = plane(&o->net, h, 0), b = plane(&o->net, h, 1), c = plane(&o->net, h, 2),
-                 d = plane(&o->net, h, 3);
-    const double size =
-        fabs(w) + fabs(a * pre.value * post.value) + fabs(b * pre.value) + fabs(c * post.value) + fabs(d);
-    const double error = fabs(a * post.value + b) * pre.error + fabs(a * pre.value + c) * post.error;
-    return (bounded){w + a * pre.value * post.value + b * pre.value + c * post.value + d,
-                     2 * error + HALF_ULPS * unit * size};
-}
-
-// Disturbs lane 1: its last output becomes what the oracle takes from now on as the last layer's.
-static void put_output(oracle *o, hb_group *group) {
-    const int32_t outputs = o->net.layer[o->net.n_layers - 1].outputs;
-    for (int32_t j = 0; j < outputs; j++) o->put[j] = 0.25f * hb_noise_normal(weights_id, (uint64_t)j);
-    o->has_put = true;
-    check_ok(hb_group_put_output(group, 1, o->put, NULL), (hb_error){"put output"});
-}
-
-// Its weights become others, a column of 0 among them.
-static void put_weights(oracle *o, hb_group *group) {
-    float *all = floats((size_t)o->net.n_weights);
-    for (int32_t l = 0; l < o->net.n_layers; l++) {
-        const hb_layer *layer = &o->net.layer[l];
-        const size_t outputs = (size_t)layer->outputs, size = (size_t)layer->inputs * outputs;
-        for (size_t e = 0; e < size; e++) o->w[l][e] = e % outputs ? 0.75f * o->w[l][e] : 0.0f;
-        memcpy(all + layer->weight_offset, o->w[l], size * sizeof *all);
+// What an update learns from: the mean over the last steps of one number.
+static bounded average(const oracle *o, int32_t l, int32_t at, bool is_output) {
+    const int32_t most = o->net.plasticity.average > 1 ? o->net.plasticity.average : 1;
+    const int32_t n = o->steps < most ? o->steps : most;
+    bounded mean = {0, 0};
+    for (int32_t k = 1; k <= n; k++) {
+        const moment *m = &o->moment[o->steps - k];
+        const bounded x = is_output ? m->output[l][at] : m->input[l][at];
+        mean.value += x.value / n;
+        mean.error += x.error / n + 2 * n * unit * fabs(x.value) / n;
     }
-    check_ok(hb_group_put_weights(group, 1, all, NULL), (hb_error){"put weights"});
-    for (int32_t l = 0; l < o->net.n_layers; l++) {
-        const size_t size = (size_t)o->net.layer[l].inputs * (size_t)o->net.layer[l].outputs;
-        check_ok(hb_group_weights(group, 1, l, all, NULL), (hb_error){"weights"});
-        assert_memory_equal(all, o->w[l], size * sizeof *all);
-    }
-    free(all);
+    return mean;
 }
 
-// One step in double precision from the weights o->w: the action is compared; then each layer's next weights.
-static void check_step(oracle *o, hb_group *group, int32_t lane, const float *x, const float *action, double *worst) {
+// w after an update, before normalising: the formula of docs/equations.md, "Plasticity".
+static bounded update(const oracle *o, int32_t l, size_t e, bounded m) {
     const hb_net *net = &o->net;
-    bounded input[HB_MAX_WIDTH], output[HB_MAX_WIDTH];
-    for (int32_t i = 0; i < net->layer[0].inputs; i++) input[i] = (bounded){(double)x[i], 0};
+    const hb_rule *rule = net->rule;
+    const hb_plasticity *p = &net->plasticity;
+    const int32_t outputs = net->layer[l].outputs;
+    const bounded pre = average(o, l, (int32_t)e / outputs, false), post = average(o, l, (int32_t)e % outputs, true);
+    const double y = rule->squares_post ? post.value * post.value : post.value;
+    const double y_error = rule->squares_post ? 2 * fabs(post.value) * post.error : post.error;
+    const float *h = o->genome + net->layer[l].genome_offset + (int64_t)e * rule->n_coefficients;
+    const double w = (double)o->w[l][e], pull = (double)p->decay * (double)o->birth[l][e];
+    const bool apart = p->modulator != HB_MODULATE_NONE || p->trace > 0; // what stands in d would be modulated
+    const double a = half_if(net, coefficient(rule, h, 0)), b = half_if(net, coefficient(rule, h, 1)),
+                 c = half_if(net, coefficient(rule, h, 2)),
+                 d = half_if(net, coefficient(rule, h, 3) + (apart ? 0 : pull));
+    bounded change = {a * pre.value * y + b * pre.value + c * y + d, 0};
+    const double size = fabs(a * pre.value * y) + fabs(b * pre.value) + fabs(c * y) + fabs(d);
+    change.error = fabs(a * y + b) * pre.error + fabs(a * pre.value + c) * y_error + 4 * unit * size;
+    if (p->trace > 0) {
+        bounded *trace = &o->trace[l][e];
+        change.value += (double)p->trace * trace->value;
+        change.error += (double)p->trace * trace->error + unit * fabs(change.value);
+        *trace = change;
+    }
+    const double kept = 1 - (double)p->decay - (double)p->oja * post.value * post.value;
+    const double value = kept * w + m.value * change.value + (apart ? half_if(net, pull) : 0);
+    const double rounding = fabs(w) * (2 + (double)p->oja) + fabs(m.value) * size + fabs(change.value) + fabs(pull);
+    return (bounded){value, 2 * fabs(m.value) * change.error + fabs(change.value) * m.error +
+                                2 * (double)p->oja * fabs(w * post.value) * post.error + HALF_ULPS * unit * rounding};
+}
+
+// The weights that an update makes of o->w, which becomes what the device has; compared with that.
+static void check_update(oracle *o, hb_group *group, int32_t lane, bool updates, bounded m, double *worst) {
+    const hb_net *net = &o->net;
     for (int32_t l = 0; l < net->n_layers; l++) {
-        const hb_layer *layer = &net->layer[l];
-        const size_t outputs = (size_t)layer->outputs, size = (size_t)layer->inputs * outputs;
-        for (int32_t j = 0; j < layer->outputs; j++) output[j] = forward(o, l, j, input);
-        if (l == net->n_layers - 1)
-            for (int32_t j = 0; j < layer->outputs; j++) {
-                check_close(action[j], output[j].value, output[j].error + 4 * unit * fabs(output[j].value));
-                if (o->has_put) output[j] = (bounded){(double)o->put[j], 0};
-            }
+        const size_t outputs = (size_t)net->layer[l].outputs, size = (size_t)net->layer[l].inputs * outputs;
         bounded *next = calloc(size, sizeof *next);
         assert_non_null(next);
+        memcpy(o->trace_before[l], o->trace[l], size * sizeof(bounded));
         bounded largest = {0, 0};
         for (size_t e = 0; e < size; e++) {
-            next[e] = update(o, l, e, input[e / outputs], output[e % outputs]);
+            next[e] = updates ? update(o, l, e, m) : (bounded){(double)o->w[l][e], 0};
             if (fabs(next[e].value) > largest.value) largest = (bounded){fabs(next[e].value), next[e].error};
         }
-        const bool divide = net->normalise && net->rule && largest.value > 0;
+        const bool divide = net->normalise && updates && largest.value > 0;
         float *got = floats(size);
         check_ok(hb_group_weights(group, lane, l, got, NULL), (hb_error){"weights"});
         for (size_t e = 0; e < size; e++) {
@@ -124,21 +135,85 @@ static void check_step(oracle *o, hb_group *group, int32_t lane, const float *x,
             check_close(got[e], expected, tolerance);
         }
         memcpy(o->w[l], got, size * sizeof *got);
-        memcpy(input, output, sizeof input);
         free(got);
         free(next);
     }
-    o->has_put = false;
 }
 
-// Lives STEPS steps of lane 1 between two others, one of which never starts; returns the hash of all it saw.
-static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
+// Disturbs lane 1: its last actions become what the next update takes as the last layer's output.
+static void put_output(oracle *o, hb_group *group) {
+    const int32_t last = o->net.n_layers - 1;
+    float put[WIDEST];
+    for (int32_t j = 0; j < hb_net_actions(&o->net); j++) {
+        put[j] = 0.25f * hb_noise_normal(weights_id, (uint64_t)j);
+        o->moment[o->steps - 1].output[last][j] = (bounded){(double)put[j], 0};
+    }
+    check_ok(hb_group_put_output(group, 1, put, NULL), (hb_error){"put output"});
+}
+
+// Its weights become others, a column of 0 among them. What the last update added to the traces is dropped with it.
+static void put_weights(oracle *o, hb_group *group) {
+    float *all = floats((size_t)o->net.n_weights);
+    for (int32_t l = 0; l < o->net.n_layers; l++) {
+        const hb_layer *layer = &o->net.layer[l];
+        const size_t outputs = (size_t)layer->outputs, size = (size_t)layer->inputs * outputs;
+        for (size_t e = 0; e < size; e++) o->w[l][e] = e % outputs ? 0.75f * o->w[l][e] : 0.0f;
+        memcpy(all + layer->weight_offset, o->w[l], size * sizeof *all);
+        memcpy(o->trace[l], o->trace_before[l], size * sizeof(bounded));
+    }
+    check_ok(hb_group_put_weights(group, 1, all, NULL), (hb_error){"put weights"});
+    for (int32_t l = 0; l < o->net.n_layers; l++) {
+        const size_t size = (size_t)o->net.layer[l].inputs * (size_t)o->net.layer[l].outputs;
+        check_ok(hb_group_weights(group, 1, l, all, NULL), (hb_error){"weights"});
+        assert_memory_equal(all, o->w[l], size * sizeof *all);
+    }
+    if (o->net.rule) o->steps = 0;
+    free(all);
+}
+
+// One step in double precision from the weights o->w: the action is compared; what went in and out is kept.
+static void check_forward(oracle *o, const float *x, float reward, const float *action) {
+    const hb_net *net = &o->net;
+    moment *now = &o->moment[o->steps];
+    const int32_t own = hb_net_inputs(net);
+    for (int32_t i = 0; i < own; i++) now->input[0][i] = (bounded){(double)x[i], 0};
+    if (net->sees_reward) now->input[0][own] = (bounded){(double)reward, 0};
+    for (int32_t l = 0; l < net->n_layers; l++) {
+        const hb_layer *layer = &net->layer[l];
+        if (net->bias) now->input[l][layer->inputs - 1] = (bounded){1, 0};
+        for (int32_t j = 0; j < layer->outputs; j++) now->output[l][j] = forward(o, l, j, now->input[l]);
+        if (l + 1 < net->n_layers)
+            memcpy(now->input[l + 1], now->output[l], (size_t)layer->outputs * sizeof(bounded));
+    }
+    const bounded *output = now->output[net->n_layers - 1];
+    for (int32_t j = 0; j < hb_net_actions(net); j++)
+        check_close(action[j], output[j].value, output[j].error + 4 * unit * fabs(output[j].value));
+    o->gate = output[net->layer[net->n_layers - 1].outputs - 1];
+}
+
+static bool updates_now(const oracle *o) {
+    const int32_t every = o->net.plasticity.every > 1 ? o->net.plasticity.every : 1;
+    return o->net.rule && o->steps > 0 && (o->steps - 1) % every == 0;
+}
+
+static void close_oracle(const opened *d, oracle *o) {
+    for (int32_t l = 0; l < o->net.n_layers; l++) {
+        free(o->w[l]);
+        free(o->birth[l]);
+        free(o->trace[l]);
+        free(o->trace_before[l]);
+    }
+    hb_device_free(d->device, o->mean);
+    free(o->genome);
+    free(o);
+}
+
+static oracle *open_oracle(const opened *d, const hb_net_def *def) {
     hb_error error = {""};
     oracle *o = calloc(1, sizeof *o);
     assert_non_null(o);
     check_ok(hb_net_init(&o->net, def, &error), error);
-    const hb_net *net = &o->net;
-    const size_t size = (size_t)net->genome_size;
+    const size_t size = (size_t)o->net.genome_size;
     o->genome = floats(size);
     for (size_t k = 0; k < size; k++) o->genome[k] = 0.3f * hb_noise_normal(weights_id, k);
     o->mean = uploaded(d, o->genome, size);
@@ -147,52 +222,111 @@ static uint64_t live(const opened *d, const hb_net_def *def, double *worst) {
     check_ok(hb_device_sample(d->device, &genome, sampled, 0, size, &error), error);
     download(d, o->genome, sampled, size);
     hb_device_free(d->device, sampled);
-    hb_group *group;
-    check_ok(hb_group_create(d->device, net, LANES, &group, &error), error);
-    const hb_birth births[2] = {{{.mean = o->mean, .sigma = -0.1f, .noise = noise_id}, weights_id},
-                                {genome, weights_id}};
-    double squares[2], expected = 0;
-    const int32_t both[2] = {0, 1}, swapped[2] = {1, 0};
+    for (int32_t l = 0; l < o->net.n_layers; l++) {
+        const size_t n = (size_t)o->net.layer[l].inputs * (size_t)o->net.layer[l].outputs;
+        o->w[l] = floats(n);
+        o->birth[l] = floats(n);
+        o->trace[l] = calloc(n, sizeof *o->trace[l]);
+        o->trace_before[l] = calloc(n, sizeof *o->trace_before[l]);
+        assert_true(o->trace[l] && o->trace_before[l]);
+    }
+    return o;
+}
+
+// Births in lanes 0 and 1, antithetic twins.
+static void expand_twins(const oracle *o, hb_group *group, double squares[2]) {
+    hb_error error = {""};
+    const int32_t both[2] = {0, 1};
+    hb_birth births[2] = {{{.mean = o->mean, .sigma = -0.1f, .noise = noise_id}, weights_id}};
+    births[1] = births[0];
+    births[1].genome.sigma = 0.1f;
     check_ok(hb_group_expand(group, 2, both, births, squares, &error), error);
     check_ok(hb_group_wait(group, &error), error);
+}
+
+// A group whose lanes 0 and 1 hold births; where lanes keep more than weights, others have lived in them before.
+static hb_group *begin_lives(const opened *d, oracle *o) {
+    hb_error error = {""};
+    const hb_net *net = &o->net;
+    hb_group *group;
+    double squares[2], expected = 0;
+    float x[WIDEST] = {0.7f}, action[WIDEST];
+    const float reward[2] = {1.0f, -1.0f};
+    const int32_t both[2] = {0, 1};
+    check_ok(hb_group_create(d->device, net, LANES, &group, &error), error);
+    expand_twins(o, group, squares);
+    for (int t = 0; t < 3 && (net->gated || hb_net_history(net) > 2); t++) {
+        check_ok(hb_group_step(group, 2, both, x, reward, action, &error), error);
+        check_ok(hb_group_wait(group, &error), error);
+    }
+    expand_twins(o, group, squares);
     for (int64_t k = 0; k < net->n_penalised; k++) expected += (double)o->genome[k] * (double)o->genome[k];
     check_close(squares[1], expected, 1e-5 * expected);
-    uint64_t bits = 1;
     for (int32_t l = 0; l < net->n_layers; l++) {
-        o->w[l] = floats((size_t)net->layer[l].inputs * (size_t)net->layer[l].outputs);
         hb_group_weights(group, 1, l, o->w[l], NULL);
+        hb_group_weights(group, 1, l, o->birth[l], NULL);
     }
+    return group;
+}
+
+// Lives some steps of lane 1 between two others, one of which never starts; returns the hash of all it saw.
+static uint64_t live(const opened *d, const hb_net_def *def, int steps, double *worst) {
+    hb_error error = {""};
+    oracle *o = open_oracle(d, def);
+    const hb_net *net = &o->net;
+    hb_group *group = begin_lives(d, o);
+    const bool by_reward = net->plasticity.modulator == HB_MODULATE_REWARD;
+    const int32_t both[2] = {0, 1}, swapped[2] = {1, 0};
+    uint64_t bits = 1;
     const size_t inputs = (size_t)def->inputs, outputs = (size_t)def->outputs;
-    float *x = floats(2 * inputs), *action = floats(2 * outputs + 16);
-    for (int t = 0; t < STEPS; t++) {
+    float *x = floats(2 * inputs), *action = floats(2 * outputs + 16), reward[2];
+    for (int t = 0; t < steps; t++) {
         for (size_t i = 0; i < 2 * inputs; i++)
             x[i] = t == 3 ? (i % 2 ? 5.0f : -5.0f) : hb_noise_normal(noise_id, (uint64_t)t * 2 * inputs + i);
         for (size_t j = 0; j < 2 * outputs + 16; j++) action[j] = -7.0f;
+        for (int k = 0; k < 2; k++) reward[k] = hb_noise_normal(weights_id, (uint64_t)(2 * t + k));
         // Lane 0 rests once, and the rows change places once: lane 1 must not notice.
         const int32_t count = t == 2 ? 1 : 2, row = t == 2 || t == 4 ? 0 : 1;
-        check_ok(hb_group_step(group, count, row ? both : swapped, x, action, &error), error);
+        check_ok(hb_group_step(group, count, row ? both : swapped, x, hb_net_takes_reward(net) ? reward : NULL,
+                               action, &error),
+                 error);
         check_ok(hb_group_wait(group, &error), error);
         for (size_t j = (size_t)count * outputs; j < 2 * outputs + 16; j++) assert_true(action[j] == -7.0f);
+        // An update by reward is seen once the step that brings the reward is done; others at once.
+        if (by_reward) check_update(o, group, 1, updates_now(o), (bounded){(double)reward[row], 0}, worst);
+        check_forward(o, x + (size_t)row * inputs, reward[row], action + (size_t)row * outputs);
+        o->steps++;
         if (t == 1 || t == 3) put_output(o, group); // before and after its count of steps starts anew
-        check_step(o, group, 1, x + (size_t)row * inputs, action + (size_t)row * outputs, worst);
+        const bool gates = net->plasticity.modulator == HB_MODULATE_OUTPUT;
+        check_update(o, group, 1, updates_now(o) && !by_reward, gates ? o->gate : (bounded){1, 0}, worst);
         if (t == 2) put_weights(o, group);
         bits = hash(bits, action, 2 * outputs);
         for (int32_t l = 0; l < net->n_layers; l++)
             bits = hash(bits, o->w[l], (size_t)net->layer[l].inputs * (size_t)net->layer[l].outputs);
     }
     // The lane that never started is as it was made.
-    float *untouched = floats((size_t)def->inputs * (size_t)net->layer[0].outputs);
+    const size_t first = (size_t)net->layer[0].inputs * (size_t)net->layer[0].outputs;
+    float *untouched = floats(first);
     hb_group_weights(group, 2, 0, untouched, NULL);
-    for (int64_t e = 0; e < (int64_t)def->inputs * net->layer[0].outputs; e++) assert_true(untouched[e] == 0.0f);
+    for (size_t e = 0; e < first; e++) assert_true(untouched[e] == 0.0f);
     free(untouched);
-    for (int32_t l = 0; l < net->n_layers; l++) free(o->w[l]);
     hb_group_destroy(group);
-    hb_device_free(d->device, o->mean);
-    free(o->genome);
-    free(o);
+    close_oracle(d, o);
     free(x);
     free(action);
     return bits;
+}
+
+// The same on all devices and builds: equal bits.
+static void live_everywhere(const opened *list, int n, const hb_net_def *def, int steps, const char *what,
+                            double *worst) {
+    uint64_t first = 0;
+    for (int k = 0; k < n; k++) {
+        const uint64_t bits = live(&list[k], def, steps, worst);
+        if (k == 0) first = bits;
+        if (bits != first) print_error("%s: build %d differs\n", what, k);
+        assert_true(bits == first);
+    }
 }
 
 static const hb_net_def shapes[] = {
@@ -219,16 +353,79 @@ static void steps_of_every_rule(void **state) {
                 def.init = "xa_uni_big";
                 def.normalise = how == 1;
                 def.half_planes = how == 2;
-                uint64_t first = 0;
-                for (int k = 0; k < n; k++) {
-                    const uint64_t bits = live(&list[k], &def, &worst);
-                    if (k == 0) first = bits;
-                    if (bits != first) print_error("shape %zu rule %d build %d differs\n", s, (int)r, k);
-                    assert_true(bits == first);
-                }
+                char what[64];
+                snprintf(what, sizeof what, "shape %zu, rule %d, way %d", s, (int)r, how);
+                live_everywhere(list, n, &def, STEPS, what, &worst);
             }
     print_message("largest error: %.2f of the tolerance\n", worst);
     assert_true(worst > 0.001); // the oracle is not the code under test
+    close_all(list, n);
+}
+
+// How updates enter the weights: each way alone, and some together.
+static const struct {
+    const char *name;
+    hb_net_def def; // without sizes
+} ways[] = {
+    {"average", {.rule = "ABCD", .plasticity = {.average = 3}}},
+    {"every", {.rule = "ABCD", .plasticity = {.every = 2}}},
+    {"every, normalised", {.rule = "AD_lr", .normalise = true, .plasticity = {.every = 3}}},
+    {"average, every, normalised", {.rule = "ABCD_lr", .normalise = true, .plasticity = {.average = 4, .every = 2}}},
+    {"decay in d", {.rule = "ABCD", .plasticity = {.decay = 0.125f}}},
+    {"decay makes d", {.rule = "A", .half_planes = true, .plasticity = {.decay = 0.3f}}},
+    {"decay, normalised", {.rule = "ABC_lr", .normalise = true, .plasticity = {.decay = 0.5f}}},
+    {"Oja", {.rule = "A", .plasticity = {.oja = 0.2f}}},
+    {"Oja, decay", {.rule = "ABCD", .normalise = true, .plasticity = {.oja = 0.1f, .decay = 0.1f}}},
+    {"traces", {.rule = "ABCD", .plasticity = {.trace = 0.9f}}},
+    {"traces of halves", {.rule = "ABCD_lr", .half_planes = true, .plasticity = {.trace = 0.5f}}},
+    {"traces, decay", {.rule = "ABC", .plasticity = {.trace = 0.7f, .decay = 0.2f}}},
+    {"reward", {.rule = "ABCD", .plasticity = {.modulator = HB_MODULATE_REWARD}}},
+    {"reward, traces, every",
+     {.rule = "ABCD", .normalise = true, .plasticity = {.modulator = HB_MODULATE_REWARD, .trace = 0.8f, .every = 2}}},
+    {"output", {.rule = "ABCD_lr", .plasticity = {.modulator = HB_MODULATE_OUTPUT}}},
+    {"output, decay, halves",
+     {.rule = "AD", .half_planes = true, .plasticity = {.modulator = HB_MODULATE_OUTPUT, .decay = 0.25f}}},
+    {"biases", {.rule = "ABCD", .bias = true}},
+    {"biases and reward", {.rule = "A", .bias = true, .sees_reward = true}},
+    {"a static net with both", {.bias = true, .sees_reward = true}},
+    {"all of it",
+     {.rule = "ABCD_lr_D_in_and_out",
+      .normalise = true,
+      .bias = true,
+      .sees_reward = true,
+      .plasticity =
+          {.average = 2, .every = 2, .decay = 0.1f, .oja = 0.05f, .trace = 0.6f, .modulator = HB_MODULATE_OUTPUT}}},
+};
+
+static hb_net_def with_shape(hb_net_def def, size_t shape) {
+    def.inputs = shapes[shape].inputs;
+    def.outputs = shapes[shape].outputs;
+    def.n_hidden = shapes[shape].n_hidden;
+    memcpy(def.hidden, shapes[shape].hidden, sizeof def.hidden);
+    def.last = shapes[shape].last;
+    def.init = "xa_uni_big";
+    return def;
+}
+
+static void steps_of_every_plasticity(void **state) {
+    (void)state;
+    opened list[8];
+    const int n = open_all(list);
+    double worst = 0;
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+        for (size_t s = 0; s < 4; s++) {
+            if (s == 1 || (FEW && s != 2)) continue;
+            const hb_net_def def = with_shape(ways[way].def, s);
+            live_everywhere(list, n, &def, MORE_STEPS, ways[way].name, &worst);
+        }
+    // The last way, with all of it, for every rule.
+    for (int32_t r = 0; r < hb_n_rules; r++) {
+        hb_net_def def = with_shape(ways[sizeof ways / sizeof *ways - 1].def, 2);
+        def.rule = hb_rules[r].name;
+        live_everywhere(list, n, &def, MORE_STEPS, def.rule, &worst);
+    }
+    print_message("largest error: %.2f of the tolerance\n", worst);
+    assert_true(worst > 0.001);
     close_all(list, n);
 }
 
@@ -236,11 +433,13 @@ static void steps_of_every_rule(void **state) {
 // any order, right behind a search step that was not waited for. The CPU device, which is synchronous, gives the expected bits.
 static void groups_are_asynchronous(void **state) {
     (void)state;
-    enum { MANY = 70, CALLS = 5, BUFFERS = 4 };
-    static const int buffer[CALLS] = {0, 1, 1, 2, 3}; // the third call is the second one again
+    enum { MANY = 70, CALLS = 6, BUFFERS = 4 };
+    // The third call is the second one again, the fourth is so with other rewards.
+    static const int buffer[CALLS] = {0, 1, 1, 1, 2, 3}, rewards[CALLS] = {0, 1, 1, 2, 2, 2};
     opened list[8];
     const int n = open_all(list);
-    const hb_net_def def = {.inputs = 2, .outputs = 3, .last = HB_TANH, .rule = "A", .init = "coevolve"};
+    const hb_net_def def = {
+        .inputs = 2, .outputs = 3, .last = HB_TANH, .rule = "A", .init = "coevolve", .sees_reward = true};
     hb_net net;
     assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
     const size_t size = (size_t)net.genome_size;
@@ -255,7 +454,7 @@ static void groups_are_asynchronous(void **state) {
         hb_birth birth[MANY];
         double squares[2][MANY];
         int32_t lane[2][MANY];
-        float x[2][2 * MANY], action[2][BUFFERS][3 * MANY];
+        float x[2][2 * MANY], action[2][BUFFERS][3 * MANY], reward[3][MANY];
         for (int a = 0; a < MANY; a++) {
             birth[a] = (hb_birth){{.mean = mean, .sigma = 0.5f, .noise = noise_id}, weights_id};
             birth[a].genome.noise.individual = (uint32_t)a;
@@ -263,14 +462,15 @@ static void groups_are_asynchronous(void **state) {
         }
         for (int t = 0; t < 2; t++)
             for (int a = 0; a < 2 * MANY; a++) x[t][a] = hb_noise_normal(weights_id, (uint64_t)(t * 2 * MANY + a));
+        for (int a = 0; a < 3 * MANY; a++) reward[a / MANY][a % MANY] = hb_noise_normal(noise_id, (uint64_t)a);
         for (int b = 0; b < 2; b++) check_ok(hb_group_create(list[k].device, &net, MANY, &group[b], &error), error);
         check_ok(hb_group_expand(group[0], MANY, lane[1], birth, squares[0], &error), error);
         for (int a = 0; a < MANY; a += MANY / 2)
             check_ok(hb_group_expand(group[1], MANY / 2, lane[0] + a, birth + a, squares[1] + a, &error), error);
         for (int t = 0; t < CALLS; t++)
             for (int b = 0; b < 2; b++)
-                check_ok(hb_group_step(group[b], t == 4 ? MANY - 3 : MANY, lane[(b + t) % 2], x[t == 4],
-                                       action[b][buffer[t]], &error),
+                check_ok(hb_group_step(group[b], t == CALLS - 1 ? MANY - 3 : MANY, lane[(b + t) % 2],
+                                       x[t == CALLS - 1], reward[rewards[t]], action[b][buffer[t]], &error),
                          error);
         for (int b = 0; b < 2; b++) check_ok(hb_group_wait(group[b], &error), error);
         uint64_t bits = 1;
@@ -322,6 +522,7 @@ static void normalising_extremes(void **state) {
 int ops_step(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_of_every_rule),
+        cmocka_unit_test(steps_of_every_plasticity),
         cmocka_unit_test(groups_are_asynchronous),
         cmocka_unit_test(normalising_extremes),
     };

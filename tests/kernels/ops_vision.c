@@ -22,7 +22,7 @@ static uint64_t act_on_pictures(const opened *d, const hb_net_def *def, const hb
         for (int32_t p = 0; p < net->vision.n_pixels; p++)
             for (uint32_t k = 0; k < 2; k++)
                 bytes[k][p] = (uint8_t)(hb_noise_word(weights_id, (uint64_t)p + t) >> (8 * k));
-        check_ok(hb_group_step(group, 2, lanes, observation, action, &error), error);
+        check_ok(hb_group_step(group, 2, lanes, observation, NULL, action, &error), error);
         check_ok(hb_group_wait(group, &error), error);
         bits = hash(bits, action, 6);
         double *w = calloc((size_t)net->vision.n_weights, sizeof *w),
