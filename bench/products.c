@@ -41,7 +41,8 @@ static void gradient_fused(void *context) {
     products *p = context;
     const hb_noise noise = {.seed = 1, .stream = HB_STREAM_SEARCH};
     if (p->status == HB_OK)
-        p->status = hb_device_gradient(p->machine->device, p->g, p->z, p->pairs, noise, 0, (size_t)p->n, p->error);
+        p->status =
+            hb_device_gradient(p->machine->device, p->g, p->z, p->pairs, noise, false, 0, (size_t)p->n, p->error);
 }
 
 static void gradient_by_products(void *context) {

@@ -81,7 +81,7 @@ struct hb_device_table {
     hb_status (*sample)(hb_device *device, const hb_genome *genome, hb_memory h, size_t begin, size_t end,
                         hb_error *error);
     hb_status (*gradient)(hb_device *device, hb_memory g, const float *z, int32_t n_terms, hb_noise noise,
-                          size_t begin, size_t end, hb_error *error);
+                          bool squares, size_t begin, size_t end, hb_error *error);
     hb_status (*sgd)(hb_device *device, hb_memory mean, hb_memory g, float rate, size_t begin, size_t end,
                      hb_error *error);
     hb_status (*adam)(hb_device *device, hb_memory mean, hb_memory m, hb_memory v, hb_memory g, hb_adam parameters,
@@ -196,10 +196,10 @@ static inline hb_status hb_device_sample(hb_device *device, const hb_genome *gen
     return hb_table_of(device)->sample(device, genome, h, begin, end, error);
 }
 
-// g[begin..end) from the K numbers z (host memory) and the noise of individuals 0..K-1 (ops.h, "Gradient").
+// g[begin..end) from the K numbers z (host memory) and the noise of individuals 0..K-1, or its squares (ops.h, "Gradient").
 static inline hb_status hb_device_gradient(hb_device *device, hb_memory g, const float *z, int32_t n_terms,
-                                           hb_noise noise, size_t begin, size_t end, hb_error *error) {
-    return hb_table_of(device)->gradient(device, g, z, n_terms, noise, begin, end, error);
+                                           hb_noise noise, bool squares, size_t begin, size_t end, hb_error *error) {
+    return hb_table_of(device)->gradient(device, g, z, n_terms, noise, squares, begin, end, error);
 }
 
 // One step of an optimiser on elements [begin, end) (ops.h, "SGD", "Adam").

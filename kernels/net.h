@@ -95,19 +95,19 @@ typedef struct {
 typedef struct {
     int32_t inputs;     // ignored if there is a picture:
     int32_t picture[3]; // channels, height, width
-    bool fixed_vision;  // convolutions drawn once, not evolved
     int32_t outputs;
     int32_t n_hidden;
     int32_t hidden[HB_MAX_LAYERS - 1];
-    hb_activation last; // the others are tanh
-    bool lstm;          // static only: the first hidden layer is an LSTM cell
-    const char *rule;   // NULL or "": static
+    hb_activation last;       // the others are tanh
+    const char *rule;         // NULL or "": static
+    const char *init;         // ignored where static
+    hb_plasticity plasticity; // the same
     bool normalise;
-    hb_plasticity plasticity; // ignored where static
-    bool bias;                // not with an LSTM cell, which has its own
-    bool sees_reward;
     bool half_planes;
-    const char *init; // ignored where static
+    bool bias; // not with an LSTM cell, which has its own
+    bool sees_reward;
+    bool lstm;         // static only: the first hidden layer is an LSTM cell
+    bool fixed_vision; // convolutions drawn once, not evolved
 } hb_net_def;
 
 // Units of the LSTM cell, or 0; and the index of the first layer's own input (features or observation) within its x.

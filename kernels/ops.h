@@ -6,7 +6,8 @@
 // fma(a, b, c) is a * b + c with one rounding. All numbers are float32 unless said otherwise.
 //
 // Sample. An individual's genome, for d in [0, D):
-//     h_d = fma(sigma, eps_d, mean_d)              eps = the normals of `noise`; sigma < 0 is the antithetic twin
+//     h_d = fma(s_d, eps_d, mean_d)                eps = the normals of `noise`; s_d = sigma, or sigma spread_d if numbers have
+//                                                  spreads of their own (not with shared rules); sigma < 0 is the antithetic twin
 // If rules are shared, coefficient c of synapse i is, with R maps k_r and C coefficients per rule:
 //     theta_e = fma(sigma, eps_e, mean_e)          for e in [0, E): K rules of C, then the other evolved numbers
 //     h_ic = (theta_{k_0i c} + theta_{k_1i c}) + ..    for ascending r; with one map, theta_{k_0i c} itself; or products of these
@@ -61,7 +62,7 @@
 // after weights were put.
 //
 // Gradient. Over K terms with numbers z_k and the noise of individuals k = 0..K-1:
-//     g_d = fma(z_k, eps_kd, g_d)                  for ascending k, from +0
+//     g_d = fma(z_k, eps_kd, g_d)                  for ascending k, from +0; or eps_kd eps_kd, rounded, in its place
 // SGD:   mean_d <- fma(rate, g_d, mean_d)
 // Adam (Kingma & Ba 2015), ascending the gradient G = scale g, with c1, c2 = 1 / (1 - beta^t) from the host:
 //     m    <- fma(beta1, m, (1 - beta1) G);        v <- fma(beta2, v, ((1 - beta2) G) G)
@@ -149,7 +150,8 @@ HB_HD float hb_lstm_unit(const float *z, int32_t units, int32_t j, float *c) {
 
 // An individual: the mean of the search, and the noise that is added to it. sigma = 0 is the mean itself.
 typedef struct {
-    hb_memory mean; // (E)
+    hb_memory mean;   // (E)
+    hb_memory spread; // (E), or none: factors of sigma
     float sigma;
     hb_noise noise;
     hb_sharing sharing;

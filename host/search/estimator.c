@@ -1,7 +1,9 @@
 #include "host/search/estimator.h"
 #include "host/search/shaping.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool uses_adam(const hb_search *search) {
     return search->settings->optimiser == HB_ADAM;
@@ -43,6 +45,22 @@ hb_status hb_estimator_start(hb_search *search, size_t n_coefficients, float (*f
     return status;
 }
 
+// The bound 1/sqrt(I), I being the fan-in of the weight or synapse that element d belongs to.
+static float fan_in_bound(const hb_net *net, int64_t d) {
+    const int64_t look = d - hb_net_vision_offset(net);
+    if (net->vision.evolved && look >= 0)
+        return 1.0f / sqrtf((float)hb_vision_fan_in(net->vision.layer[look >= net->vision.layer[1].offset]));
+    int32_t l = net->n_layers - 1;
+    while (l > 0 && d < net->layer[l].genome_offset) l--;
+    return 1.0f / sqrtf((float)net->layer[l].inputs);
+}
+
+hb_status hb_estimator_start_genome(hb_search *search, hb_error *error) {
+    const bool all = !search->net->rule && search->settings->start == HB_START_FAN_IN;
+    const int64_t n = all ? search->net->genome_size : search->net->n_penalised;
+    return hb_estimator_start(search, (size_t)n, fan_in_bound, error);
+}
+
 void hb_estimator_sample(const hb_search *search, hb_step_size size, int64_t s, hb_genome *genome) {
     const bool antithetic = search->settings->antithetic;
     const float sigma = (float)size.sigma;
@@ -59,11 +77,11 @@ typedef struct {
     int32_t n_terms;
     hb_memory gradient;
     hb_step_size size;
-    bool moves; // the mean; otherwise only the gradient is taken
+    bool moves;   // the mean; otherwise only the gradient is taken
+    bool squares; // the noise's, for the gradient
 } step;
 
-// base^n by repeated squaring, a fixed order of products.
-static double power(double base, int64_t n) {
+double hb_estimator_power(double base, int64_t n) {
     double result = 1.0;
     for (; n > 0; n >>= 1, base *= base)
         if (n & 1) result *= base;
@@ -78,8 +96,8 @@ hb_adam hb_estimator_adam(const hb_search *search, double rate, double scale) {
                      .beta1 = (float)settings->beta1,
                      .beta2 = (float)settings->beta2,
                      .epsilon = (float)settings->epsilon,
-                     .correction1 = (float)(1.0 / (1.0 - power(settings->beta1, t))),
-                     .correction2 = (float)(1.0 / (1.0 - power(settings->beta2, t)))};
+                     .correction1 = (float)(1.0 / (1.0 - hb_estimator_power(settings->beta1, t))),
+                     .correction2 = (float)(1.0 / (1.0 - hb_estimator_power(settings->beta2, t)))};
 }
 
 // 1 / (n sigma): the gradient by the noise, as the kernels sum it, to the one by the mean.
@@ -110,8 +128,9 @@ hb_status hb_estimator_move(hb_search *search, const float *gradient, double sca
 static hb_status step_range(const void *context, size_t begin, size_t end, hb_error *error) {
     const step *s = context;
     hb_search *search = s->search;
-    const hb_status status = hb_device_gradient(search->machine->device, s->gradient, s->z, s->n_terms,
-                                                hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), begin, end, error);
+    const hb_status status =
+        hb_device_gradient(search->machine->device, s->gradient, s->z, s->n_terms,
+                           hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), s->squares, begin, end, error);
     if (status != HB_OK || !s->moves) return status;
     return move(search, s->gradient, s->size.lr, noise_scale(search, s->size), begin, end, error);
 }
@@ -206,5 +225,23 @@ hb_status hb_estimator_step_folded(hb_search *search, hb_step_size size, const d
     end_step(&s);
     free(by_noise);
     free(by_mean);
+    return status;
+}
+
+hb_status hb_estimator_sums(hb_search *search, const float *z, bool squares, size_t n, float *out, hb_error *error) {
+    const int32_t population = (int32_t)search->settings->population;
+    const bool antithetic = search->settings->antithetic;
+    hb_device *device = search->machine->device;
+    step s = {.search = search, .n_terms = antithetic ? population / 2 : population, .squares = squares};
+    s.z = malloc((size_t)population * sizeof *s.z);
+    hb_status status = s.z ? hb_device_alloc(device, n, &s.gradient, error)
+                           : hb_fail(error, HB_FAILED, "out of memory for sums over individuals");
+    if (status == HB_OK) memcpy(s.z, z, (size_t)population * sizeof *z);
+    for (int32_t p = 0; status == HB_OK && antithetic && p < s.n_terms;
+         p++) // twins have -eps, whose square is the same
+        s.z[p] = squares ? z[2 * p] + z[2 * p + 1] : z[2 * p] - z[2 * p + 1];
+    if (status == HB_OK) status = run_step(&s, n, error);
+    if (status == HB_OK) status = hb_device_download(device, out, s.gradient, n, error);
+    end_step(&s);
     return status;
 }

@@ -21,6 +21,10 @@ hb_status hb_estimator_create(hb_search *search, size_t n, hb_error *error);
 hb_status hb_estimator_start(hb_search *search, size_t n_coefficients, float (*fan_in)(const hb_net *net, int64_t d),
                              hb_error *error);
 
+// The same for a search of the genome itself: coefficients (or weights) as search.start says; other evolved initial weights, and convolutions, from N(0, 1),
+// but as the weights of a static network where search.start is fan_in.
+hb_status hb_estimator_start_genome(hb_search *search, hb_error *error);
+
 // Standard deviation and learning rate of the numbers: the search's sigma and lr, or a method's own instead.
 typedef struct {
     double sigma, lr;
@@ -38,6 +42,12 @@ hb_status hb_estimator_step_folded(hb_search *search, hb_step_size size, const d
                                    size_t n,
                                    void (*fold)(const void *context, const float *gradient, float *mean_gradient),
                                    const void *context, hb_error *error);
+
+// sum_s z_s eps_sd of individuals s, or sum_s z_s eps_sd^2, over the noise of the generation: z (population) to out (n), host memory.
+hb_status hb_estimator_sums(hb_search *search, const float *z, bool squares, size_t n, float *out, hb_error *error);
+
+// base^n by repeated squaring, a fixed order of products.
+double hb_estimator_power(double base, int64_t n);
 
 // Parts of a step: Adam's parameters for a gradient that is multiplied by `scale`, and the optimiser's step of the whole mean
 // along `scale` times a gradient in host memory.

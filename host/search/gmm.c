@@ -421,8 +421,8 @@ static hb_status own_part(const void *context, size_t begin, size_t end, hb_erro
     const owning *o = context;
     const hb_search *search = o->search;
     return hb_device_gradient(search->machine->device, o->gradient, o->z, (int32_t)search->settings->population,
-                              hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), o->first + begin, o->first + end,
-                              error);
+                              hb_search_noise(search, HB_STREAM_SEARCH, 0, 0), false, o->first + begin,
+                              o->first + end, error);
 }
 
 // g (own numbers) <- sum_s z_s eps_s / sigma, the gradient by their mean.

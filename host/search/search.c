@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const hb_search_method *const hb_searches[] = {&hb_search_normal, &hb_search_shared, &hb_search_gmm, NULL};
+const hb_search_method *const hb_searches[] = {
+    &hb_search_normal, &hb_search_shared, &hb_search_gmm, &hb_search_pgpe, &hb_search_snes, &hb_search_sep_cma, NULL};
 
 // ---------------------------------------------------------------------------------------------------
 // Keys
@@ -16,7 +17,7 @@ static const char *search_word(int k) {
 static const char *const optimisers[] = {"sgd", "adam", NULL};
 static const char *const commons[] = {"none", "pair", "generation", NULL};
 static const char *const observations[] = {"raw", "standard", NULL};
-static const char *const shapings[] = {"ranks", "ranks_unbiased", "none", NULL};
+static const char *const shapings[] = {"ranks", "ranks_unbiased", "none", "ranks_centered", NULL};
 static const char *const starts[] = {"normal", "u01", "u11", "fan_in", NULL};
 static const char *const formulas[] = {"text", "code", NULL};
 
@@ -25,9 +26,10 @@ const hb_key hb_search_keys[] = {
     HB_KEY_NAMED(FIELDS, kind, search_word, "normal", "search distribution"),
     HB_KEY(FIELDS, population, INT, "500", 2, 10e6, "individuals"),
     HB_KEY(FIELDS, sigma, REAL, "0.1", 1e-12, 1e6, "standard deviation at the start"),
-    HB_KEY(FIELDS, sigma_decay, REAL, "0.999", 1e-6, 1, "per generation"),
+    HB_KEY(FIELDS, sigma_decay, REAL, "0.999", 1e-6, 1,
+           "per generation; not where a search moves deviations itself (pgpe, snes, sep_cma)"),
     HB_KEY(FIELDS, sigma_floor, REAL, "0.01", 0, 1e6, "sigma decays only above this"),
-    HB_KEY(FIELDS, lr, REAL, "0.2", 0, 1e6, "learning rate at the start"),
+    HB_KEY(FIELDS, lr, REAL, "0.2", 0, 1e6, "learning rate at the start; snes and sep_cma have rates of their own"),
     HB_KEY(FIELDS, lr_decay, REAL, "0.995", 1e-6, 1, "per generation"),
     HB_KEY(FIELDS, lr_floor, REAL, "0.001", 0, 1e6, "lr decays only above this"),
     HB_KEY_OF(FIELDS, optimiser, optimisers, "sgd", "what applies the gradient"),
@@ -40,7 +42,9 @@ const hb_key hb_search_keys[] = {
     HB_KEY_OF(FIELDS, observations, observations, "raw",
               "raw, or standard: in units of the mean and sd of all earlier generations, within 5; not for pictures"),
     HB_KEY_OF(FIELDS, shaping, shapings, "ranks",
-              "fitness shaping: standardised ranks (NR), ranks with unbiased sd (PNR), none"),
+              "fitness shaping: standardised ranks (NR), ranks with unbiased sd (PNR), none, ranks from -1/2 to 1/2; "
+              "snes and "
+              "sep_cma weigh ranks in ways of their own"),
     HB_KEY(FIELDS, l2, REAL, "0.01", 0, 1e6, "penalty: fitness -= l2 mean(h^2)"),
     HB_KEY(FIELDS, clip_negative, BOOL, "false", 0, 0, "a negative return counts as 0 (NR's first code)"),
     HB_KEY_OF(FIELDS, start, starts, "normal", "start of the mean: N(0,1), U[0,1], U[-1,1], U(+-1/sqrt(I))"),
@@ -150,7 +154,7 @@ hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *err
     if (status == HB_OK && search->standard) status = hb_standard_tell(search, error);
     if (status != HB_OK) return status;
     if (search->lr > s->lr_floor) search->lr *= s->lr_decay;
-    if (search->sigma > s->sigma_floor) search->sigma *= s->sigma_decay;
+    if (!search->method->adapts && search->sigma > s->sigma_floor) search->sigma *= s->sigma_decay;
     search->generation++;
     return HB_OK;
 }

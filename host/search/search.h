@@ -15,7 +15,7 @@ typedef struct hb_standard hb_standard;
 // Settings
 
 typedef enum { HB_SGD, HB_ADAM } hb_optimiser;
-typedef enum { HB_RANKS, HB_RANKS_UNBIASED, HB_UNSHAPED } hb_shaping;
+typedef enum { HB_RANKS, HB_RANKS_UNBIASED, HB_UNSHAPED, HB_RANKS_CENTERED } hb_shaping;
 typedef enum { HB_START_NORMAL, HB_START_U01, HB_START_U11, HB_START_FAN_IN } hb_start;
 typedef enum { HB_COMMON_NONE, HB_COMMON_PAIR, HB_COMMON_GENERATION } hb_common;
 typedef enum { HB_RULES_BY_TEXT, HB_RULES_BY_CODE } hb_rules_formula;
@@ -69,6 +69,7 @@ struct hb_search_method {
     bool (*fits)(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault);
     // Allocates the arrays of the state and draws the start.
     hb_status (*create)(hb_search *search, hb_error *error);
+    bool adapts; // it moves the deviations itself: search.sigma does not decay
     // Nullable: frees search->own.
     void (*destroy)(hb_search *search);
     // Nullable: prepares the genomes of individuals [0, n): of the current generation (episode 0), or of an evaluation,
@@ -90,7 +91,8 @@ struct hb_search_method {
 #define HB_SEARCH_OWN 512
 
 extern const hb_search_method *const hb_searches[]; // ends with NULL
-extern const hb_search_method hb_search_normal, hb_search_shared, hb_search_gmm;
+extern const hb_search_method hb_search_normal, hb_search_shared, hb_search_gmm, hb_search_pgpe, hb_search_snes,
+    hb_search_sep_cma;
 
 // ---------------------------------------------------------------------------------------------------
 // State

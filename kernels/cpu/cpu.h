@@ -62,7 +62,8 @@ struct hb_group {
 typedef struct {
     // theta: E floats of scratch where rules are shared.
     void (*sample)(const hb_genome *genome, float *h, float *theta, size_t begin, size_t end);
-    void (*gradient)(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin, size_t end);
+    void (*gradient)(float *g, const float *z, int32_t n_terms, hb_noise noise, bool squares, size_t begin,
+                     size_t end);
     void (*sgd)(float *mean, const float *g, float rate, size_t begin, size_t end);
     void (*adam)(float *mean, float *m, float *v, const float *g, hb_adam p, size_t begin, size_t end);
 } hb_cpu_search;

@@ -176,9 +176,9 @@ static hb_status cpu_sample(hb_device *device, const hb_genome *genome, hb_memor
 }
 
 static hb_status cpu_gradient(hb_device *device, hb_memory g, const float *z, int32_t n_terms, hb_noise noise,
-                              size_t begin, size_t end, hb_error *error) {
+                              bool squares, size_t begin, size_t end, hb_error *error) {
     (void)error;
-    device->build->search->gradient(hb_floats(g), z, n_terms, noise, begin, end);
+    device->build->search->gradient(hb_floats(g), z, n_terms, noise, squares, begin, end);
     return HB_OK;
 }
 

@@ -8,12 +8,15 @@
 
 // Numbers [begin, end) of theta, which is h where no rule is shared.
 static void sample_numbers(const hb_genome *genome, float *h, size_t begin, size_t end) {
-    const float *mean = hb_floats(genome->mean);
+    const float *mean = hb_floats(genome->mean), *spread = hb_floats(genome->spread);
     for (size_t d = begin; d < end; d += HB_NOISE_BLOCK) {
         const size_t n = end - d < HB_NOISE_BLOCK ? end - d : HB_NOISE_BLOCK;
         float noise[HB_NOISE_BLOCK];
         hb_normals_block(genome->noise, (uint32_t)(d / HB_NOISE_BLOCK), noise);
-        for (size_t r = 0; r < n; r++) h[d + r] = hb_fma(genome->sigma, noise[r], mean[d + r]);
+        if (spread)
+            for (size_t r = 0; r < n; r++) h[d + r] = hb_fma(genome->sigma * spread[d + r], noise[r], mean[d + r]);
+        else
+            for (size_t r = 0; r < n; r++) h[d + r] = hb_fma(genome->sigma, noise[r], mean[d + r]);
     }
 }
 
@@ -62,18 +65,28 @@ static void sample_genome(const hb_genome *genome, float *h, float *theta, size_
     }
 }
 
-static void gradient(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t begin, size_t end) {
+static inline __attribute__((always_inline)) void
+gradient_of(float *g, const float *z, int32_t n_terms, hb_noise noise, const bool squares, size_t begin, size_t end) {
     for (size_t d = begin; d < end; d += HB_NOISE_BLOCK) {
         float sum[HB_NOISE_BLOCK] = {0};
         for (int32_t k = 0; k < n_terms; k++) {
             float normal[HB_NOISE_BLOCK];
             noise.individual = (uint32_t)k;
             hb_normals_block(noise, (uint32_t)(d / HB_NOISE_BLOCK), normal);
-            for (int r = 0; r < HB_NOISE_BLOCK; r++) sum[r] = hb_fma(z[k], normal[r], sum[r]);
+            for (int r = 0; r < HB_NOISE_BLOCK; r++)
+                sum[r] = hb_fma(z[k], squares ? normal[r] * normal[r] : normal[r], sum[r]);
         }
         const size_t n = end - d < HB_NOISE_BLOCK ? end - d : HB_NOISE_BLOCK;
         memcpy(g + d, sum, n * sizeof *g);
     }
+}
+
+static void gradient(float *g, const float *z, int32_t n_terms, hb_noise noise, bool squares, size_t begin,
+                     size_t end) {
+    if (squares)
+        gradient_of(g, z, n_terms, noise, true, begin, end);
+    else
+        gradient_of(g, z, n_terms, noise, false, begin, end);
 }
 
 static void sgd(float *restrict mean, const float *restrict g, float rate, size_t begin, size_t end) {

@@ -169,7 +169,9 @@ HB_HD void hb_cuda_numbers(const hb_genome &genome, float *out, size_t counter, 
         if (d >= end) continue;
         const bool around = hb_is_shared(&sharing) && sharing.noise_per_synapse;
         const int64_t at = around ? hb_sharing_index(&sharing, 0, (int64_t)d) : (int64_t)d;
-        out[d] = hb_fma(genome.sigma, normal[part], hb_floats(genome.mean)[at]);
+        const float *spread = hb_floats(genome.spread);
+        const float sigma = spread ? genome.sigma * spread[at] : genome.sigma;
+        out[d] = hb_fma(sigma, normal[part], hb_floats(genome.mean)[at]);
     }
 }
 
@@ -185,7 +187,7 @@ hb_status hb_cuda_scratch(hb_device *device, size_t bytes, float **out, hb_error
 hb_status hb_cuda_sample(hb_device *device, const hb_genome *genome, hb_memory h, size_t begin, size_t end,
                          hb_error *error);
 hb_status hb_cuda_gradient(hb_device *device, hb_memory g, const float *z, int32_t n_terms, hb_noise noise,
-                           size_t begin, size_t end, hb_error *error);
+                           bool squares, size_t begin, size_t end, hb_error *error);
 hb_status hb_cuda_sgd(hb_device *device, hb_memory mean, hb_memory g, float rate, size_t begin, size_t end,
                       hb_error *error);
 hb_status hb_cuda_adam(hb_device *device, hb_memory mean, hb_memory m, hb_memory v, hb_memory g, hb_adam p,

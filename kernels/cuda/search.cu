@@ -40,6 +40,7 @@ hb_status hb_cuda_sample(hb_device *device, const hb_genome *genome, hb_memory h
 // Gradient: the same threads, each keeping its four sums in registers over all terms. z is read by all
 // threads of a warp at once.
 
+template <bool SQUARES>
 __global__ void gradient_kernel(float *g, const float *z, int32_t n_terms, hb_noise noise, size_t first_counter,
                                 size_t end) {
     const size_t counter = first_counter + (size_t)blockIdx.x * HB_CUDA_THREADS + threadIdx.x;
@@ -49,7 +50,8 @@ __global__ void gradient_kernel(float *g, const float *z, int32_t n_terms, hb_no
         float normal[4];
         noise.individual = (uint32_t)k;
         hb_cuda_normals(noise, counter, normal);
-        for (int part = 0; part < 4; part++) sum[part] = hb_fma(z[k], normal[part], sum[part]);
+        for (int part = 0; part < 4; part++)
+            sum[part] = hb_fma(z[k], SQUARES ? normal[part] * normal[part] : normal[part], sum[part]);
     }
     for (uint32_t part = 0; part < 4; part++) {
         const size_t d = hb_cuda_element(counter, part);
@@ -58,7 +60,7 @@ __global__ void gradient_kernel(float *g, const float *z, int32_t n_terms, hb_no
 }
 
 hb_status hb_cuda_gradient(hb_device *device, hb_memory g, const float *z, int32_t n_terms, hb_noise noise,
-                           size_t begin, size_t end, hb_error *error) {
+                           bool squares, size_t begin, size_t end, hb_error *error) {
     const size_t first = begin / HB_NOISE_BLOCK * 16;
     const size_t counters = (end - begin + HB_NOISE_BLOCK - 1) / HB_NOISE_BLOCK * 16;
     if (counters == 0) return HB_OK;
@@ -68,8 +70,9 @@ hb_status hb_cuda_gradient(hb_device *device, hb_memory g, const float *z, int32
     if (status == HB_OK)
         status = HB_CUDA(cudaMemcpyAsync(on_device, z, bytes, cudaMemcpyHostToDevice, device->stream));
     if (status != HB_OK) return status;
-    gradient_kernel<<<hb_cuda_blocks((int64_t)counters), HB_CUDA_THREADS, 0, device->stream>>>(
-        hb_floats(g), on_device, n_terms, noise, first, end);
+    const auto kernel = squares ? gradient_kernel<true> : gradient_kernel<false>;
+    kernel<<<hb_cuda_blocks((int64_t)counters), HB_CUDA_THREADS, 0, device->stream>>>(hb_floats(g), on_device,
+                                                                                      n_terms, noise, first, end);
     status = HB_CUDA_LAUNCHED("gradient");
     return status == HB_OK ? HB_CUDA(cudaStreamSynchronize(device->stream)) : status; // z may go, and errors come now
 }

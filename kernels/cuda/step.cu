@@ -79,13 +79,13 @@ static __device__ float gated_column(const hb_cuda_net &net, const layer_view &v
 }
 
 // The sum of column j, updated if `update`; post is as the net has it.
-template <bool HALF>
+template <bool HALF, bool GATED>
 static __device__ float column_of(const hb_cuda_net &net, bool update, const layer_view &view, int32_t j, float post,
                                   uint32_t *largest) {
     if (!update) return column<HALF>(0x0, view, j, view.scale, post, largest);
     const float kept = hb_kept(&net.plasticity, view.scale, post);
     if (net.squares_post) post *= post;
-    if (net.gated) return gated_column(net, view, j, kept, post, largest);
+    if (GATED) return gated_column(net, view, j, kept, post, largest);
     switch (net.planes) {
     case 0x1:
         return column<HALF>(0x1, view, j, kept, post, largest);
@@ -132,7 +132,7 @@ __device__ static inline void activate(const hb_cuda_net &net, int32_t l, float 
 // of x and pre from the next one's writes; the third the reads of `widest` from its next reset. Outputs y need none:
 // thread j writes and reads them, as input j of the next layer, too; but the gates of an LSTM cell, which one thread reads
 // and others wrote, stand behind the second.
-template <bool HALF>
+template <bool HALF, bool GATED>
 __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, const int32_t *lanes,
                             const float *observation, const float *reward, float *action, int32_t shared_width) {
     extern __shared__ float shared[];
@@ -173,7 +173,7 @@ __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, cons
         for (int32_t j = threadIdx.x; j < net.outputs[l]; j += HB_CUDA_THREADS) {
             uint32_t largest = 0;
             const float post = update ? learned_from(net, lane, step, net.inputs_at[l + 1] + j) : 0.0f;
-            y[j] = column_of<HALF>(net, update, view, j, post, &largest);
+            y[j] = column_of<HALF, GATED>(net, update, view, j, post, &largest);
             if (measure) atomicMax(&widest, largest);
         }
         __syncthreads();
@@ -194,7 +194,9 @@ hb_status hb_cuda_step(hb_group *group, int32_t count, hb_error *error) {
     const size_t shared = 2 * (size_t)width * sizeof(float); // at most 32 KB
     const hb_status looked = net.vision.n_weights > 0 ? hb_cuda_look(group, count, error) : HB_OK;
     if (looked != HB_OK) return looked;
-    const auto kernel = net.half ? step_kernel<true> : step_kernel<false>;
+    const auto kernel = net.gated  ? net.half ? step_kernel<true, true> : step_kernel<false, true>
+                         : net.half ? step_kernel<true, false>
+                                   : step_kernel<false, false>;
     kernel<<<(unsigned)count, HB_CUDA_THREADS, shared, group->stream>>>(
         net, group->memory, group->steps, group->lane, group->observation, group->reward, group->action, width);
     return HB_CUDA_LAUNCHED("step");

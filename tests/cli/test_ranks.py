@@ -37,6 +37,8 @@ KINDS = {
     "common": ["search.common=pair"],
     "shared": ["search.kind=shared", "search.rules=7"],
     "merged": ["search.kind=shared", "search.assignment=merge", "search.merge_every=1", "search.merge_rules=20,9"],
+    "sep-cma": ["search.kind=sep_cma"],
+    "pgpe": ["search.kind=pgpe"],
     "mixture": ["search.kind=gmm", "search.rules=9"],
     "mixture-adam": ["search.kind=gmm", "search.rules=70", "search.optimiser=adam", "search.shaping=none", "search.lambda_step=natural"],
     "car-mixture": ["env.name=car", "env.time_limit=9", "policy.hidden=2", "search.kind=gmm", "search.rules=5"],

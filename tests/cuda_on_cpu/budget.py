@@ -23,8 +23,8 @@ def compile_report():
             command += ["-gencode", f"arch=compute_{arch},code=sm_{arch}"]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stderr
         for block in text.split("Compiling entry function '")[1:]:
-            mangled = re.match(r"_Z\d+([a-z_]+?_kernel)(?:ILb([01])E)?", block)
-            name = mangled.group(1) + (f"<{mangled.group(2)}>" if mangled.group(2) else "")
+            mangled = re.match(r"_Z\d+([a-z_]+?_kernel)(?:I((?:Lb[01]E)+)E)?", block)
+            name = mangled.group(1) + (f"<{','.join(re.findall('[01]', mangled.group(2)))}>" if mangled.group(2) else "")
             arch = re.search(r"for '(sm_\d+)'", block).group(1)
             spills = sum(int(n) for n in re.findall(r"(\d+) bytes spill", block))
             registers = int(re.search(r"Used (\d+) registers", block).group(1))

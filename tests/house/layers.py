@@ -20,7 +20,7 @@ LAYERS = [
     ["host/search", "host/policy"],
     ["host/ranks"],
     ["host/base"],
-    ["envs/ant", "envs/car", "envs/classic", "envs/mjcf", "envs/outside"],
+    ["envs/ant", "envs/car", "envs/classic", "envs/mjcf", "envs/outside", "envs/reversal"],
     ["envs/mujoco"],
     ["envs"],
     ["kernels/cpu", "kernels/cuda"],
@@ -32,7 +32,7 @@ PUBLIC = {"host/hebbes.h": "host/base"}
 TABLES = {
     "kernels/device.c": {"kernels/cpu", "kernels/cuda"},  # the list of devices
     "kernels/rigid.c": {"kernels/cpu"},  # the list of builds
-    "envs/envs.c": {"envs/ant", "envs/car", "envs/classic", "envs/mjcf", "envs/outside"},  # the list of environments
+    "envs/envs.c": {"envs/ant", "envs/car", "envs/classic", "envs/mjcf", "envs/outside", "envs/reversal"},  # the list of environments
     "envs/example/pointmass.c": set(),
 }
 # Environments know no devices: of kernels they may use the exact math and rigid robots.

@@ -51,7 +51,7 @@ static void gradient_by_products(const opened *d, hb_products *products) {
     }
     memset(g, 0, sizeof g);
     const hb_memory matrix = uploaded(d, noise, TERMS * N), there = uploaded(d, g, N);
-    check_ok(hb_device_gradient(d->device, there, z, TERMS, noise_id, 0, N, &error), error);
+    check_ok(hb_device_gradient(d->device, there, z, TERMS, noise_id, false, 0, N, &error), error);
     download(d, expected, there, N);
     check_ok(hb_table_of(d->device)->products->gradient(products, there, z, matrix, TERMS, N, &error), error);
     memset(z, 0, sizeof z); // it was waited for

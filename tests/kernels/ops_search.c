@@ -7,19 +7,25 @@ static void sample_is_mean_plus_noise(void **state) {
     (void)state;
     opened list[8];
     const int n = open_all(list);
-    for (int k = 0; k < n; k++)
+    for (int k = 0; k < 2 * n; k++) // with one deviation for all, then with spreads
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
             const size_t size = sizes[s];
-            float *mean = floats(size + 16), *h = floats(size + 16); // 16 numbers of guard
+            const opened *d0 = &list[k / 2];
+            float *mean = floats(size + 16), *h = floats(size + 16), *spread = floats(size); // 16 numbers of guard
             for (size_t d = 0; d < size + 16; d++) mean[d] = (float)d, h[d] = -7.0f;
-            const hb_memory there = uploaded(&list[k], mean, size + 16), result = uploaded(&list[k], h, size + 16);
-            const hb_genome genome = {.mean = there, .sigma = -0.25f, .noise = noise_id};
-            check_ok(hb_device_sample(list[k].device, &genome, result, 0, size, NULL), (hb_error){"sample"});
-            download(&list[k], h, result, size + 16);
-            hb_device_free(list[k].device, there);
-            hb_device_free(list[k].device, result);
+            for (size_t d = 0; d < size; d++) spread[d] = k % 2 ? 0.1f * (float)(d % 7 + 1) : 1.0f;
+            const hb_memory there = uploaded(d0, mean, size + 16), result = uploaded(d0, h, size + 16);
+            const hb_memory spreads = uploaded(d0, spread, size);
+            const hb_genome genome = {
+                .mean = there, .spread = k % 2 ? spreads : (hb_memory){NULL}, .sigma = -0.25f, .noise = noise_id};
+            check_ok(hb_device_sample(d0->device, &genome, result, 0, size, NULL), (hb_error){"sample"});
+            download(d0, h, result, size + 16);
+            hb_device_free(d0->device, there);
+            hb_device_free(d0->device, spreads);
+            hb_device_free(d0->device, result);
             for (size_t d = 0; d < size; d++)
-                assert_true(h[d] == fmaf(-0.25f, hb_noise_normal(noise_id, d), mean[d]));
+                assert_true(h[d] == fmaf(-0.25f * spread[d], hb_noise_normal(noise_id, d), mean[d]));
+            free(spread);
             for (size_t d = size; d < size + 16; d++) assert_true(h[d] == -7.0f);
             free(mean);
             free(h);
@@ -115,7 +121,9 @@ static void gradient_is_weighted_noise(void **state) {
     const int n = open_all(list);
     const float z[7] = {1.5f, -2.0f, 0.25f, 0.0f, 1e-3f, -1.0f, 3.0f};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-        for (int32_t terms = 1; terms <= 7; terms += 3) {
+        for (int32_t how = 0; how < 6; how++) { // 1, 4, 7 terms: of the noise, then of its squares
+            const int32_t terms = 1 + how / 2 * 3;
+            const bool squares = how % 2;
             const size_t size = sizes[s];
             uint64_t first = 0;
             for (int k = 0; k < n; k++) {
@@ -124,8 +132,8 @@ static void gradient_is_weighted_noise(void **state) {
                 // In two ranges, as threads would.
                 const size_t half = size / 2 / 64 * 64;
                 const hb_memory there = uploaded(&list[k], g, size + 16);
-                hb_device_gradient(list[k].device, there, z, terms, noise_id, 0, half, NULL);
-                hb_device_gradient(list[k].device, there, z, terms, noise_id, half, size, NULL);
+                hb_device_gradient(list[k].device, there, z, terms, noise_id, squares, 0, half, NULL);
+                hb_device_gradient(list[k].device, there, z, terms, noise_id, squares, half, size, NULL);
                 download(&list[k], g, there, size + 16);
                 hb_device_free(list[k].device, there);
                 for (size_t d = 0; d < size; d++) {
@@ -133,9 +141,10 @@ static void gradient_is_weighted_noise(void **state) {
                     for (int32_t t = 0; t < terms; t++) {
                         hb_noise id = noise_id;
                         id.individual = (uint32_t)t;
-                        sum += (double)z[t] * (double)hb_noise_normal(id, d);
+                        const double eps = (double)hb_noise_normal(id, d);
+                        sum += (double)z[t] * (squares ? eps * eps : eps);
                     }
-                    check_close(g[d], sum, 4e-6); // 7 roundings of sums below 16
+                    check_close(g[d], sum, squares ? 3e-5 : 4e-6); // 7 roundings of sums below 16, or below 100
                 }
                 for (size_t d = size; d < size + 16; d++) assert_true(g[d] == -7.0f);
                 const uint64_t bits = hash(1, g, size);
