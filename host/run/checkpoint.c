@@ -268,7 +268,9 @@ static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path,
         const hb_search_array *array = &search->array[k];
         transfer t = {.search = search, .array = array, .name = path};
         if (hb_search_is_moment(array)) continue;
-        if (!hb_hdf_has_array(file, array->name, array->below > 0, array->whole))
+        const bool there = hb_hdf_has_array(file, array->name, array->below > 0, array->whole);
+        if (!there && array->is_optional) continue;
+        if (!there)
             return hb_fail(error, HB_BAD_INPUT, "run.from: %s: expected %zu numbers '%s', as this search has", path,
                            array->whole, array->name);
         if (array->below > 0) status = hb_hdf_get_parts(file, array->name, true, array->whole, check_part, &t, error);

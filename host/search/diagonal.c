@@ -28,6 +28,7 @@ hb_status hb_diagonal_create(hb_search *search, hb_error *error) {
     const size_t n = (size_t)search->net->genome_size;
     hb_status status = hb_estimator_create(search, n, error);
     if (status == HB_OK) status = hb_search_add_array(search, "spread", n, error);
+    if (status == HB_OK) search->array[search->n_arrays - 1].is_optional = true;
     if (status == HB_OK) status = hb_estimator_start_genome(search, error);
     float *ones = malloc(n * sizeof *ones);
     if (status == HB_OK && !ones) status = hb_fail(error, HB_FAILED, "out of memory for %zu deviations", n);

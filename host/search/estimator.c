@@ -90,7 +90,7 @@ double hb_estimator_power(double base, int64_t n) {
 
 hb_adam hb_estimator_adam(const hb_search *search, double rate, double scale) {
     const hb_search_settings *settings = search->settings;
-    const int64_t t = search->generation + 1;
+    const int64_t t = search->generation - search->begun + 1;
     return (hb_adam){.rate = (float)rate,
                      .scale = (float)scale,
                      .beta1 = (float)settings->beta1,

@@ -1,3 +1,4 @@
+#include "host/search/restart.h"
 #include "host/search/standard.h"
 
 #include <math.h>
@@ -51,6 +52,8 @@ const hb_key hb_search_keys[] = {
     HB_KEY(FIELDS, start_scale, REAL, "1", 0, 1e6, "multiplies the start of the rules' coefficients"),
     HB_KEY(FIELDS, stop_mean, REAL, "1e300", -1e300, 1e300, "stop when the population mean exceeds this",
            .same_bits = true),
+    HB_KEY(FIELDS, restart, INT, "0", 0, 1e6,
+           "begin anew, from another start, after this many generations without a better population mean; 0: never"),
     HB_KEY(FIELDS, rho, REAL, "32", 1, 1e9, "shared rules: synapses per rule; the number of rules is M = N / rho"),
     HB_KEY(FIELDS, rules, INT, "0", 0, 1e7, "shared rules: their number M; 0: from rho"),
     HB_KEY_OF(FIELDS, m_formula, formulas, "text",
@@ -89,6 +92,7 @@ hb_status hb_search_create(hb_search *search, const hb_machine *machine, hb_rank
                           .sigma = settings->sigma};
     hb_status status = search->method->create(search, error);
     if (status == HB_OK && settings->observations) status = hb_standard_create(search, error);
+    if (status == HB_OK && settings->restart > 0) status = hb_restart_create(search, error);
     if (status != HB_OK) hb_search_destroy(search);
     return status;
 }
@@ -133,7 +137,8 @@ void hb_search_add_number(hb_search *search, const char *name) {
 // Ask, tell
 
 hb_status hb_search_prepare(hb_search *search, int64_t n, uint32_t episode, hb_error *error) {
-    const hb_status status = search->standard ? hb_standard_prepare(search, error) : HB_OK;
+    hb_status status = search->standard ? hb_standard_prepare(search, error) : HB_OK;
+    if (status == HB_OK && search->restart) status = hb_restart_prepare(search, error);
     return status == HB_OK && search->method->prepare ? search->method->prepare(search, n, episode, error) : status;
 }
 
@@ -156,7 +161,7 @@ hb_status hb_search_tell(hb_search *search, const double *fitness, hb_error *err
     if (search->lr > s->lr_floor) search->lr *= s->lr_decay;
     if (!search->method->adapts && search->sigma > s->sigma_floor) search->sigma *= s->sigma_decay;
     search->generation++;
-    return HB_OK;
+    return search->restart ? hb_restart_tell(search, fitness, error) : HB_OK;
 }
 
 // ---------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ typedef struct {
     hb_start start;
     double start_scale;
     double stop_mean;
+    int64_t restart; // generations without a better mean (restart.h); 0: never
     // Of searches that share rules:
     double rho;
     int64_t rules;
@@ -107,7 +108,8 @@ typedef struct {
     size_t whole,
         first; // with several ranks a spread array (rows.h) has numbers [first, first + n) of `whole` here; else all
     bool is_spread;
-    bool is_fixed; // never moves after the start
+    bool is_fixed;    // never moves after the start
+    bool is_optional; // a run that starts from another one's state begins with its own where that has none
 } hb_search_array;
 
 // True of Adam's moments: arrays that are called NAME_m and NAME_v.
@@ -131,13 +133,15 @@ struct hb_search {
     const hb_net *net;
     uint32_t seed;
     int64_t generation; // completed so far
+    int64_t begun;      // the generation in which it began: 0, or that of its last restart
     double lr, sigma;   // of the current generation
     int32_t n_arrays;
     hb_search_array array[HB_MAX_ARRAYS];
     int32_t n_numbers;
     hb_search_number number[HB_MAX_NUMBERS];
-    void *own;             // what the method keeps beside its state
-    hb_standard *standard; // NULL: networks see observations as they are
+    void *own;                       // what the method keeps beside its state
+    hb_standard *standard;           // NULL: networks see observations as they are
+    int32_t restart, restart_number; // the array and the reported number of restarts; 0: there are none
 };
 
 // Starts the configured search; the caller destroys it. ranks is nullable. machine, ranks, settings and net must outlive it.

@@ -86,7 +86,7 @@ static double move_sigma_path(const constants *c, const hb_diagonal *d, float *p
 
 static void move_all(hb_search *search, const constants *c, hb_diagonal *d, const paths *p) {
     const double length = move_sigma_path(c, d, p->sigma);
-    const double forgotten = 1 - hb_estimator_power(1 - c->c_s, 2 * (search->generation + 2));
+    const double forgotten = 1 - hb_estimator_power(1 - c->c_s, 2 * (search->generation - search->begun + 2));
     const double h = length / sqrt(forgotten) < (1.4 + 2 / ((double)d->n + 1)) * c->chi;
     const double gain = h * sqrt(c->c_c * (2 - c->c_c) * c->mu);
     const double kept = 1 - c->c_1 - c->c_m + (1 - h) * c->c_1 * c->c_c * (2 - c->c_c);
@@ -137,7 +137,9 @@ static hb_status sep_cma_create(hb_search *search, hb_error *error) {
     const size_t n = (size_t)search->net->genome_size;
     hb_status status = hb_diagonal_create(search, error);
     if (status == HB_OK) status = hb_search_add_array(search, "path_sigma", n, error);
-    return status == HB_OK ? hb_search_add_array(search, "path_covariance", n, error) : status;
+    if (status == HB_OK) status = hb_search_add_array(search, "path_covariance", n, error);
+    for (int32_t k = hb_diagonal_arrays(search); k < search->n_arrays; k++) search->array[k].is_optional = true;
+    return status;
 }
 
 static bool sep_cma_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault) {

@@ -83,6 +83,12 @@ static bool shared_fits(const hb_search_settings *settings, hb_search_subject su
                  assignments[own->assignment]);
         return false;
     }
+    if (own->assignment == HB_ASSIGN_MERGE && settings->restart > 0) {
+        fault->key = "search.restart";
+        snprintf(fault->reason, sizeof fault->reason,
+                 "expected 0 with search.assignment 'merge', whose merges are counted in generations");
+        return false;
+    }
     if (own->combine == HB_COMBINE_PRODUCT && !by_neuron) {
         fault->key = "search.combine";
         snprintf(fault->reason, sizeof fault->reason, "'product' needs search.assignment sides or neuron, found '%s'",

@@ -44,6 +44,7 @@ RUNS = {
     "pgpe": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=pgpe", "search.optimiser=adam"],
     "snes": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=snes"],
     "sep-cma": [*ANT, "policy.hidden=7", "run.generations=3", "search.kind=sep_cma", "policy.init=coevolve"],
+    "restarts": [*ANT, "policy.hidden=7", "run.generations=4", "search.restart=1", "search.optimiser=adam"],
     "adam-coevolved": [*ANT, "policy.hidden=7", "run.generations=2", "search.optimiser=adam", "policy.init=coevolve"],
     "sparse": [*ANT, "policy.hidden=7", "run.generations=1", "policy.init=sparse", "search.antithetic=false"],
     "lanes": LANES,
@@ -55,7 +56,7 @@ RUNS = {
     "car": [*CAR, "run.generations=2"],
     "car-lstm": [*CAR, "run.generations=1", "policy.kind=lstm"],
 }
-RESUMED = ["normalised", "lanes", "lanes-standard", "lanes-gated", "pgpe", "snes", "sep-cma"]  # also lived with a stop after the first generation
+RESUMED = ["normalised", "lanes", "lanes-standard", "lanes-gated", "pgpe", "snes", "sep-cma", "restarts"]  # also lived with a stop after the first generation
 # Ways to live the same lives, for runs in lanes. A processor without wide vectors has no 8 or 16.
 SCHEDULES = [["run.width=1"], ["run.width=8", "run.threads=1"], ["run.rollout=batched", "run.group=6"], ["run.threads=3"]]
 

@@ -143,6 +143,38 @@ class Searches(unittest.TestCase):
             self.compare("sep_cma", step, **{"search.sep_cma_fast": fast, "search.antithetic": "false"})
         self.assertTrue(any(stalled) and not all(stalled))
 
+    def test_restarts(self):
+        """Where the mean never rises a search begins anew every third generation, as if it were new; between restarts it is as without."""
+        es = Sep_CMA_ES(population_size=16, solution=jnp.zeros(N))
+        start = es.init(KEY, jnp.zeros(N), es.default_params)
+        worse, means, restarts = [0.0], [], 0
+
+        def function(points):
+            worse[0] += 1e6
+            return sphere(points) + worse[0]
+
+        run = self.run_of("sep_cma", 16, 20, **{"search.restart": 3, "search.sep_cma_fast": "false", "search.lr_decay": 0.5})
+        for g, (before, points, _, after) in enumerate(run.generations(function), 1):
+            best, since, begun, count = after["restart"]
+            if count > restarts:
+                restarts = count
+                means.append(after["mean"])
+                self.assertEqual((after["sigma"], begun, since), (0.5, g + 1, 0))
+                for name, value in (("spread", 1), ("path_sigma", 0), ("path_covariance", 0)):
+                    np.testing.assert_array_equal(after[name], value)
+                continue
+            spread = jnp.asarray(before["spread"])
+            state = start.replace(mean=jnp.asarray(before["mean"]), std=jnp.asarray(before["sigma"]), C=spread**2, D=spread,
+                                  generation_counter=g - int(before["restart"][2]), p_std=jnp.asarray(before["path_sigma"]),
+                                  p_c=jnp.asarray(before["path_covariance"]))
+            state, _ = es.tell(KEY, jnp.asarray(points), jnp.asarray(sphere(points)), state, es.default_params)
+            for ours, theirs in ((after["mean"], state.mean), (after["path_sigma"], state.p_std), (after["sigma"] * after["spread"], state.std * jnp.sqrt(state.C))):
+                self.near(ours, theirs, g)
+        self.assertGreaterEqual(restarts, 4)
+        self.assertEqual(len({tuple(m) for m in means}), len(means))
+        self.assertTrue(0.5 < np.std(means) < 1.5)
+        self.assertEqual(list(hb.load(run.folder).metrics["restarts"])[-1], restarts)
+
     def test_they_descend(self):
         """To the minimum of the sphere, and down Rosenbrock's valley."""
         for kind, generations, sphere_end, valley_end in (("snes", 300, 1e-8, 10), ("sep_cma", 200, 1e-8, 10), ("pgpe", 300, 1e-2, 30)):
