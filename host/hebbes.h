@@ -221,8 +221,9 @@ HB_API hb_status hb_lives_begin(hb_lives *lives, int64_t n, const int64_t *lane,
                                 const int64_t *number, hb_error *error);
 
 // A step of the lanes that are alive (lanes; nullable: all): observation (lanes, observation_size), floats, or bytes of pictures, to action
-// (lanes, action_size), within the environment's range; 0 for the others. Weights change as they live. reward (lanes): what the last step of each
-// life earned, 0 in its first; nullable where the network takes none (policy.sees_reward, policy.modulate).
+// (lanes, action_size), within the environment's range; 0 for the others. Weights change as they live. reward (lanes): the share of the
+// fitness that the last step of each life earned; that of a first step is taken for 0. Nullable where the network takes none (policy.sees_reward, policy.modulate), and
+// where all begin.
 HB_API hb_status hb_lives_step(hb_lives *lives, const void *observation, const float *reward, const uint8_t *alive,
                                float *action, hb_error *error);
 

@@ -29,7 +29,7 @@ typedef enum {
     HB_LSTM // the first layer of a static network only: W makes a cell's gates, see ops.h
 } hb_activation;
 
-// A fully connected layer y = f(W x) without bias. Offsets count floats of unpadded arrays. An LSTM cell of H units on I inputs is
+// A fully connected layer y = f(W x); with biases, x ends with a 1. Offsets count floats of unpadded arrays. An LSTM cell of H units on I inputs is
 // such a layer, too: its x is (1, 1, input, h) and its W x are the gates (i, f, g, o), H each. So the first two rows of w are the
 // biases, followed by W_ih and W_hh, transposed.
 typedef struct {

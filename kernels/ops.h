@@ -59,7 +59,7 @@
 // Put, for analyses that change a life under way. Weights: w becomes the given values, s = 1, and the next step starts without
 // an update, as if w were the result of "Weights"; an LSTM cell keeps its c and h. Output: y of the last layer in the last step
 // becomes the given values (those of actions); the next update uses them as post. Steps for averages and every K-th update count from 0 again
-// after weights were put.
+// after weights were put. Where reward modulates, putting what "Weights" gave drops the update that was still to come.
 //
 // Gradient. Over K terms with numbers z_k and the noise of individuals k = 0..K-1:
 //     g_d = fma(z_k, eps_kd, g_d)                  for ascending k, from +0; or eps_kd eps_kd, rounded, in its place

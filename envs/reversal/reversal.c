@@ -35,6 +35,12 @@ static int reversal_world_create(const hb_env_settings *settings, void **out, ch
     reversal_world *world = calloc(1, sizeof *world);
     if (!world) return snprintf(message, size, "out of memory for a world"), -1;
     *world = (reversal_world){number(settings, "cues"), number(settings, "trials"), number(settings, "reversals")};
+    if (world->trials < 4 * (world->reversals + 1)) {
+        snprintf(message, size, "env.trials: expected at least %d with env.reversals=%d, found %d",
+                 4 * (world->reversals + 1), world->reversals, world->trials);
+        free(world);
+        return -1;
+    }
     *out = world;
     return 0;
 }

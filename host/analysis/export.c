@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ABOUT = 16, LETTERS = 512 };
+enum { ABOUT = 6 + HB_LIFE_TEXTS, LETTERS = 512 };
 
 typedef struct {
     const hb_life *life;
@@ -96,29 +96,6 @@ static void add_standard(const export *e) {
     hb_npz_add(e->npz, "observed_scale", 1, (const int64_t[]){standard->n}, standard->scale);
 }
 
-static const char *truth(bool value) {
-    return value ? "true" : "false";
-}
-
-// How changes enter the weights; returns how many texts.
-static int add_plasticity(const hb_net *net, char text[][LETTERS]) {
-    static const char *const modulators[] = {"none", "reward", "output"};
-    const hb_plasticity *p = &net->plasticity;
-    int n = 0;
-    snprintf(text[n++], LETTERS, "normalise=%s", truth(net->normalise));
-    snprintf(text[n++], LETTERS, "bias=%s", truth(net->bias));
-    snprintf(text[n++], LETTERS, "sees_reward=%s", truth(net->sees_reward));
-    if (!net->rule) return n;
-    snprintf(text[n++], LETTERS, "squares_post=%s", truth(net->rule->squares_post));
-    snprintf(text[n++], LETTERS, "average=%d", p->average);
-    snprintf(text[n++], LETTERS, "every=%d", p->every);
-    snprintf(text[n++], LETTERS, "decay=%.9g", (double)p->decay);
-    snprintf(text[n++], LETTERS, "oja=%.9g", (double)p->oja);
-    snprintf(text[n++], LETTERS, "trace=%.9g", (double)p->trace);
-    snprintf(text[n++], LETTERS, "modulate=%s", modulators[p->modulator]);
-    return n;
-}
-
 // What it is and where it comes from, "key=value".
 static void add_about(const export *e, const char *source) {
     const hb_trainer *trainer = &e->life->trainer;
@@ -131,7 +108,9 @@ static void add_about(const export *e, const char *source) {
     snprintf(text[n++], LETTERS, "individual=%lld", (long long)e->life->individual);
     snprintf(text[n++], LETTERS, "env=%s", trainer->config->env->name);
     snprintf(text[n++], LETTERS, "rule=%s", e->net->rule ? e->net->rule->name : "none");
-    n += add_plasticity(e->net, text + n);
+    hb_life_text plasticity[HB_LIFE_TEXTS];
+    const int more = hb_life_plasticity(e->net, plasticity);
+    for (int k = 0; k < more; k++) snprintf(text[n++], LETTERS, "%s=%s", plasticity[k].name, plasticity[k].value);
     for (int k = 0; k < n; k++) about[k] = text[k];
     for (int32_t l = 0; l < e->net->n_layers; l++) activation[l] = hb_life_activation(&e->net->layer[l]);
     hb_npz_add_texts(e->npz, "about", n, about);

@@ -112,8 +112,9 @@ hb_status hb_life_think(hb_life *life, hb_error *error) {
         return hb_fail(error, HB_INTERRUPTED, "stopped on request; nothing was written");
     memcpy(life->seen, life->observation, hb_net_observation_words(&life->trainer.net) * sizeof *life->seen);
     if (standard) hb_standardise(standard, NULL, life->seen);
-    const float earned = life->steps > 0 ? (float)life->step.fitness : 0.0f;
-    const hb_status status = hb_group_step(life->group, 1, &lane, life->seen, &earned, life->output, error);
+    const float *reward = hb_net_takes_reward(&life->trainer.net) ? &life->earned : NULL;
+    life->earned = life->steps > 0 ? (float)life->step.fitness : 0.0f;
+    const hb_status status = hb_group_step(life->group, 1, &lane, life->seen, reward, life->output, error);
     return status == HB_OK ? hb_group_wait(life->group, error) : status;
 }
 
@@ -153,4 +154,32 @@ float *hb_life_convolution(const hb_life *life, const float *genome, int32_t k) 
 
 const char *hb_life_activation(const hb_layer *layer) {
     return layer->activation == HB_LSTM ? "lstm" : layer->activation == HB_TANH ? "tanh" : "linear";
+}
+
+static void say(hb_life_text *text, const char *name, const char *value) {
+    text->name = name;
+    snprintf(text->value, sizeof text->value, "%s", value);
+}
+
+static void say_number(hb_life_text *text, const char *name, double value) {
+    text->name = name;
+    snprintf(text->value, sizeof text->value, "%.9g", value);
+}
+
+int hb_life_plasticity(const hb_net *net, hb_life_text text[HB_LIFE_TEXTS]) {
+    static const char *const modulators[] = {"none", "reward", "output"}, *const truth[] = {"false", "true"};
+    const hb_plasticity *p = &net->plasticity;
+    int n = 0;
+    say(&text[n++], "normalise", truth[net->normalise]);
+    say(&text[n++], "bias", truth[net->bias]);
+    say(&text[n++], "sees_reward", truth[net->sees_reward]);
+    if (!net->rule) return n;
+    say(&text[n++], "squares_post", truth[net->rule->squares_post]);
+    say_number(&text[n++], "average", p->average);
+    say_number(&text[n++], "every", p->every);
+    say_number(&text[n++], "decay", (double)p->decay);
+    say_number(&text[n++], "oja", (double)p->oja);
+    say_number(&text[n++], "trace", (double)p->trace);
+    say(&text[n++], "modulate", modulators[p->modulator]);
+    return n;
 }

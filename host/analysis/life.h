@@ -26,6 +26,7 @@ typedef struct {
     int32_t steps;          // policy steps since hb_life_begin
     hb_env_outcome outcome; // DIVERGED, too, where fitness or observation are not finite, as in training
     double sum_of_squares;  // of the penalised genome, after the first step
+    float earned;           // the reward that networks may take: the last step's fitness
     float *observation;     // what comes next: hb_net_observation_words
     float *seen;            // the same, as the network sees it (search.observations)
     float *output;          // of the network in the last step
@@ -51,6 +52,15 @@ void hb_life_act(hb_life *life);
 // when out of memory); and the name of a layer's activation.
 float *hb_life_convolution(const hb_life *life, const float *genome, int32_t k);
 const char *hb_life_activation(const hb_layer *layer);
+
+// How changes enter the network's weights: names and values, as those of their keys (and "squares_post": the rule takes post squared), for files that
+// others replay. Returns how many there are, at most HB_LIFE_TEXTS.
+enum { HB_LIFE_TEXTS = 12 };
+typedef struct {
+    const char *name;
+    char value[32];
+} hb_life_text;
+int hb_life_plasticity(const hb_net *net, hb_life_text text[HB_LIFE_TEXTS]);
 
 // The weights of all layers after the update of the last step: w (N).
 hb_status hb_life_weights(const hb_life *life, float *w, hb_error *error);

@@ -218,6 +218,17 @@ static bool put_constants(const trace *t) {
     return ok;
 }
 
+// How changes enter the weights; `normalise` is a number, as it was in the first traces.
+static bool put_plasticity(const trace *t) {
+    hb_life_text text[HB_LIFE_TEXTS];
+    const hb_net *net = &t->life->trainer.net;
+    const int n = hb_life_plasticity(net, text);
+    bool ok = put_number(t->file, "normalise", net->normalise);
+    for (int k = 0; k < n && ok; k++)
+        ok = strcmp(text[k].name, "normalise") == 0 || hb_hdf_put_text(t->file, text[k].name, text[k].value);
+    return ok;
+}
+
 static hb_status fill_file(trace *t, hb_error *error) {
     const hb_trainer *trainer = &t->life->trainer;
     const hb_env_table *env = trainer->config->env;
@@ -237,8 +248,8 @@ static hb_status fill_file(trace *t, hb_error *error) {
         for (int32_t l = 0; l < net->n_layers && ok; l++) ok = put_layer(t, l, host);
         ok = ok && put_number(t->file, "seed", trainer->settings->run.seed) &&
              put_number(t->file, "generation", trainer->search.generation) &&
-             put_number(t->file, "individual", t->def->individual) &&
-             put_number(t->file, "normalise", net->normalise) && hb_hdf_put_text(t->file, "env", env->name) &&
+             put_number(t->file, "individual", t->def->individual) && put_plasticity(t) &&
+             hb_hdf_put_text(t->file, "env", env->name) &&
              hb_hdf_put_text(t->file, "variation", t->life->trainer.world.variations[t->life->variation]) &&
              hb_hdf_put_text(t->file, "rule", net->rule ? net->rule->name : "static") &&
              hb_hdf_put_text(t->file, "init", net->init ? net->init->name : "genome");

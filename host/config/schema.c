@@ -55,8 +55,11 @@ static const hb_key eval_keys[] = {
     HB_KEY(hb_eval_settings, file, TEXT, "", 0, 0, "a checkpoint's file instead", .same_bits = true),
     HB_KEY(hb_eval_settings, seed, INT, "0", 0, 4294967295.0, "other births and resets: each number has its own",
            .same_bits = true),
-    HB_KEY(hb_eval_settings, sigma, REAL, "0", 0, 1e6,
-           "spread of the individuals drawn around the mean; 0: the checkpoint's own", .same_bits = true),
+    HB_KEY(
+        hb_eval_settings, sigma, REAL, "0", 0, 1e6,
+        "spread of the individuals drawn around the mean, times each number's own where the search has such; 0: the "
+        "checkpoint's own",
+        .same_bits = true),
     HB_KEY_NAMED(hb_eval_settings, init, eval_init_word, "same", "initial weights at test time", .same_bits = true),
     HB_KEY(hb_eval_settings, engine, TEXT, "mujoco", 0, 0,
            "who judges, where the environment has engines: one of them, or same: as in training", .same_bits = true),

@@ -17,6 +17,7 @@ struct hb_lives {
     bool *named;                 // (lanes): in a call under way
     bool *counted;               // (lanes): an individual's life, whose observations are part of the search's state
     bool *born;                  // (lanes): since the evolution was told last
+    bool *newborn;               // (lanes): and it has not made a step yet
     int64_t generation;          // of these births
     hb_birth *birth;             // (lanes)
     double *squares;             // (lanes)
@@ -34,6 +35,7 @@ void hb_lives_close(hb_lives *lives) {
     if (lives->reward) hb_device_host_free(device, lives->reward);
     free(lives->lane);
     free(lives->born);
+    free(lives->newborn);
     free(lives->counted);
     free(lives->named);
     free(lives->birth);
@@ -47,11 +49,13 @@ static hb_status make_room(hb_lives *lives, hb_error *error) {
     const size_t n = (size_t)lives->lanes;
     lives->lane = calloc(n, sizeof *lives->lane);
     lives->born = calloc(n, sizeof *lives->born);
+    lives->newborn = calloc(n, sizeof *lives->newborn);
     lives->counted = calloc(n, sizeof *lives->counted);
     lives->named = calloc(n, sizeof *lives->named);
     lives->birth = calloc(n, sizeof *lives->birth);
     lives->squares = calloc(n, sizeof *lives->squares);
-    if (!lives->lane || !lives->born || !lives->counted || !lives->named || !lives->birth || !lives->squares)
+    if (!lives->lane || !lives->born || !lives->newborn || !lives->counted || !lives->named || !lives->birth ||
+        !lives->squares)
         return hb_fail(error, HB_FAILED, "out of memory for %zu lives", n);
     hb_status status = hb_device_host_alloc(device, n * lives->words, &lives->observation, error);
     if (status == HB_OK)
@@ -147,7 +151,7 @@ static hb_status expand(hb_lives *lives, int64_t n, const int64_t *individual, h
     for (int64_t k = 0; k < n && status == HB_OK; k++) {
         if (individual[k] >= 0) evolution->squares[individual[k]] = lives->squares[k];
         evolution->asked = evolution->asked || individual[k] >= 0;
-        lives->born[lives->lane[k]] = true;
+        lives->born[lives->lane[k]] = lives->newborn[lives->lane[k]] = true;
         lives->counted[lives->lane[k]] = individual[k] >= 0;
     }
     return status;
@@ -222,16 +226,20 @@ static hb_status step_part(const void *context, size_t begin, size_t end, hb_err
     return status;
 }
 
-// Rewards of the call's lanes, by row.
+// Rewards of the call's lanes, by row; 0 of those that make their first step.
 static hb_status take_rewards(hb_lives *lives, const float *reward, int32_t n, hb_error *error) {
     if (!lives->reward) return HB_OK;
-    if (!reward)
-        return hb_fail(error, HB_BAD_INPUT, "step: the network takes rewards; give that of each life's last step");
     for (int32_t row = 0; row < n; row++) {
-        lives->reward[row] = reward[lives->lane[row]];
-        if (!isfinite(lives->reward[row]))
-            return hb_fail(error, HB_BAD_INPUT, "step: expected finite rewards, found %g at %d",
-                           (double)lives->reward[row], lives->lane[row]);
+        const int32_t lane = lives->lane[row];
+        lives->reward[row] = 0;
+        if (lives->newborn[lane]) continue;
+        if (!reward)
+            return hb_fail(error, HB_BAD_INPUT,
+                           "step: the network takes rewards; give that of each life's last step");
+        lives->reward[row] = reward[lane];
+        if (!isfinite(reward[lane]))
+            return hb_fail(error, HB_BAD_INPUT, "step: expected finite rewards, found %g at %d", (double)reward[lane],
+                           lane);
     }
     return HB_OK;
 }
@@ -254,6 +262,7 @@ hb_status hb_lives_step(hb_lives *lives, const void *observation, const float *r
     if (status == HB_OK) look(&s, n);
     if (status == HB_OK) status = hb_machine_split(&trainer->machine, (size_t)n, 1, step_part, &s, error);
     if (status != HB_OK) return status;
+    for (int32_t row = 0; row < n; row++) lives->newborn[lives->lane[row]] = false;
     if (n < lives->lanes) memset(action, 0, (size_t)lives->lanes * actions * sizeof *action);
     for (int32_t row = 0; row < n; row++)
         memcpy(action + (size_t)lives->lane[row] * actions, lives->action + (size_t)row * actions,

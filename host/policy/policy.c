@@ -66,7 +66,7 @@ const hb_policy hb_policies[] = {
     {"lstm", "the static network with an LSTM cell, with biases, as its first hidden layer", .lstm = true},
     {.name = NULL}};
 
-// Keys of networks that learn, and what they are in a network that does not.
+// The first key that is set and that a network without a rule has no use for; NULL: none.
 static const char *idle_key(const hb_policy_settings *s) {
     return s->average > 1                    ? "policy.average"
            : s->every > 1                    ? "policy.every"

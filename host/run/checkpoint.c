@@ -267,9 +267,12 @@ static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path,
     for (int32_t k = 0; k < search->n_arrays && status == HB_OK; k++) {
         const hb_search_array *array = &search->array[k];
         transfer t = {.search = search, .array = array, .name = path};
-        if (hb_search_is_moment(array)) continue;
+        if (hb_search_is_moment(array) || array->role == HB_ARRAY_ANEW) continue;
         const bool there = hb_hdf_has_array(file, array->name, array->below > 0, array->whole);
-        if (!there && array->is_optional) continue;
+        if (!there && array->role == HB_ARRAY_OPTIONAL) continue;
+        if (array->role == HB_ARRAY_OPTIONAL &&
+            !hb_hdf_get(file, "sigma", H5T_NATIVE_DOUBLE, &search->sigma)) // their unit
+            return hb_fail(error, HB_BAD_INPUT, "run.from: %s: expected 'sigma', found none", path);
         if (!there)
             return hb_fail(error, HB_BAD_INPUT, "run.from: %s: expected %zu numbers '%s', as this search has", path,
                            array->whole, array->name);

@@ -134,12 +134,13 @@ hb_status hb_plan_time(hb_trainer *trainer, hb_plan_timing *t, hb_error *error) 
     return status;
 }
 
-// How many numbers evolve: those of the search's arrays but Adam's moments. Shared rules are fewer than the genome, a mixture's weights more.
+// How many numbers evolve: those of the search's arrays but Adam's moments, deviations, and what searches count. Shared rules are fewer than the genome, a mixture's weights more.
 static double evolved(const hb_search *search) {
     double n = 0;
     for (int32_t k = 0; k < search->n_arrays; k++) {
         const hb_search_array *array = &search->array[k];
-        if (!hb_search_is_moment(array) && !array->is_fixed && array->below == 0) n += (double)array->n;
+        const bool evolves = array->role == HB_ARRAY_TAKEN && !array->is_fixed && array->below == 0;
+        if (evolves && !hb_search_is_moment(array)) n += (double)array->n;
     }
     return n;
 }

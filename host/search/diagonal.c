@@ -28,7 +28,7 @@ hb_status hb_diagonal_create(hb_search *search, hb_error *error) {
     const size_t n = (size_t)search->net->genome_size;
     hb_status status = hb_estimator_create(search, n, error);
     if (status == HB_OK) status = hb_search_add_array(search, "spread", n, error);
-    if (status == HB_OK) search->array[search->n_arrays - 1].is_optional = true;
+    if (status == HB_OK) search->array[search->n_arrays - 1].role = HB_ARRAY_OPTIONAL;
     if (status == HB_OK) status = hb_estimator_start_genome(search, error);
     float *ones = malloc(n * sizeof *ones);
     if (status == HB_OK && !ones) status = hb_fail(error, HB_FAILED, "out of memory for %zu deviations", n);
@@ -69,20 +69,43 @@ hb_status hb_diagonal_begin(hb_search *search, const float *weight, hb_diagonal 
     return status;
 }
 
-hb_status hb_diagonal_end(hb_search *search, hb_diagonal *d, hb_status status, hb_error *error) {
+hb_status hb_diagonal_end(hb_search *search, hb_diagonal *d, bool moves, hb_error *error) {
     hb_device *device = search->machine->device;
-    if (status == HB_OK && d->mean)
-        status = hb_device_upload(device, search->array[HB_MEAN].data, d->mean, d->n, error);
+    hb_status status = HB_OK;
+    if (moves) status = hb_device_upload(device, search->array[HB_MEAN].data, d->mean, d->n, error);
     if (status == HB_OK) status = hb_device_upload(device, spread_of(search).data, d->spread, d->n, error);
     if (status == HB_OK) report(search, d->spread, d->n);
     release(d);
     return status;
 }
 
+// Two sums.
+double hb_diagonal_exchanged(const hb_search *search) {
+    return 2 * 4.0 * (double)search->array[HB_MEAN].n;
+}
+
+void hb_diagonal_memory(const hb_search *search,
+                        void (*row)(void *context, const char *what, double bytes, double naive, const char *why),
+                        void *context) {
+    const double bytes = 4.0 * (double)search->array[HB_MEAN].n;
+    row(context, "sums", 3 * bytes, 3 * bytes, "two on the host, one at a time on the device");
+    row(context, "copies", (double)(search->n_arrays) * bytes, (double)(search->n_arrays) * bytes,
+        "of the state, on the host");
+}
+
 bool hb_diagonal_fits_own_step(const hb_search_settings *settings, hb_key_fault *fault) {
-    if (settings->optimiser == HB_SGD) return true;
-    fault->key = "search.optimiser";
-    snprintf(fault->reason, sizeof fault->reason, "search '%s' moves in a way of its own; expected sgd, found adam",
-             hb_searches[settings->kind]->name);
-    return false;
+    const char *const name = hb_searches[settings->kind]->name;
+    if (settings->optimiser != HB_SGD) {
+        fault->key = "search.optimiser";
+        snprintf(fault->reason, sizeof fault->reason,
+                 "search '%s' moves in a way of its own; expected sgd, found adam", name);
+        return false;
+    }
+    if (settings->shaping == HB_UNSHAPED) {
+        fault->key = "search.shaping";
+        snprintf(fault->reason, sizeof fault->reason, "search '%s' knows ranks alone; expected ranks, found none",
+                 name);
+        return false;
+    }
+    return true;
 }

@@ -22,14 +22,20 @@ typedef struct {
     float *second; // sum_s weight_s eps_sd^2
 } hb_diagonal;
 
-// Takes weight (population) and fills *d. After a success hb_diagonal_end must follow.
+// Takes weight (population) and fills *d, after which hb_diagonal_end must follow.
 hb_status hb_diagonal_begin(hb_search *search, const float *weight, hb_diagonal *d, hb_error *error);
 
-// Where status is HB_OK, the mean, unless mean is NULL, and the spread become those of *d; reports the deviations. Frees *d. Returns the
-// first failure.
-hb_status hb_diagonal_end(hb_search *search, hb_diagonal *d, hb_status status, hb_error *error);
+// The search's spread becomes that of *d, and so does its mean if `moves` says so; reports the deviations. Frees *d.
+hb_status hb_diagonal_end(hb_search *search, hb_diagonal *d, bool moves, hb_error *error);
 
-// For searches that weigh by rank and move in a way of their own: true if search.optimiser is sgd; otherwise *fault says so.
+// As hb_search_method.exchanged, and .memory.
+double hb_diagonal_exchanged(const hb_search *search);
+void hb_diagonal_memory(const hb_search *search,
+                        void (*row)(void *context, const char *what, double bytes, double naive, const char *why),
+                        void *context);
+
+// For searches that weigh by rank and move in a way of their own: true if search.optimiser is sgd and search.shaping uses ranks; otherwise *fault
+// says so.
 bool hb_diagonal_fits_own_step(const hb_search_settings *settings, hb_key_fault *fault);
 
 #endif

@@ -1,6 +1,6 @@
 // The search `pgpe`: policy gradients with parameter-based exploration (Sehnke et al. 2010), with ranks, over a population, as in later
 // libraries. For z the shaped fitness, b its mean, and deviations s = sigma spread (docs/equations.md, "Search"):
-//     mean   <- mean + lr (1/P) sum_s z_s s eps_s                            by SGD or Adam
+//     mean   <- mean + lr (1/P) sum_s (z_s - b) s eps_s                      by SGD or Adam
 //     spread <- spread (1 + clip((pgpe_rate / P) sum_s (z_s - b) (eps_s^2 - 1), +-pgpe_change))
 #include "host/search/diagonal.h"
 #include "host/search/shaping.h"
@@ -44,17 +44,17 @@ static hb_status pgpe_update(hb_search *search, const double *fitness, hb_error 
         const double change = own->pgpe_rate / population * ((double)d.second[k] - rest);
         d.spread[k] = (float)((double)d.spread[k] * (1.0 + within(change, own->pgpe_change)));
     }
-    free(d.mean);
-    d.mean = NULL; // it has moved on the device
-    return hb_diagonal_end(search, &d, status, error);
+    const hb_status ended = hb_diagonal_end(search, &d, false, error); // the mean has moved on the device
+    return status == HB_OK ? ended : status;
 }
 
 const hb_search_method hb_search_pgpe = {.name = "pgpe",
-                                         .summary =
-                                             "a deviation per number, by gradients; antithetic, shaped by ranks",
+                                         .summary = "a deviation per number, by gradients of shaped fitness",
                                          .keys = pgpe_keys,
                                          .settings_size = sizeof(pgpe_settings),
                                          .adapts = true,
                                          .create = hb_diagonal_create,
                                          .genome = hb_diagonal_genome,
-                                         .update = pgpe_update};
+                                         .update = pgpe_update,
+                                         .exchanged = hb_diagonal_exchanged,
+                                         .memory = hb_diagonal_memory};

@@ -19,7 +19,7 @@ hb_status hb_restart_create(hb_search *search, hb_error *error) {
     const hb_status status = hb_search_add_array(search, "restart", N_COUNTS, error);
     if (status != HB_OK) return status;
     search->restart = search->n_arrays - 1;
-    search->array[search->restart].is_optional = true;
+    search->array[search->restart].role = HB_ARRAY_ANEW;
     search->restart_number = search->n_numbers;
     hb_search_add_number(search, "restarts");
     return keep(search, first, error);

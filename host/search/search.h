@@ -98,6 +98,13 @@ extern const hb_search_method hb_search_normal, hb_search_shared, hb_search_gmm,
 // ---------------------------------------------------------------------------------------------------
 // State
 
+// What an array is to a run that starts from the state of another (run.from).
+typedef enum {
+    HB_ARRAY_TAKEN,    // what evolves: it must be there
+    HB_ARRAY_OPTIONAL, // taken where it is there: deviations
+    HB_ARRAY_ANEW      // begins anew: how the search moves, what it counts
+} hb_array_role;
+
 // An array of the search's state, saved in checkpoints and hashed into digests: n floats, or, if `below` is not 0, n integers
 // in [0, below).
 typedef struct {
@@ -108,8 +115,8 @@ typedef struct {
     size_t whole,
         first; // with several ranks a spread array (rows.h) has numbers [first, first + n) of `whole` here; else all
     bool is_spread;
-    bool is_fixed;    // never moves after the start
-    bool is_optional; // a run that starts from another one's state begins with its own where that has none
+    bool is_fixed; // never moves after the start
+    hb_array_role role;
 } hb_search_array;
 
 // True of Adam's moments: arrays that are called NAME_m and NAME_v.

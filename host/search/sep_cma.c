@@ -1,11 +1,13 @@
 // The search `sep_cma`: CMA-ES with a diagonal covariance C = diag(spread^2) (Ros & Hansen 2008; constants of Hansen's tutorial 2016). With weights
 // w by rank k = 1 (best) to P, w_k = max(0, ln((P + 1)/2) - ln k) / sum, and y = spread eps:
 //     mean   <- mean + sigma <y>                                              <..>: the weighted sum over individuals
-//     p_s    <- (1 - c_s) p_s + sqrt(c_s (2 - c_s) mu) <eps>
+//     p_s    <- (1 - c_s) p_s + sqrt(c_s (2 - c_s) m) <eps>
 //     h       = |p_s| / sqrt(1 - (1 - c_s)^(2 g)) < (1.4 + 2/(n + 1)) chi      g: generations, this one included, and one more
-//     p_c    <- (1 - c_c) p_c + h sqrt(c_c (2 - c_c) mu) <y>
+//     p_c    <- (1 - c_c) p_c + h sqrt(c_c (2 - c_c) m) <y>
 //     C      <- (1 - c_1 - c_m + (1 - h) c_1 c_c (2 - c_c)) C + c_1 p_c^2 + c_m <y^2>
 //     sigma  <- sigma exp((c_s/d_s)(|p_s|/chi - 1))
+// m makes a path's steps as long as n normals where the fitness says nothing: n / m is what |<eps>|^2 is expected to be then, 1/m = <w>, and for
+// antithetic pairs, whose noise is opposite, <w> - (1 - <w>)/(P - 1). Where all are equally fit nothing moves.
 #include "host/search/diagonal.h"
 #include "host/search/shaping.h"
 
@@ -23,7 +25,7 @@ static const hb_key sep_cma_keys[] = {
     {.name = NULL}};
 
 typedef struct {
-    double mu; // the effective number of parents
+    double m; // of the paths
     double c_s, d_s, c_c, c_1, c_m, chi;
 } constants;
 
@@ -31,8 +33,9 @@ static double larger(double a, double b) {
     return a > b ? a : b;
 }
 
-static constants constants_of(double n, double mu, bool fast) {
-    constants c = {.mu = mu};
+// mu is the effective number of parents, 1 / sum w^2 by rank; m the header's.
+static constants constants_of(double n, double mu, double m, bool fast) {
+    constants c = {.m = m};
     const double n2 = (n + 2) * (n + 2);
     c.c_s = (mu + 2) / (n + mu + 5);
     c.d_s = 1 + 2 * larger(0, sqrt((mu - 1) / (n + 1)) - 1) + c.c_s;
@@ -46,22 +49,35 @@ static constants constants_of(double n, double mu, bool fast) {
     return c;
 }
 
-// w (population) of each individual; returns the effective number of parents, or 0 when out of memory.
-static double weigh(const hb_search *search, const double *fitness, float *w) {
+// What weights say of a population.
+typedef struct {
+    double by_rank, own; // sum w^2, of the ranks and of these individuals, equals of whom share the mean
+    bool flat;           // all are equally fit
+} weighed;
+
+// w (population) of each individual.
+static hb_status weigh(const hb_search *search, const double *fitness, float *w, weighed *out, hb_error *error) {
     const int32_t population = (int32_t)search->settings->population;
-    double *by_rank = calloc((size_t)population, sizeof *by_rank), sum = 0, squares = 0;
-    if (!by_rank) return 0;
+    double *by_rank = calloc((size_t)population, sizeof *by_rank), sum = 0;
+    if (!by_rank) return hb_fail(error, HB_FAILED, "out of memory weighing %d individuals", population);
+    *out = (weighed){.flat = true};
     const double most = (double)hb_log(((float)population + 1.0f) / 2.0f);
-    for (int32_t k = 0; k < population; k++) {
-        const double u = k < population / 2 ? most - (double)hb_log((float)(k + 1)) : 0;
+    for (int32_t k = 0; k < population / 2; k++) {
+        const double u = most - (double)hb_log((float)(k + 1));
         by_rank[k] = u > 0 ? u : 0;
         sum += by_rank[k];
-        squares += by_rank[k] * by_rank[k];
     }
-    for (int32_t k = 0; k < population; k++) by_rank[k] /= sum;
-    const hb_status status = hb_weigh_by_rank(fitness, population, by_rank, w, NULL);
+    for (int32_t k = 0; k < population; k++) {
+        by_rank[k] /= sum;
+        out->by_rank += by_rank[k] * by_rank[k];
+    }
+    const hb_status status = hb_weigh_by_rank(fitness, population, by_rank, w, error);
+    for (int32_t s = 0; s < population && status == HB_OK; s++) {
+        out->own += (double)w[s] * (double)w[s];
+        out->flat = out->flat && fitness[s] == fitness[0];
+    }
     free(by_rank);
-    return status == HB_OK ? sum * sum / squares : 0;
+    return status;
 }
 
 // Both paths, in host memory.
@@ -75,7 +91,7 @@ static hb_search_array *path_array(hb_search *search, int32_t which) {
 
 // Moves sigma's path and returns its length.
 static double move_sigma_path(const constants *c, const hb_diagonal *d, float *path) {
-    const double gain = sqrt(c->c_s * (2 - c->c_s) * c->mu);
+    const double gain = sqrt(c->c_s * (2 - c->c_s) * c->m);
     double squares = 0;
     for (size_t k = 0; k < d->n; k++) {
         path[k] = (float)((1 - c->c_s) * (double)path[k] + gain * (double)d->first[k]);
@@ -88,7 +104,7 @@ static void move_all(hb_search *search, const constants *c, hb_diagonal *d, cons
     const double length = move_sigma_path(c, d, p->sigma);
     const double forgotten = 1 - hb_estimator_power(1 - c->c_s, 2 * (search->generation - search->begun + 2));
     const double h = length / sqrt(forgotten) < (1.4 + 2 / ((double)d->n + 1)) * c->chi;
-    const double gain = h * sqrt(c->c_c * (2 - c->c_c) * c->mu);
+    const double gain = h * sqrt(c->c_c * (2 - c->c_c) * c->m);
     const double kept = 1 - c->c_1 - c->c_m + (1 - h) * c->c_1 * c->c_c * (2 - c->c_c);
     for (size_t k = 0; k < d->n; k++) {
         const double spread = (double)d->spread[k], variance = spread * spread, y = spread * (double)d->first[k];
@@ -106,15 +122,18 @@ static hb_status update_in(hb_search *search, const double *fitness, float *w, c
     hb_device *device = search->machine->device;
     const size_t n = search->array[HB_MEAN].n;
     hb_diagonal d;
-    const double mu = weigh(search, fitness, w);
-    if (mu == 0) return hb_fail(error, HB_FAILED, "out of memory weighing individuals");
-    hb_status status = hb_device_download(device, p->sigma, path_array(search, 0)->data, n, error);
+    weighed found;
+    hb_status status = weigh(search, fitness, w, &found, error);
+    if (status != HB_OK || found.flat) return status;
+    status = hb_device_download(device, p->sigma, path_array(search, 0)->data, n, error);
     if (status == HB_OK) status = hb_device_download(device, p->covariance, path_array(search, 1)->data, n, error);
     if (status == HB_OK) status = hb_diagonal_begin(search, w, &d, error);
     if (status != HB_OK) return status;
-    const constants c = constants_of((double)n, mu, own->sep_cma_fast);
+    const double pairs =
+        search->settings->antithetic ? (1 - found.own) / ((double)search->settings->population - 1) : 0;
+    const constants c = constants_of((double)n, 1 / found.by_rank, 1 / (found.own - pairs), own->sep_cma_fast);
     move_all(search, &c, &d, p);
-    status = hb_diagonal_end(search, &d, HB_OK, error);
+    status = hb_diagonal_end(search, &d, true, error);
     if (status == HB_OK) status = hb_device_upload(device, path_array(search, 0)->data, p->sigma, n, error);
     if (status == HB_OK) status = hb_device_upload(device, path_array(search, 1)->data, p->covariance, n, error);
     return status;
@@ -138,7 +157,7 @@ static hb_status sep_cma_create(hb_search *search, hb_error *error) {
     hb_status status = hb_diagonal_create(search, error);
     if (status == HB_OK) status = hb_search_add_array(search, "path_sigma", n, error);
     if (status == HB_OK) status = hb_search_add_array(search, "path_covariance", n, error);
-    for (int32_t k = hb_diagonal_arrays(search); k < search->n_arrays; k++) search->array[k].is_optional = true;
+    for (int32_t k = hb_diagonal_arrays(search); k < search->n_arrays; k++) search->array[k].role = HB_ARRAY_ANEW;
     return status;
 }
 
@@ -155,4 +174,6 @@ const hb_search_method hb_search_sep_cma = {.name = "sep_cma",
                                             .adapts = true,
                                             .create = sep_cma_create,
                                             .genome = hb_diagonal_genome,
-                                            .update = sep_cma_update};
+                                            .update = sep_cma_update,
+                                            .exchanged = hb_diagonal_exchanged,
+                                            .memory = hb_diagonal_memory};

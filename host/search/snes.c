@@ -54,7 +54,7 @@ static hb_status snes_update(hb_search *search, const double *fitness, hb_error 
         d.mean[k] = (float)((double)d.mean[k] + mean_rate * spread * (double)d.first[k]);
         d.spread[k] = (float)(spread * (double)hb_exp((float)(0.5 * rate * ((double)d.second[k] - rest))));
     }
-    return hb_diagonal_end(search, &d, HB_OK, error);
+    return hb_diagonal_end(search, &d, true, error);
 }
 
 static bool snes_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault) {
@@ -70,4 +70,6 @@ const hb_search_method hb_search_snes = {.name = "snes",
                                          .adapts = true,
                                          .create = hb_diagonal_create,
                                          .genome = hb_diagonal_genome,
-                                         .update = snes_update};
+                                         .update = snes_update,
+                                         .exchanged = hb_diagonal_exchanged,
+                                         .memory = hb_diagonal_memory};

@@ -18,7 +18,7 @@ hb_env_outcome hb_reset_outcome(const hb_env_shape *shape, hb_env_outcome outcom
 hb_env_outcome hb_step_outcome(const hb_env_shape *shape, hb_env_outcome outcome, const void *observation,
                                int32_t steps, hb_env_step *step) {
     const bool running = outcome == HB_ENV_RUNNING && is_finite(shape, observation);
-    if (isfinite(step->fitness) && (running || outcome == HB_ENV_DONE))
+    if (isfinite((float)step->fitness) && (running || outcome == HB_ENV_DONE))
         return steps < shape->max_steps ? outcome : HB_ENV_DONE;
     step->fitness = step->reward = 0;
     return HB_ENV_DIVERGED;

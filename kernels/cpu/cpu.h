@@ -25,7 +25,7 @@ typedef struct {
     size_t plane, block;          // of 16 outputs: one plane, 16 or as halves 8; weights, traces and all planes
     size_t activations;           // the lane's input and all layers' outputs, of step t as number t % history of
     size_t history, step;         // so many, which have `step` floats each
-    size_t means;                 // the same, averaged, if the network averages
+    size_t means;                 // scratch: the same, averaged, if the network averages
     size_t activation[HB_MAX_LAYERS + 1]; // offset of input l (l = n_layers: the action) among a step's
     size_t scale;                         // s of each layer
     size_t vision;                        // kernels/cpu/vision.h: weights and planes, where there is vision

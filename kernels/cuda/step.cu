@@ -131,7 +131,7 @@ __device__ static inline void activate(const hb_cuda_net &net, int32_t l, float 
 // writes of x, pre and `widest` from their reads; the second the atomic maxima from the scale, and this layer's reads
 // of x and pre from the next one's writes; the third the reads of `widest` from its next reset. Outputs y need none:
 // thread j writes and reads them, as input j of the next layer, too; but the gates of an LSTM cell, which one thread reads
-// and others wrote, stand behind the second.
+// and others wrote, stand behind the second, and the 1 of a bias, which thread 0 writes and another reads, before the third.
 template <bool HALF, bool GATED>
 __global__ void step_kernel(hb_cuda_net net, float *memory, int32_t *steps, const int32_t *lanes,
                             const float *observation, const float *reward, float *action, int32_t shared_width) {

@@ -267,8 +267,8 @@ class Lives(Handle):
 
     def act(self, observations, alive=None, rewards=None):
         """One step: observations (lanes, obs), to actions (lanes, act) float32. alive (lanes,): lanes where it is false do nothing, and their
-        actions are 0. rewards (lanes,): what the last step of each life earned, 0 in its first, where the network takes them (policy.sees_reward,
-        policy.modulate). Raises BadInput for another shape, a number that is not finite, or a lane without a life of this generation."""
+        actions are 0. rewards (lanes,): what the last step of each life added to its return, where the network takes rewards
+        (policy.sees_reward, policy.modulate); 0 in a life's first step, whatever is given. Raises BadInput for another shape, a number that is not finite, or a lane without a life of this generation."""
         kind = np.uint8 if self.picture else np.float32
         seen = np.asarray(observations)
         if self.picture and seen.dtype != np.uint8:

@@ -76,8 +76,8 @@ class Policy:
         self._refresh()
 
     def act(self, observation, reward=None):
-        """Observation (obs,) or (1, obs), to action (act,) or (1, act) float32. reward: what the last step earned, 0 in the first, where the
-        network takes rewards."""
+        """Observation (obs,) or (1, obs), to action (act,) or (1, act) float32. reward: what the last step added to the return, where the
+        network takes rewards; none in the first step."""
         seen = np.asarray(observation)
         one = seen.ndim == 1 or (self._lives.picture and seen.ndim == 3)
         action = self._lives.act(seen[None] if one else seen, rewards=None if reward is None else [reward])

@@ -19,7 +19,7 @@ import numpy as np
 
 HEBBES = sys.argv.pop(1)
 STEPS = 200
-RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out"]
+RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out", "ABCD_lr_D_in_and_out", "BCM_lr"]
 
 
 def text(value):
@@ -30,6 +30,7 @@ def change(coefficients, names, pre, post):
     """The rule's change of w for inputs pre (I) and outputs post (O), from the formulas of docs/equations.md."""
     c = {name: coefficients[:, :, k] for k, name in enumerate(names)}
     zero = np.zeros(coefficients.shape[:2])
+    post = post**2 if SQUARES else post
     inside = c.get("A", zero) * np.outer(pre, post) + c.get("B", zero) * pre[:, None] + c.get("C", zero) * post[None, :]
     outside = zero
     if "D_in" in c:
@@ -66,8 +67,9 @@ class Replay(unittest.TestCase):
         return trace_life(self, "configs/ant/pnr-replicate.yaml", "3", "env.profile=light", "env.engine=mujoco", "env.early_stop=false", *sets)
 
     def replay(self, *sets):
-        global RULE_D_OUT
+        global RULE_D_OUT, SQUARES
         file = self.trace(*sets)
+        SQUARES = text(file.attrs["squares_post"]) == "true"
         rule = text(file.attrs["rule"])
         RULE_D_OUT = rule == "ABCD_lr_D_out"
         observations = file["obs"][:].astype(float)
@@ -227,8 +229,8 @@ class CarReplay(unittest.TestCase):
         return vision
 
     def test_car(self):
-        global RULE_D_OUT
-        RULE_D_OUT = False
+        global RULE_D_OUT, SQUARES
+        RULE_D_OUT = SQUARES = False
         evolved = self.replay()
         fixed = self.replay("policy.vision=fixed")
         self.assertGreater(np.abs(evolved[0]).max(), 1)

@@ -153,7 +153,7 @@ class Searches(unittest.TestCase):
             worse[0] += 1e6
             return sphere(points) + worse[0]
 
-        run = self.run_of("sep_cma", 16, 20, **{"search.restart": 3, "search.sep_cma_fast": "false", "search.lr_decay": 0.5})
+        run = self.run_of("sep_cma", 16, 20, **{"search.restart": 3, "search.sep_cma_fast": "false", "search.antithetic": "false", "search.lr_decay": 0.5})
         for g, (before, points, _, after) in enumerate(run.generations(function), 1):
             best, since, begun, count = after["restart"]
             if count > restarts:
@@ -174,6 +174,18 @@ class Searches(unittest.TestCase):
         self.assertEqual(len({tuple(m) for m in means}), len(means))
         self.assertTrue(0.5 < np.std(means) < 1.5)
         self.assertEqual(list(hb.load(run.folder).metrics["restarts"])[-1], restarts)
+
+    def test_nothing_to_learn(self):
+        """Where all points are as good, nothing moves; where values are random, step sizes neither grow nor shrink, pairs or not."""
+        for kind in ("snes", "sep_cma"):
+            for before, _, _, after in self.run_of(kind, 32, 5).generations(lambda x: np.ones(len(x))):
+                for name, value in after.items():
+                    np.testing.assert_array_equal(value, before[name], err_msg=name)
+        random = np.random.default_rng(1)
+        for antithetic in ("true", "false"):
+            states = [after for *_, after in self.run_of("sep_cma", 32, 300, **{"search.antithetic": antithetic}).generations(lambda x: random.normal(size=len(x)))]
+            drift = np.log(states[-1]["sigma"] * states[-1]["spread"].mean() / 0.5) / len(states)
+            self.assertLess(abs(drift), 0.015, antithetic)  # -0.03 where pairs count as independent points
 
     def test_they_descend(self):
         """To the minimum of the sphere, and down Rosenbrock's valley."""
