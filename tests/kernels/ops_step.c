@@ -444,10 +444,11 @@ static void groups_are_asynchronous(void **state) {
     hb_net net;
     assert_int_equal(hb_net_init(&net, &def, NULL), HB_OK);
     const size_t size = (size_t)net.genome_size;
+    assert_int_equal(size, 18); // (2 + 1) x 3 synapses: a rule and a first weight each
     uint64_t last = 0;
     for (int k = n - 1; k >= 0; k--) { // the CPU first
         hb_error error = {""};
-        float ones[12], mean_now[12] = {0};
+        float ones[18], mean_now[18] = {0};
         for (size_t d = 0; d < size; d++) ones[d] = 1.0f;
         const hb_memory mean = uploaded(&list[k], mean_now, size), g = uploaded(&list[k], ones, size);
         check_ok(hb_device_sgd(list[k].device, mean, g, 0.5f, 0, size, &error), error);
