@@ -154,17 +154,20 @@ class Asking(Scratch):
             alive[step] = False
 
     def test_rewards(self):
-        """A network whose changes its rewards multiply learns nothing from 0, and twice from twice; it refuses to live without."""
+        """A network whose changes its rewards multiply learns nothing from 0, and twice from twice; what a first step is given counts as 0; later steps
+        are refused without."""
         evo = hb.Evolution(obs=3, act=2, hidden=[4], init="uni", population=4, generations=1, settings={"policy.modulate": "reward"})
         lives = next(iter(evo)).ask()
-        seen = np.random.default_rng(2).normal(size=(4, 3)).astype(np.float32)
-        self.refuses(lambda: lives.act(seen), "takes rewards")
-        self.refuses(lambda: lives.act(seen, rewards=[0, 0, np.nan, 0]), "expected finite rewards, found nan at 2")
+        seen = np.random.default_rng(2).normal(size=(1, 3)).astype(np.float32).repeat(4, 0)
         self.refuses(lambda: lives.act(seen, rewards=[0, 0]), "expected shape (4,), found (2,)")
         lives.begin([0, 1, 2], [0, 0, 0])
-        lives.act(seen[:1].repeat(4, 0), rewards=np.zeros(4))
+        first = lives.act(seen)
+        lives.begin([1], [0])
+        np.testing.assert_array_equal(lives.act(seen, alive=[False, True, False, False], rewards=[0, 9, 0, 0])[1], first[1])
         born = lives.weights(0, 1)
-        lives.act(seen[:1].repeat(4, 0), rewards=[0, 1, 2, 0])
+        self.refuses(lambda: lives.act(seen), "takes rewards")
+        self.refuses(lambda: lives.act(seen, rewards=[0, 0, np.nan, 0]), "expected finite rewards, found nan at 2")
+        lives.act(seen, rewards=[0, 1, 2, 0])
         np.testing.assert_array_equal(lives.weights(0, 1), born)
         change = [lives.weights(lane, 1) - born for lane in (1, 2)]
         self.assertGreater(np.abs(change[0]).max(), 1e-3)
