@@ -130,10 +130,14 @@ hb_status hb_bench_step(const hb_bench *bench, hb_error *error) {
                                         "policy.normalise=false"};
     static const char *const normalised[] = {"run.threads=1", "search.kind=normal", "policy.kind=hebbian",
                                              "policy.normalise=true"};
-    static const char *const no_rules[] = {"run.threads=1", "search.kind=normal", "policy.kind=static"};
-    static const char *const lstm[] = {"run.threads=1", "search.kind=normal", "policy.kind=lstm"};
+    static const char *const no_rules[] = {"run.threads=1",    "search.kind=normal", "policy.kind=static",
+                                           "policy.average=1", "policy.every=1",     "policy.decay=0",
+                                           "policy.oja=0",     "policy.trace=0",     "policy.modulate=none"};
+    static const char *const lstm[] = {
+        "run.threads=1",  "search.kind=normal", "policy.kind=lstm", "policy.average=1",     "policy.every=1",
+        "policy.decay=0", "policy.oja=0",       "policy.trace=0",   "policy.modulate=none", "policy.bias=false"};
     hb_status status = bench_policy(bench, plain, 4, NULL, "", error);
     if (status == HB_OK) status = bench_policy(bench, normalised, 4, NULL, ".normalised", error);
-    if (status == HB_OK) status = bench_policy(bench, no_rules, 3, "static", "", error);
-    return status == HB_OK ? bench_policy(bench, lstm, 3, "lstm", "", error) : status;
+    if (status == HB_OK) status = bench_policy(bench, no_rules, 9, "static", "", error);
+    return status == HB_OK ? bench_policy(bench, lstm, 10, "lstm", "", error) : status;
 }
