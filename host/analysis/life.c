@@ -167,7 +167,7 @@ static void say_number(hb_life_text *text, const char *name, double value) {
 }
 
 int hb_life_plasticity(const hb_net *net, hb_life_text text[HB_LIFE_TEXTS]) {
-    static const char *const modulators[] = {"none", "reward", "output"}, *const truth[] = {"false", "true"};
+    static const char *const truth[] = {"false", "true"};
     const hb_plasticity *p = &net->plasticity;
     int n = 0;
     say(&text[n++], "normalise", truth[net->normalise]);
@@ -180,6 +180,6 @@ int hb_life_plasticity(const hb_net *net, hb_life_text text[HB_LIFE_TEXTS]) {
     say_number(&text[n++], "decay", (double)p->decay);
     say_number(&text[n++], "oja", (double)p->oja);
     say_number(&text[n++], "trace", (double)p->trace);
-    say(&text[n++], "modulate", modulators[p->modulator]);
+    say(&text[n++], "modulate", hb_modulator_words[p->modulator]);
     return n;
 }

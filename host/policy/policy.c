@@ -19,7 +19,7 @@ static const char *init_word(int k) {
 
 static const char *const activations[] = {"tanh", "linear", NULL};
 static const char *const visions[] = {"evolved", "fixed", NULL};
-static const char *const modulators[] = {"none", "reward", "output", NULL};
+const char *const hb_modulator_words[] = {"none", "reward", "output", NULL};
 static const char *const precisions[] = {"float32", "float16", NULL};
 
 #define FIELDS hb_policy_settings
@@ -49,7 +49,7 @@ const hb_key hb_policy_keys[] = {
         "the part of an eligibility trace that remains in an update; traces gather changes, and enter the weights; "
         "0: none"),
     HB_KEY_OF(
-        FIELDS, modulate, modulators, "none",
+        FIELDS, modulate, hb_modulator_words, "none",
         "what multiplies changes of weights: none; reward: that of the step; output: an output of the network's "
         "own"),
     {.name = NULL}};

@@ -28,6 +28,9 @@ typedef struct {
 // Ends with a NULL name.
 extern const hb_key hb_policy_keys[];
 
+// The words of policy.modulate, in the order of hb_modulator; ends with NULL.
+extern const char *const hb_modulator_words[];
+
 typedef struct {
     const char *name;
     const char *summary;
