@@ -33,6 +33,7 @@ RUNS = {
     "lanes-gated": [*LANES, "policy.sees_reward=true", "policy.modulate=reward", "policy.decay=0.05", "policy.average=3"],
     "products": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.assignment=neuron", "search.combine=product"],
     "shared": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.assignment=neuron"],
+    "synapse-noise": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.noise=synapse"],
     "subspace": [*ANT, "policy.hidden=7", "run.generations=2", "search.kind=shared", "search.base=random",
                  "search.rules=5", "search.start_scale=0"],
     "merged": [*ANT, "policy.hidden=7", *MERGE, "search.merge_rules=30,20", "search.merge_parts=3"],
@@ -54,6 +55,7 @@ RUNS = {
     "standard-mixture": [*ANT, "policy.hidden=3", "run.generations=2", "search.kind=gmm", "search.rules=9",
                          "search.optimiser=adam", "search.observations=standard"],
     "car": [*CAR, "run.generations=2"],
+    "car-fixed": [*CAR, "run.generations=1", "policy.vision=fixed"],
     "car-lstm": [*CAR, "run.generations=1", "policy.kind=lstm"],
 }
 RESUMED = ["normalised", "lanes", "lanes-standard", "lanes-gated", "pgpe", "snes", "sep-cma", "restarts"]  # also lived with a stop after the first generation
