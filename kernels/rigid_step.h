@@ -13,8 +13,8 @@
 #ifndef HB_RIGID_STEP_H
 #define HB_RIGID_STEP_H
 
-#include "kernels/real.h"
 #include "kernels/rigid.h"
+#include "kernels/robot_math.h"
 
 #define CHAINS 4 // the shape
 #define LINKS  2
@@ -32,22 +32,6 @@ typedef hb_rigid_numbers numbers;
 typedef hb_rigid_floats numbers;
 #define NUMBERS_OF(model) (&(model)->floats)
 #endif
-
-// Small loops are unrolled: their arrays then live in registers.
-// A stage of a step: its own function, so that each finds its registers.
-#ifdef __CUDACC__
-#define UNROLL _Pragma("unroll")
-#define STEP   static __device__ __forceinline__
-#define STAGE  static __device__ __noinline__
-#define BRICK  static __device__ __forceinline__
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#define STEP   static
-#define STAGE  static __attribute__((noinline))
-#define BRICK  static inline __attribute__((always_inline))
-#endif
-// NOLINTNEXTLINE(bugprone-macro-parentheses): i is a name
-#define EACH(i, n) UNROLL for (int i = 0; i < (n); i++)
 
 typedef struct {
     real position[7 + JOINTS], speed[DOFS], warm[DOFS], control[JOINTS], touch[BODIES], moment[3];
@@ -95,8 +79,6 @@ typedef struct {
 
 // ---------------------------------------------------------------------------------------------------
 // Small algebra
-
-#define LOWER(i, j) ((i) * ((i) + 1) / 2 + (j)) // of a symmetric matrix, j <= i
 
 BRICK real dot3(const real *a, const real *b) {
     return real_fma(a[0], b[0], real_fma(a[1], b[1], a[2] * b[2]));
@@ -162,10 +144,6 @@ BRICK void momentum(real *r, const real *inertia, number mass, const real *v) {
     add_cross(r, h, v + 3);
     EACH(i, 3) r[3 + i] = real_all(mass) * v[3 + i];
     add_cross(r + 3, v, h);
-}
-
-BRICK real inverse_of(real a) {
-    return real_all(1) / a;
 }
 
 // One of CHAINS values for each robot: that of its chain, or the first one's.
@@ -440,14 +418,6 @@ STAGE void factor(const numbers *c, rigid_work *w) {
 // ---------------------------------------------------------------------------------------------------
 // Constraints
 
-// d(x) of solimp with power 2 and midpoint 1/2
-BRICK real impedance(const number ends[2], number inverse_width, real distance) {
-    const real one = real_all(1), two = real_all(2);
-    const real x = real_smaller(real_magnitude(distance) * real_all(inverse_width), one), rest = one - x;
-    const real y = real_choose(real_less(real_all((number)0.5), x), real_fnma(two, rest * rest, one), two * x * x);
-    return real_fma(y, real_all(ends[1] - ends[0]), real_all(ends[0]));
-}
-
 // What the rows of a slot need of each robot's chain.
 typedef struct {
     real l[LINKS][ROW], inverse_root_d[LINKS];
@@ -476,17 +446,6 @@ BRICK void to_row(const rigid_work *w, const chain_factor *f, real *j) {
 
 BRICK void switch_off(mask on, real *row) {
     EACH(i, ROW) row[i] = real_choose(on, row[i], real_all((number)-0.0));
-}
-
-// R = (1 - d) / d times the constraint's inverse mass
-BRICK real regularizer(real d, real scale) {
-    return real_larger(((real_all(1) - d) / d) * scale, real_all((number)1e-15));
-}
-
-// What a force changes by, per residual: the row's inverse, over-relaxed (Cryer 1971). Measured over 5,200 states of the Ant, 1.3 brings
-// twelve sweeps four times nearer to the solution than 1 does, and has no optimum that is worth tuning between 1.2 and 1.4.
-BRICK real relaxed_inverse(real a) {
-    return real_all((number)1.3) / a;
 }
 
 BRICK void add_limit(rigid_work *w, mask on, real count, int chain, int link, number inverse_mass, real sign,

@@ -1,10 +1,12 @@
 #include "envs/mjcf/mjcf.h"
 
 #include "envs/mjcf/changes.h"
+#include "envs/mjcf/lanes.h"
 #include "envs/mjcf/presets.h"
 #include "envs/mjcf/program.h"
 #include "envs/mujoco/camera.h"
 #include "envs/mujoco/log.h"
+#include "envs/mujoco/planar.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,11 +21,14 @@ typedef struct {
     hb_env_field fields[3];  // qpos, qvel
     hb_action_range *range;  // (nu)
     int32_t frame_skip, max_steps;
-    bool end;
+    bool end, in_lanes;
+    hb_planar_model planar[HB_MJCF_VARIATIONS]; // where it is lived in lanes
+    hb_mjcf_rules rules;                        // the same
 } mjcf_world;
 
 typedef struct {
     const mjcf_world *world;
+    hb_mjcf_lanes *lanes; // or NULL: by MuJoCo
     int variation;
     mjData *data[HB_MJCF_VARIATIONS]; // made when the variation is first lived
     hb_mujoco_camera *camera[HB_MJCF_VARIATIONS];
@@ -38,7 +43,16 @@ typedef struct {
 static const char *const presets[] = {"none",       "Ant-v5",      "HalfCheetah-v5",      "Hopper-v5", "Walker2d-v5",
                                       "Swimmer-v5", "Humanoid-v5", "InvertedPendulum-v5", NULL};
 
+static const char *const engines[] = {"mujoco", "lanes", NULL};
+
+enum { DEFAULT_SWEEPS = 20 };
+
 static const hb_env_option options[] = {
+    {"engine", HB_OPTION_CHOICE, "mujoco", 0, 0, engines,
+     "what computes the physics: mujoco, or lanes, for HalfCheetah, Walker2d and their like: the same problem for "
+     "many robots at once",
+     NULL},
+    {"sweeps", HB_OPTION_INT, "0", 0, 1000, NULL, "lanes: sweeps of the contact solver; 0: 20", NULL},
     {"preset", HB_OPTION_CHOICE, "none", 0, 0, presets,
      "one of Gymnasium's tasks; every option below that is set replaces its part", NULL},
     {"model", HB_OPTION_FILE, "", 0, 0, NULL, "an MJCF file", NULL},
@@ -152,6 +166,28 @@ static int read_program(mjcf_world *world, const hb_env_settings *settings, cons
     return 0;
 }
 
+// Lanes compute robots of a few shapes, whose positions, speeds and commands are all that the texts ask for.
+static int read_planar(mjcf_world *world, const hb_env_settings *settings, char *message, size_t size) {
+    const int sweeps = atoi(hb_env_setting(settings, "sweeps"));
+    const char *more = hb_mjcf_reads_more(&world->program);
+    if (more)
+        return snprintf(message, size,
+                        "env.engine: 'lanes' cannot compute %s, which observe, reward or alive ask for; "
+                        "env.engine=mujoco can",
+                        more),
+               -1;
+    for (int k = 0; k < world->n; k++) {
+        if (hb_mujoco_planar(world->model[k], 2, 3, &world->planar[k], message, size) != 0) return -1;
+        world->planar[k].sweeps = sweeps ? sweeps : DEFAULT_SWEEPS;
+    }
+    world->rules = (hb_mjcf_rules){.model = (const mjModel *const *)world->model,
+                                   .planar = world->planar,
+                                   .program = &world->program,
+                                   .frame_skip = world->frame_skip,
+                                   .end = world->end};
+    return 0;
+}
+
 static int mjcf_world_create(const hb_env_settings *settings, void **out, char *message, size_t size) {
     hb_mujoco_log();
     mjcf_world *world = calloc(1, sizeof *world);
@@ -161,8 +197,10 @@ static int mjcf_world_create(const hb_env_settings *settings, void **out, char *
     if (world->frame_skip == 0) world->frame_skip = preset->frame_skip;
     world->max_steps = atoi(hb_env_setting(settings, "max_steps"));
     world->end = strcmp(hb_env_setting(settings, "end"), "true") == 0;
+    world->in_lanes = strcmp(hb_env_setting(settings, "engine"), "lanes") == 0;
     if (compile_all(world, settings, preset, message, size) != 0 ||
-        read_program(world, settings, preset, message, size) != 0)
+        read_program(world, settings, preset, message, size) != 0 ||
+        (world->in_lanes && read_planar(world, settings, message, size) != 0))
         return mjcf_world_destroy(world), -1;
     *out = world;
     return 0;
@@ -177,7 +215,7 @@ static void mjcf_shape(const void *handle, hb_env_shape *shape) {
                             .step_seconds = world->model[0]->opt.timestep * world->frame_skip,
                             .fields = world->fields,
                             .variations = (const char *const *)world->names,
-                            .width = 1};
+                            .width = world->in_lanes ? hb_mjcf_lanes_width() : 1};
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -185,6 +223,7 @@ static void mjcf_shape(const void *handle, hb_env_shape *shape) {
 
 static void mjcf_body_destroy(void *handle) {
     mjcf_body *body = handle;
+    hb_mjcf_lanes_close(body->lanes);
     for (int k = 0; k < body->world->n; k++) {
         hb_mujoco_camera_close(body->camera[k]);
         if (body->data[k]) mj_deleteData(body->data[k]);
@@ -192,11 +231,21 @@ static void mjcf_body_destroy(void *handle) {
     free(body);
 }
 
-static int mjcf_body_create(const void *world, int32_t width, void **out, char *message, size_t size) {
-    (void)width;
+static int mjcf_body_create(const void *handle, int32_t width, void **out, char *message, size_t size) {
+    const mjcf_world *world = handle;
+    if (width != 1 && !world->in_lanes)
+        return snprintf(message, size, "env.engine=mujoco steps one life at a time, not %d", (int)width), -1;
     mjcf_body *body = calloc(1, sizeof *body);
     if (!body) return snprintf(message, size, "out of memory for a body"), -1;
     body->world = world;
+    if (world->in_lanes) body->lanes = hb_mjcf_lanes_open(&world->rules, width);
+    if (world->in_lanes && !body->lanes) {
+        free(body);
+        return snprintf(message, size,
+                        "out of memory for robots in lanes, or this processor has no code for %d lives at a time",
+                        (int)width),
+               -1;
+    }
     *out = body;
     return 0;
 }
@@ -240,24 +289,38 @@ static bool begin(mjcf_body *body, void *observation) {
     if (!survives(body, forward)) return false;
     const mjData *data = body->data[body->variation];
     body->reward = 0;
-    body->steps = 0;
     hb_mjcf_positions(program, model, data, body->stands);
     if (observation) hb_mjcf_observe(program, model, data, 0, observation);
     return !diverged(data);
 }
 
-static hb_env_outcome mjcf_reset(void *handle, int32_t variation, hb_env_random *random, void *observation,
-                                 hb_env_step *out) {
-    mjcf_body *body = handle;
+static hb_env_outcome mujoco_reset(mjcf_body *body, hb_env_random *random, void *observation) {
+    const int variation = body->variation;
     const mjModel *model = body->world->model[variation];
-    *out = (hb_env_step){.fitness = 0};
-    body->variation = variation;
     if (!body->data[variation] && !hb_mujoco_try(make_data, body)) body->data[variation] = NULL;
     mjData *data = body->data[variation];
     if (!data) return HB_ENV_DIVERGED;
     mj_resetData(model, data);
     hb_mjcf_disturb(&body->world->program, model, data, random);
     return begin(body, observation) ? HB_ENV_RUNNING : HB_ENV_DIVERGED;
+}
+
+// One life in lanes: its first step is its start.
+static hb_env_outcome lanes_reset(mjcf_body *body, hb_env_random *random, void *observation) {
+    hb_env_outcome outcome = HB_ENV_STARTING;
+    hb_env_step step;
+    hb_mjcf_lanes_reset(body->lanes, 0, body->variation, random);
+    hb_mjcf_lanes_step(body->lanes, NULL, observation, &step, &outcome);
+    return outcome;
+}
+
+static hb_env_outcome mjcf_reset(void *handle, int32_t variation, hb_env_random *random, void *observation,
+                                 hb_env_step *out) {
+    mjcf_body *body = handle;
+    *out = (hb_env_step){.fitness = 0};
+    body->variation = variation;
+    body->steps = 0;
+    return body->lanes ? lanes_reset(body, random, observation) : mujoco_reset(body, random, observation);
 }
 
 void hb_mjcf_put(void *handle, const double *qpos, const double *qvel) {
@@ -275,21 +338,15 @@ void hb_mjcf_sizes(const void *world, int32_t *nq, int32_t *nv) {
     *nv = (int32_t)((const mjcf_world *)world)->model[0]->nv;
 }
 
-// In float, as Gymnasium's actions are.
 static bool command(const mjModel *model, mjData *data, const float *action) {
     for (int j = 0; j < (int)model->nu; j++) {
         if (!isfinite(action[j])) return false;
-        data->ctrl[j] = (double)action[j];
-        if (!model->actuator_ctrllimited[j]) continue;
-        const double least = model->actuator_ctrlrange[2 * j], most = model->actuator_ctrlrange[2 * j + 1];
-        const double within = fmax(-1, fmin(1, (double)action[j]));
-        data->ctrl[j] = (double)(float)(0.5 * (least + most) + 0.5 * (most - least) * within);
+        data->ctrl[j] = hb_mjcf_command(model, j, action[j]);
     }
     return true;
 }
 
-static hb_env_outcome mjcf_step(void *handle, const float *action, void *observation, hb_env_step *out) {
-    mjcf_body *body = handle;
+static hb_env_outcome mujoco_step(mjcf_body *body, const float *action, void *observation, hb_env_step *out) {
     const mjcf_world *world = body->world;
     const hb_mjcf_program *program = &world->program;
     const mjModel *model = world->model[body->variation];
@@ -304,9 +361,38 @@ static hb_env_outcome mjcf_step(void *handle, const float *action, void *observa
     const double dt = model->opt.timestep * world->frame_skip;
     body->reward = hb_mjcf_rewarded(program, model, data, body->stands, dt, alive);
     out->fitness = out->reward = body->reward;
-    body->steps++;
     hb_mjcf_observe(program, model, data, body->reward, observation);
     return alive || !world->end ? HB_ENV_RUNNING : HB_ENV_DONE;
+}
+
+static hb_env_outcome mjcf_step(void *handle, const float *action, void *observation, hb_env_step *out) {
+    mjcf_body *body = handle;
+    hb_env_outcome outcome = HB_ENV_DIVERGED;
+    body->steps++;
+    if (!body->lanes) return mujoco_step(body, action, observation, out);
+    hb_mjcf_lanes_step(body->lanes, action, observation, out, &outcome);
+    return outcome;
+}
+
+static void mjcf_reset_lane(void *handle, int32_t lane, int32_t variation, hb_env_random *random) {
+    mjcf_body *body = handle;
+    hb_mjcf_lanes_reset(body->lanes, lane, variation, random);
+}
+
+static void mjcf_step_lanes(void *handle, const float *action, void *observation, hb_env_step *out,
+                            hb_env_outcome *outcome) {
+    mjcf_body *body = handle;
+    hb_mjcf_lanes_step(body->lanes, action, observation, out, outcome);
+}
+
+static void mjcf_hold_lane(void *handle, int32_t lane, bool hold) {
+    mjcf_body *body = handle;
+    hb_mjcf_lanes_hold(body->lanes, lane, hold);
+}
+
+// What MuJoCo knows of the life, or what lanes computed.
+static const mjData *data_of(const mjcf_body *body) {
+    return body->lanes ? hb_mjcf_lanes_data(body->lanes, 0) : body->data[body->variation];
 }
 
 // From which all of the first body's limbs are seen: by the way from body to body, and what is about the last one.
@@ -325,8 +411,19 @@ static double distance_of(const mjModel *model) {
 static void mjcf_snapshot(const void *handle, double *state) {
     const mjcf_body *body = handle;
     const mjModel *model = body->world->model[body->variation];
-    memcpy(state, body->data[body->variation]->qpos, (size_t)model->nq * sizeof *state);
-    memcpy(state + model->nq, body->data[body->variation]->qvel, (size_t)model->nv * sizeof *state);
+    const mjData *data = data_of(body);
+    memcpy(state, data->qpos, (size_t)model->nq * sizeof *state);
+    memcpy(state + model->nq, data->qvel, (size_t)model->nv * sizeof *state);
+}
+
+// MuJoCo draws what the lanes computed.
+static bool show_lanes(mjcf_body *body) {
+    const mjModel *model = body->world->model[body->variation];
+    if (!body->data[body->variation] && !hb_mujoco_try(make_data, body)) body->data[body->variation] = NULL;
+    mjData *data = body->data[body->variation];
+    if (!data) return false;
+    memcpy(data->qpos, data_of(body)->qpos, (size_t)model->nq * sizeof *data->qpos);
+    return survives(body, forward);
 }
 
 static int mjcf_picture(void *handle, int32_t width, int32_t height, int32_t samples, uint8_t *rgb, char *message,
@@ -335,7 +432,8 @@ static int mjcf_picture(void *handle, int32_t width, int32_t height, int32_t sam
     mjcf_body *body = handle;
     const int k = body->variation;
     const mjModel *model = body->world->model[k];
-    if (!body->data[k]) return snprintf(message, size, "out of memory drawing a model"), -1;
+    if (body->lanes ? !show_lanes(body) : !body->data[k])
+        return snprintf(message, size, "out of memory drawing a model"), -1;
     if (!body->camera[k])
         body->camera[k] = hb_mujoco_camera_open(model, model->nbody > 1 ? 1 : 0, distance_of(model), message, size);
     if (!body->camera[k]) return -1;
@@ -358,4 +456,7 @@ const hb_env_table hb_env_mjcf = {.abi = HB_ENV_ABI,
                                   .reset = mjcf_reset,
                                   .step = mjcf_step,
                                   .snapshot = mjcf_snapshot,
-                                  .picture = mjcf_picture};
+                                  .picture = mjcf_picture,
+                                  .reset_lane = mjcf_reset_lane,
+                                  .step_lanes = mjcf_step_lanes,
+                                  .hold_lane = mjcf_hold_lane};

@@ -389,6 +389,32 @@ double hb_mjcf_rewarded(const hb_mjcf_program *program, const mjModel *model, co
     return total;
 }
 
+double hb_mjcf_command(const mjModel *model, int j, float a) {
+    if (!model->actuator_ctrllimited[j]) return (double)a;
+    const double least = model->actuator_ctrlrange[2 * j], most = model->actuator_ctrlrange[2 * j + 1];
+    const double within = fmax(-1, fmin(1, (double)a));
+    return (double)(float)(0.5 * (least + most) + 0.5 * (most - least) * within);
+}
+
+// NULL for positions, speeds and commands.
+static const char *more_than_motion(const hb_mjcf_numbers *of) {
+    if (of->array < 0) return "the centre of mass";
+    const char *name = names[of->array];
+    return of->array <= QVEL || strcmp(name, "ctrl") == 0 ? NULL : name;
+}
+
+const char *hb_mjcf_reads_more(const hb_mjcf_program *program) {
+    const char *more = NULL;
+    for (int k = 0; k < program->n_observed && !more; k++)
+        if (!program->observed[k].is_reward) more = more_than_motion(&program->observed[k].of);
+    for (int k = 0; k < program->n_bounds && !more; k++) more = more_than_motion(&program->bound[k].of);
+    for (int k = 0; k < program->n_rewards && !more; k++) {
+        if (program->reward[k].kind == HB_MJCF_CONTACT) more = "cfrc_ext";
+        if (program->reward[k].kind == HB_MJCF_FORWARD) more = more_than_motion(&program->reward[k].of);
+    }
+    return more;
+}
+
 // N(0, 1) by Marsaglia's polar method on our own logarithm, so that the bits are those of any machine.
 static double draw_normal(hb_env_random *random) {
     double u, v, s;

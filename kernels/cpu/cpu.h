@@ -10,6 +10,7 @@
 #define HB_CPU_H
 
 #include "kernels/device.h"
+#include "kernels/planar.h"
 #include "kernels/rigid.h"
 
 extern const hb_device_table hb_cpu_device;
@@ -97,7 +98,8 @@ hb_status hb_cpu_robots_step(const hb_rigid_code *code, const hb_rigid_model *mo
     extern hb_cpu_expand hb_cpu_expand_##build;                                                                      \
     extern const hb_cpu_mixture hb_cpu_mixture_##build;                                                              \
     extern const hb_cpu_vision hb_cpu_vision_##build;                                                                \
-    extern const hb_rigid_code hb_rigid_4x2_##build
+    extern const hb_rigid_code hb_rigid_4x2_##build;                                                                 \
+    extern const hb_planar_code hb_planar_2x3_##build
 
 HB_DECLARE_CPU_BUILD(generic);
 #ifdef __x86_64__

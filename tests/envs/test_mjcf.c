@@ -40,10 +40,11 @@ static int create(choice *choices, void **world, char message[512]) {
     return hb_env_mjcf.world_create(&(hb_env_settings){choose, choices, &hb_env_mjcf}, world, message, 512);
 }
 
+static uint32_t next_of_noise = 1;
+
 static uint32_t next_word(hb_env_random *random) {
-    static uint32_t word = 1;
     (void)random;
-    return word = word * 1664525u + 1013904223u;
+    return next_of_noise = next_of_noise * 1664525u + 1013904223u;
 }
 
 static hb_env_random noise = {next_word};
@@ -272,6 +273,136 @@ static void noise_of_resets(void **state) {
     end(&l);
 }
 
+// ---------------------------------------------------------------------------------------------------
+// Lanes
+
+enum { LANES = 3, CHEETAH = 17, MOTORS = 6, LANE_STEPS = 60 };
+
+static float waved(int lane, int t, int j) {
+    return sinf(0.2F * (float)t + 1.3F * (float)j + (float)lane);
+}
+
+static hb_env_random *noise_of(int lane) {
+    static hb_env_random own = {next_word};
+    for (int k = 0; k < 7 * lane; k++) own.next(&own); // other words for each
+    return &own;
+}
+
+// The first steps are those of MuJoCo, before what contacts make of a rounding is seen: the same start, the same commands.
+static void lanes_begin_as_mujoco_does(void **state) {
+    (void)state;
+    static const char *const presets[] = {"HalfCheetah-v5", "Walker2d-v5"};
+    for (int p = 0; p < 2; p++) {
+        choice theirs[] = {{"preset", presets[p]}, {"reset", "exact"}, {NULL, NULL}};
+        choice ours[] = {
+            {"preset", presets[p]}, {"reset", "exact"}, {"engine", "lanes"}, {"sweeps", "300"}, {NULL, NULL}};
+        life a = begin(theirs, 0), b = begin(ours, 0);
+        double position[9], positions[2][18];
+        for (int t = 0; t < 10; t++) {
+            float action[MOTORS];
+            for (int j = 0; j < MOTORS; j++) action[j] = waved(0, t, j);
+            assert_int_equal(hb_env_mjcf.step(a.body, action, a.seen, &a.step), HB_ENV_RUNNING);
+            assert_int_equal(hb_env_mjcf.step(b.body, action, b.seen, &b.step), HB_ENV_RUNNING);
+            for (int k = 0; k < CHEETAH; k++)
+                if (!(fabsf(a.seen[k] - b.seen[k]) < 2e-3F * (1 + fabsf(a.seen[k]))))
+                    fail_msg("%s, step %d, number %d: expected %g, found %g", presets[p], t, k, (double)a.seen[k],
+                             (double)b.seen[k]);
+            assert_true(fabs(a.step.reward - b.step.reward) < 2e-3 * (1 + fabs(a.step.reward)));
+        }
+        hb_env_mjcf.snapshot(a.body, positions[0]);
+        hb_env_mjcf.snapshot(b.body, positions[1]);
+        for (int k = 0; k < 9; k++) position[k] = positions[0][k] - positions[1][k];
+        for (int k = 0; k < 9; k++) assert_true(fabs(position[k]) < 1e-3);
+        end(&a);
+        end(&b);
+    }
+}
+
+// Lives that begin at other times, are held for a while and have neighbours see what they see alone.
+static void lanes_live_as_one_lives(void **state) {
+    (void)state;
+    choice choices[] = {{"preset", "HalfCheetah-v5"}, {"engine", "lanes"}, {NULL, NULL}};
+    void *world, *body;
+    char message[512] = "";
+    static float alone[LANES][LANE_STEPS + 1][CHEETAH], seen[LANES][CHEETAH], action[LANES][MOTORS];
+    static double earned[LANES][LANE_STEPS + 1];
+    if (create(choices, &world, message) != 0) fail_msg("%s", message);
+    for (int lane = 0; lane < LANES; lane++) {
+        hb_env_step out;
+        assert_int_equal(hb_env_mjcf.body_create(world, 1, &body, message, sizeof message), 0);
+        next_of_noise = 1;
+        assert_int_equal(hb_env_mjcf.reset(body, 0, noise_of(lane), alone[lane][0], &out), HB_ENV_RUNNING);
+        for (int t = 0; t < LANE_STEPS; t++) {
+            for (int j = 0; j < MOTORS; j++) action[0][j] = waved(lane, t, j);
+            assert_int_equal(hb_env_mjcf.step(body, action[0], alone[lane][t + 1], &out), HB_ENV_RUNNING);
+            earned[lane][t + 1] = out.fitness;
+        }
+        hb_env_mjcf.body_destroy(body);
+    }
+    hb_env_shape shape;
+    hb_env_mjcf.shape(world, &shape);
+    assert_int_equal(hb_env_mjcf.body_create(world, LANES, &body, message, sizeof message), 0);
+    int t[LANES] = {-1, -1, -1};
+    for (int call = 0; call < 100; call++) {
+        hb_env_step out[16];
+        hb_env_outcome outcome[16];
+        for (int lane = 0; lane < LANES; lane++) {
+            if (call == 4 * lane) {
+                next_of_noise = 1;
+                hb_env_mjcf.reset_lane(body, lane, 0, noise_of(lane));
+            }
+            if (call >= 10 && call <= 15) hb_env_mjcf.hold_lane(body, lane, call < 15 && lane == 1);
+            for (int j = 0; j < MOTORS; j++) action[lane][j] = waved(lane, t[lane], j);
+        }
+        hb_env_mjcf.step_lanes(body, &action[0][0], seen, out, outcome);
+        for (int lane = 0; lane < LANES; lane++) {
+            if (call < 4 * lane || (lane == 1 && call >= 10 && call < 15) || t[lane] == LANE_STEPS) continue;
+            assert_int_equal(outcome[lane], HB_ENV_RUNNING);
+            t[lane]++;
+            assert_memory_equal(seen[lane], alone[lane][t[lane]], sizeof seen[lane]);
+            assert_true(t[lane] == 0 || out[lane].fitness == earned[lane][t[lane]]);
+        }
+    }
+    for (int lane = 0; lane < LANES; lane++) assert_int_equal(t[lane], LANE_STEPS);
+    action[1][3] = NAN; // one command that is not a number ends its own life alone
+    hb_env_step out[16];
+    hb_env_outcome outcome[16];
+    hb_env_mjcf.step_lanes(body, &action[0][0], seen, out, outcome);
+    assert_int_equal(outcome[0], HB_ENV_RUNNING);
+    assert_int_equal(outcome[1], HB_ENV_DIVERGED);
+    assert_int_equal(outcome[2], HB_ENV_RUNNING);
+    hb_env_mjcf.body_destroy(body);
+    hb_env_mjcf.world_destroy(world);
+}
+
+static void what_lanes_refuse(void **state) {
+    (void)state;
+    static const struct {
+        const char *preset, *name, *value, *says;
+    } cases[] = {
+        {"Hopper-v5", "sweeps", "0", "cannot compute this tree of bodies"},
+        {"Swimmer-v5", "sweeps", "0", "cannot compute a medium with density"},
+        {"Ant-v5", "sweeps", "0", "cannot compute cfrc_ext, which observe, reward or alive ask for"},
+        {"Humanoid-v5", "observe", "qpos", "cannot compute the centre of mass"},
+        {"HalfCheetah-v5", "observe", "qpos, xpos[torso]", "cannot compute xpos"},
+        {"HalfCheetah-v5", "alive", "cvel[torso][0] 0 1", "cannot compute cvel"},
+        {"HalfCheetah-v5", "reward", "forward 1 of mass", "cannot compute the centre of mass"},
+        {"HalfCheetah-v5", "model", model_file, "cannot compute this tree of bodies"},
+        {"HalfCheetah-v5", "changes", "moon: gravity 1.6; ice: friction 0.1", NULL},
+        {"Walker2d-v5", "observe", "clip(qpos, 3), ctrl, state, reward", NULL},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        choice choices[] = {
+            {"preset", cases[k].preset}, {cases[k].name, cases[k].value}, {"engine", "lanes"}, {NULL, NULL}};
+        void *world = NULL;
+        char message[512] = "";
+        const int result = create(choices, &world, message);
+        if (result == 0) hb_env_mjcf.world_destroy(world);
+        if (!cases[k].says ? result != 0 : result == 0 || !strstr(message, cases[k].says))
+            fail_msg("%s, %s: expected '%s', found '%s'", cases[k].preset, cases[k].value, cases[k].says, message);
+    }
+}
+
 typedef struct {
     const char *name, *value, *says;
 } refused;
@@ -348,10 +479,16 @@ static void what_is_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_seen),           cmocka_unit_test(what_is_earned),
-        cmocka_unit_test(where_lives_end),        cmocka_unit_test(what_changes),
-        cmocka_unit_test(what_changes_otherwise), cmocka_unit_test(models_without_memory),
-        cmocka_unit_test(noise_of_resets),        cmocka_unit_test(what_is_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_seen),
+                                       cmocka_unit_test(what_is_earned),
+                                       cmocka_unit_test(where_lives_end),
+                                       cmocka_unit_test(what_changes),
+                                       cmocka_unit_test(what_changes_otherwise),
+                                       cmocka_unit_test(models_without_memory),
+                                       cmocka_unit_test(noise_of_resets),
+                                       cmocka_unit_test(what_is_refused),
+                                       cmocka_unit_test(lanes_begin_as_mujoco_does),
+                                       cmocka_unit_test(lanes_live_as_one_lives),
+                                       cmocka_unit_test(what_lanes_refuse)};
     return cmocka_run_group_tests(tests, write_model, remove_model);
 }

@@ -31,12 +31,13 @@ PUBLIC = {"host/hebbes.h": "host/base"}
 # Exceptions, with the reason: a table names what it lists.
 TABLES = {
     "kernels/device.c": {"kernels/cpu", "kernels/cuda"},  # the list of devices
-    "kernels/rigid.c": {"kernels/cpu"},  # the list of builds
+    "kernels/planar.c": {"kernels/cpu"},  # the list of builds
+    "kernels/rigid.c": {"kernels/cpu"},  # the same
     "envs/envs.c": {"envs/ant", "envs/car", "envs/classic", "envs/mjcf", "envs/outside", "envs/reversal"},  # the list of environments
     "envs/example/pointmass.c": set(),
 }
 # Environments know no devices: of kernels they may use the exact math and rigid robots.
-ONLY = {"envs": {"kernels/scalar.h", "kernels/error.h", "kernels/rigid.h", "kernels/real.h"}}
+ONLY = {"envs": {"kernels/scalar.h", "kernels/error.h", "kernels/planar.h", "kernels/rigid.h", "kernels/real.h"}}
 
 # Only a device's own code looks into its memory (kernels/memory.h).
 INSIDE_MEMORY = re.compile(r"\b(hb_floats|hb_integers)\(")

@@ -1,0 +1,57 @@
+#include "envs/mujoco/reader.h"
+
+#include <math.h>
+#include <stdio.h>
+
+void hb_mujoco_need(const hb_mujoco_reader *r, bool met, const char *feature) {
+    if (!met && !r->message[0])
+        snprintf(r->message, r->size, "env.engine: 'lanes' cannot compute %s; env.engine=mujoco can", feature);
+}
+
+bool hb_mujoco_same(const mjtNum *a, const mjtNum *b, int n) {
+    for (int k = 0; k < n; k++)
+        if (a[k] != b[k]) return false;
+    return true;
+}
+
+bool hb_mujoco_zero(const mjtNum *values, int n) {
+    for (int k = 0; k < n; k++)
+        if (values[k] != 0) return false;
+    return true;
+}
+
+void hb_mujoco_need_options(const hb_mujoco_reader *r) {
+    const mjOption *opt = &r->model->opt;
+    const int harmless = mjDSBL_ISLAND | mjDSBL_MIDPHASE | mjDSBL_SENSOR | mjDSBL_AUTORESET | mjDSBL_FILTERPARENT;
+    hb_mujoco_need(r, opt->cone == mjCONE_PYRAMIDAL, "elliptic friction cones");
+    hb_mujoco_need(r, opt->impratio == 1, "an impratio other than 1");
+    hb_mujoco_need(r, opt->noslip_iterations == 0, "noslip iterations");
+    hb_mujoco_need(r, opt->gravity[0] == 0 && opt->gravity[1] == 0, "gravity that is not vertical");
+    hb_mujoco_need(r, opt->density == 0 && opt->viscosity == 0, "a medium with density or viscosity");
+    hb_mujoco_need(r, (opt->disableflags & ~harmless) == 0 && opt->enableflags == 0,
+                   "option flags that change the physics");
+}
+
+void hb_mujoco_need_torque(const hb_mujoco_reader *r, int joint, int motor) {
+    const mjModel *m = r->model;
+    hb_mujoco_need(r, m->actuator_trntype[motor] == mjTRN_JOINT && m->actuator_trnid[2 * motor] == joint,
+                   "motors in another order");
+    hb_mujoco_need(r, !m->jnt_actfrclimited[joint], "a joint that limits its motor's force");
+    hb_mujoco_need(r,
+                   m->actuator_gaintype[motor] == mjGAIN_FIXED && m->actuator_gainprm[mjNGAIN * motor] == 1 &&
+                       m->actuator_biastype[motor] == mjBIAS_NONE && !m->actuator_forcelimited[motor],
+                   "motors that are not plain torques");
+}
+
+void hb_mujoco_softness(const hb_mujoco_reader *r, const mjtNum *solref, const mjtNum *solimp, double step,
+                        double out[5]) {
+    hb_mujoco_need(r, solref[0] > 0 && solref[1] > 0, "a solref that is not a time constant and a damping ratio");
+    hb_mujoco_need(r, solimp[3] == 0.5 && solimp[4] == 2, "a solimp whose midpoint and power are not 0.5 and 2");
+    const double time = fmax(solref[0], 2 * step);
+    const double d0 = fmin(fmax(solimp[0], mjMINIMP), mjMAXIMP), d1 = fmin(fmax(solimp[1], mjMINIMP), mjMAXIMP);
+    out[0] = 1 / (d1 * d1 * time * time * solref[1] * solref[1]);
+    out[1] = 2 / (d1 * time);
+    out[2] = d0;
+    out[3] = d1;
+    out[4] = 1 / fmax(solimp[2], mjMINVAL);
+}
