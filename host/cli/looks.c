@@ -100,7 +100,8 @@ const hb_command hb_command_render = {
 
 static hb_status run_probe(const hb_cli *cli, hb_error *error) {
     const char *what = hb_cli_value(cli, "what");
-    hb_probe_def def = {.what = what ? what : "nothing", .variation = hb_cli_value(cli, "variation")};
+    hb_probe_def def = {
+        .what = what ? what : "nothing", .variation = hb_cli_value(cli, "variation"), .stop = hb_stop_on_signals()};
     hb_probed probed;
     hb_status status = hb_cli_out(cli, "FOLDER", &def.out, error);
     if (status == HB_OK) status = hb_cli_individual(cli, &def.individual, error);

@@ -126,9 +126,9 @@ hb_status hb_config_resolve(hb_config *config, hb_error *error);
 // The environment's options, for world_create.
 hb_env_settings hb_config_env_settings(const hb_config *config);
 
-// load.c: the first entry from number `from` on that was set and has no effect, because it is of another search than the chosen one; -1
-// past the last.
-int32_t hb_config_idle(const hb_config *config, int32_t from);
+// load.c: the first entry of section search from number `from` on that was set and has no effect, and the setting that leaves it without,
+// "search.KEY=VALUE"; -1: none.
+int32_t hb_config_idle(const hb_config *config, int32_t from, char because[64]);
 
 // value.c: true for text that stands between double quotes in YAML as it is: UTF-8, nothing to escape.
 bool hb_config_is_plain(const char *text);
@@ -144,6 +144,10 @@ hb_status hb_config_identify(hb_config *config, hb_error *error);
 // identity.c: what differs from a saved identity, "KEY=OURS instead of THEIRS", joined by ", "; empty if nothing does. Fails with
 // HB_BAD_INPUT on a key of the policy, the search or the run: only the world that is lived in may be another one.
 hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE], hb_error *error);
+
+// identity.c: which keys that say what evolved numbers mean, those of the policy and of how rules are shared and observations are scaled,
+// differ from a saved identity: "KEY=OURS, there THEIRS", joined by "; ". Empty if none does.
+void hb_config_other_meaning(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE]);
 
 // identity.c: compares a configuration with a saved identity. If they differ, returns true and writes the first difference to out,
 // "expected KEY=OURS, found KEY=THEIRS". A key that only the configuration has is younger than the identity and must have its

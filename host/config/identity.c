@@ -125,6 +125,26 @@ hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char 
     return HB_OK;
 }
 
+static bool has_meaning(const char *line) {
+    static const char *const keys[] = {
+        "policy.", "search.assignment=", "search.base=", "search.combine=", "search.observations="};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        if (strncmp(line, keys[k], strlen(keys[k])) == 0) return true;
+    return false;
+}
+
+void hb_config_other_meaning(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE]) {
+    size_t at = 0;
+    out[0] = '\0';
+    for (const char *line = config->identity; *line && at < HB_DIFFERENCE; line += strcspn(line, "\n") + 1) {
+        const char *other = line_of_key(theirs, line);
+        if (!has_meaning(line) || (other ? same_value(line, other) : is_standard(config, line))) continue;
+        const char *was = other ? other + strcspn(other, "=") + 1 : "its default";
+        at += (size_t)snprintf(out + at, HB_DIFFERENCE - at, "%s%.*s, there %.*s", at ? "; " : "",
+                               (int)strcspn(line, "\n"), line, (int)strcspn(was, "\n"), was);
+    }
+}
+
 bool hb_config_differs(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE]) {
     const char *ours = config->identity, *other = NULL, *line = ours;
     for (; *line; line += strcspn(line, "\n") + 1) {

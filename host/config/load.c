@@ -315,16 +315,27 @@ hb_status hb_config_open_run(const char *path, const char *const *sets, int n_se
     return open_chain(path, true, sets, n_sets, out, error);
 }
 
-int32_t hb_config_idle(const hb_config *config, int32_t from) {
+// A key of another search than the chosen one.
+static bool is_of_another(const hb_config *config, const hb_config_entry *entry) {
     const char *chosen = config->search_own[config->settings.search.kind];
+    const char *field = entry->field, *first = config->search_own[0], *end = first + sizeof config->search_own;
+    if (field < first || field >= end || (field >= chosen && field < chosen + HB_SEARCH_OWN)) return false;
+    const hb_key *own = hb_searches[config->settings.search.kind]->keys;
+    while (own && own->name && strcmp(own->name, entry->key.name) != 0) own++; // two searches may share a key's name
+    return !(own && own->name);
+}
+
+int32_t hb_config_idle(const hb_config *config, int32_t from, char because[64]) {
+    const hb_search_settings *search = &config->settings.search;
     for (int32_t k = from; k < config->n_entries; k++) {
         const hb_config_entry *entry = &config->entry[k];
-        const char *field = entry->field, *first = config->search_own[0], *end = first + sizeof config->search_own;
-        if (!field || field < first || field >= end || strcmp(entry->value, entry->standard) == 0) continue;
-        const hb_key *own = hb_searches[config->settings.search.kind]->keys;
-        while (own && own->name && strcmp(own->name, entry->key.name) != 0)
-            own++; // two searches may share a key's name
-        if ((field < chosen || field >= chosen + HB_SEARCH_OWN) && !(own && own->name)) return k;
+        const char *field = entry->field;
+        if (!field || strcmp(entry->value, entry->standard) == 0) continue;
+        because[0] = '\0';
+        if (is_of_another(config, entry)) snprintf(because, 64, "search.kind=%s", hb_searches[search->kind]->name);
+        if (field >= (const char *)search && field < (const char *)(search + 1))
+            hb_search_idle(search, entry->key.name, because);
+        if (*because) return k;
     }
     return -1;
 }

@@ -283,7 +283,15 @@ static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path,
     return status;
 }
 
-hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest, hb_error *error) {
+static void compare_meaning(const hb_trainer *trainer, hid_t file, char difference[HB_DIFFERENCE]) {
+    char *identity = malloc(HB_IDENTITY);
+    if (identity && hb_hdf_get_text(file, "identity", identity, HB_IDENTITY))
+        hb_config_other_meaning(trainer->config, identity, difference);
+    free(identity);
+}
+
+hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest,
+                              char difference[HB_DIFFERENCE], hb_error *error) {
     void *data;
     size_t length;
     char found[33];
@@ -297,6 +305,8 @@ hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char 
         const hid_t file = hb_hdf_open(data, length);
         status = file < 0 ? hb_fail(error, HB_BAD_INPUT, "%s: not an HDF5 file", path)
                           : start_arrays(trainer, file, path, error);
+        difference[0] = '\0';
+        if (status == HB_OK) compare_meaning(trainer, file, difference);
         if (file >= 0) H5Fclose(file);
         hb_hdf_unlock();
     }

@@ -18,8 +18,9 @@ hb_status hb_checkpoint_give(const hb_trainer *trainer, hb_error *error);
 hb_status hb_checkpoint_seal(const char *path, char digest[33], hb_error *error);
 
 // Starts the trainer's search from the arrays of another run's checkpoint, which must have the same names and lengths; Adam's moments
-// stay 0. Fails with HB_BAD_INPUT unless the checkpoint has that digest.
-hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest, hb_error *error);
+// stay 0. difference: of hb_config_other_meaning. Fails with HB_BAD_INPUT unless the checkpoint has that digest.
+hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest,
+                              char difference[HB_DIFFERENCE], hb_error *error);
 
 // Puts a checkpoint's state into the trainer. HB_BAD_INPUT on a torn file or one of another configuration;
 // the trainer is unchanged then. trainer->loaded names the file that was loaded.

@@ -60,11 +60,11 @@ static void note_only(void *context, const char *line) {
 }
 
 static hb_status load(hb_trainer *trainer, hb_error *error) {
-    char path[HB_PATH];
+    char path[HB_PATH], difference[HB_DIFFERENCE]; // rank 0 says it
     const hb_run_settings *s = &trainer->settings->run;
     trainer->ranks->link->share(path, sizeof path);
     return *path ? hb_checkpoint_load(trainer, path, error)
-                 : hb_checkpoint_start(trainer, s->from, s->from_digest, error);
+                 : hb_checkpoint_start(trainer, s->from, s->from_digest, difference, error);
 }
 
 typedef struct {

@@ -26,11 +26,12 @@ typedef struct hb_session {
     FILE *log;
     hb_trainer trainer;
     hb_metrics *metrics;
-    double save;   // seconds since the last row of metrics
-    int unlocked;  // the errno of a file system that has no locks, or 0
-    bool diverged; // it has been said that all lives of a generation diverged
-    bool waited;   // it has been said that a rank waits for the others
-    bool solved;   // search.stop_mean was reached
+    double save;              // seconds since the last row of metrics
+    int unlocked;             // the errno of a file system that has no locks, or 0
+    bool diverged;            // it has been said that all lives of a generation diverged
+    bool waited;              // it has been said that a rank waits for the others
+    bool solved;              // search.stop_mean was reached
+    char from[HB_DIFFERENCE]; // what the numbers that it starts from meant in their own run; "": the same, or none
 } run;
 
 // ---------------------------------------------------------------------------------------------------
@@ -200,13 +201,17 @@ static void report_progress(const run *r, const hb_generation *g) {
 
 // Says once that no life of a generation has lasted to its end.
 static void note_divergence(run *r, const hb_generation *g) {
-    char line[160];
+    char line[320];
     if (r->diverged || g->diverged < r->trainer.settings->search.population * r->trainer.n_variations) return;
     r->diverged = true;
-    snprintf(
-        line, sizeof line,
-        "generation %lld: all %lld lives diverged: the environment's numbers became infinite, and nothing is learned",
-        (long long)g->generation, (long long)g->diverged);
+    const bool plastic = r->trainer.net.rule && !r->trainer.net.normalise;
+    snprintf(line, sizeof line,
+             "generation %lld: all %lld lives diverged: the %senvironment's numbers became infinite, and nothing is "
+             "learned%s",
+             (long long)g->generation, (long long)g->diverged, plastic ? "weights or the " : "",
+             plastic ? "; policy.normalise bounds weights, less policy.oja and policy.trace or more policy.decay "
+                       "holds them back"
+                     : "");
     note(r, line);
 }
 
@@ -320,17 +325,25 @@ static void note_skipped_devices(run *r) {
 // A line for each setting without effect: it may be meant for another search.
 static void note_idle_keys(run *r) {
     const hb_config *config = r->trainer.config;
-    char line[2 * HB_TEXT + 128];
-    for (int32_t k = hb_config_idle(config, 0); k >= 0; k = hb_config_idle(config, k + 1)) {
-        snprintf(line, sizeof line, "search.%s=%s has no effect with search.kind=%s", config->entry[k].key.name,
-                 config->entry[k].value, r->trainer.search.method->name);
+    char line[2 * HB_TEXT + 128], because[64];
+    for (int32_t k = hb_config_idle(config, 0, because); k >= 0; k = hb_config_idle(config, k + 1, because)) {
+        snprintf(line, sizeof line, "search.%s=%s has no effect with %s", config->entry[k].key.name,
+                 config->entry[k].value, because);
         note(r, line);
     }
+}
+
+static void note_other_meaning(run *r) {
+    char line[HB_DIFFERENCE + 64];
+    if (!*r->from) return;
+    snprintf(line, sizeof line, "run.from: its numbers meant something else: %s", r->from);
+    note(r, line);
 }
 
 static hb_status begin(run *r, hb_error *error) {
     note_skipped_devices(r);
     note_idle_keys(r);
+    note_other_meaning(r);
     if (r->unlocked) {
         char line[256];
         snprintf(line, sizeof line, "this file system has no locks (%s): see to it that one process trains this run",
@@ -373,7 +386,7 @@ static hb_status prepare_folder(run *r, hb_error *error) {
 static hb_status start_search(run *r, hb_error *error) {
     const hb_run_settings *s = &r->trainer.settings->run;
     if (!*s->from) return HB_OK;
-    const hb_status status = hb_checkpoint_start(&r->trainer, s->from, s->from_digest, error);
+    const hb_status status = hb_checkpoint_start(&r->trainer, s->from, s->from_digest, r->from, error);
     return status == HB_OK ? hb_lead_load(&r->trainer, "", error) : status;
 }
 

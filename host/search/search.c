@@ -61,6 +61,26 @@ const hb_key hb_search_keys[] = {
               "per rule"),
     {.name = NULL}};
 
+static bool is_of(const char *key, const char *const *keys) {
+    while (*keys && strcmp(*keys, key) != 0) keys++;
+    return *keys != NULL;
+}
+
+void hb_search_idle(const hb_search_settings *settings, const char *key, char text[64]) {
+    static const char *const of_adam[] = {"beta1", "beta2", "epsilon", NULL}, *const of_sigma[] = {
+                                                                                  "sigma_decay", "sigma_floor", NULL};
+    static const char *const of_step[] = {"lr", "lr_decay", "lr_floor", "shaping", NULL}, *const of_rules[] = {
+                                                                                              "rho", "rules",
+                                                                                              "m_formula", NULL};
+    const hb_search_method *method = hb_searches[settings->kind];
+    text[0] = '\0';
+    if ((method->adapts && is_of(key, of_sigma)) || (method->rates && is_of(key, of_step)) ||
+        (!method->shares && is_of(key, of_rules)))
+        snprintf(text, 64, "search.kind=%s", method->name);
+    else if (settings->optimiser != HB_ADAM && is_of(key, of_adam))
+        snprintf(text, 64, "search.optimiser=%s", optimisers[settings->optimiser]);
+}
+
 bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault) {
     const hb_search_method *method = hb_searches[settings->kind];
     if (settings->antithetic && settings->population % 2) {

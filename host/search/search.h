@@ -56,6 +56,9 @@ typedef struct {
 // True if the settings fit each other and the subject. Otherwise *fault names the key to change and the reason.
 bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault);
 
+// Which setting, "search.KEY=VALUE", leaves a key of hb_search_keys without effect, in text; "" where it has one.
+void hb_search_idle(const hb_search_settings *settings, const char *key, char text[64]);
+
 // ---------------------------------------------------------------------------------------------------
 // The table
 
@@ -70,7 +73,9 @@ struct hb_search_method {
     bool (*fits)(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault);
     // Allocates the arrays of the state and draws the start.
     hb_status (*create)(hb_search *search, hb_error *error);
-    bool adapts; // it moves the deviations itself: search.sigma does not decay
+    bool adapts;       // it moves the deviations itself: search.sigma does not decay
+    const char *rates; // where it does not read search.lr: what to lower instead when numbers overflow
+    bool shares;       // rules are shared: search.rho, search.rules and search.m_formula are read
     // Nullable: frees search->own.
     void (*destroy)(hb_search *search);
     // Nullable: prepares the genomes of individuals [0, n): of the current generation (episode 0), or of an evaluation,

@@ -218,6 +218,7 @@ const hb_search_method hb_search_shared = {.name = "shared",
                                            .keys = shared_keys,
                                            .settings_size = sizeof(hb_shared_settings),
                                            .fits = shared_fits,
+                                           .shares = true,
                                            .create = shared_create,
                                            .genome = shared_genome,
                                            .update = shared_update};

@@ -166,12 +166,34 @@ static void training_episode(const void *context, int64_t k, hb_episode *episode
     hb_trainer_episode(context, k, episode);
 }
 
+// What lives of variation v that did not diverge earned at least; infinite where all diverged.
+static double least_of_whole(const hb_trainer *trainer, int32_t v) {
+    double least = HUGE_VAL;
+    for (int64_t s = 0; s < trainer->settings->search.population; s++) {
+        const hb_episode_result *result = &trainer->results[s * trainer->n_variations + v];
+        if (!result->diverged) least = fmin(least, result->fitness);
+    }
+    return least;
+}
+
+// A life that diverged is worth no more than the worst that did not: where steps cost, to stop early would be a gain.
+static void hold_diverged_down(hb_trainer *trainer) {
+    for (int32_t v = 0; v < trainer->n_variations; v++) {
+        const double least = least_of_whole(trainer, v);
+        for (int64_t s = 0; s < trainer->settings->search.population; s++) {
+            hb_episode_result *result = &trainer->results[s * trainer->n_variations + v];
+            if (result->diverged) result->fitness = fmin(result->fitness, least);
+        }
+    }
+}
+
 hb_status hb_trainer_gather(hb_trainer *trainer, hb_generation *report, hb_error *error) {
     const int64_t population = trainer->settings->search.population;
     const int32_t n_variations = trainer->n_variations;
     for (int32_t v = 0; v < n_variations; v++) report->variation_max[v] = -HUGE_VAL;
     double sum = 0, squares = 0;
     report->max = -HUGE_VAL;
+    hold_diverged_down(trainer);
     for (int64_t s = 0; s < population; s++) {
         const hb_episode_result *results = trainer->results + s * n_variations;
         double total = 0;
@@ -186,11 +208,11 @@ hb_status hb_trainer_gather(hb_trainer *trainer, hb_generation *report, hb_error
         }
         trainer->fitness[s] = total / n_variations;
         if (!isfinite(trainer->fitness[s]))
-            return hb_fail(
-                error, HB_FAILED,
-                "generation %lld: the fitness of individual %lld is not finite: its numbers overflow; lower "
-                "search.lr or search.sigma",
-                (long long)report->generation, (long long)s);
+            return hb_fail(error, HB_FAILED,
+                           "generation %lld: the fitness of individual %lld is not finite: its numbers overflow; "
+                           "lower %s or search.sigma",
+                           (long long)report->generation, (long long)s,
+                           trainer->search.method->rates ? trainer->search.method->rates : "search.lr");
         sum += trainer->fitness[s];
         report->max = fmax(report->max, trainer->fitness[s]);
     }

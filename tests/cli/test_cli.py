@@ -217,6 +217,18 @@ class CommandLine(unittest.TestCase):
             self.hebbes("resume", folder)
             self.assertEqual(self.hebbes("digest", folder).stdout, self.hebbes("digest", straight).stdout)
 
+    def test_a_probe_that_is_stopped_leaves_nothing(self):
+        out = os.path.join(self.folder.name, "freeze")
+        process = subprocess.Popen([HEBBES, "probe", CONFIG, "--what", "freeze", "--out", out, "--device", "cpu"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        while not any(name.startswith("freeze") for name in os.listdir(self.folder.name)) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=600)
+        self.assertEqual(process.returncode, 75, errors)
+        self.assertIn("stopped on request; nothing was written", errors)
+        self.assertEqual([name for name in os.listdir(self.folder.name) if name.startswith("freeze")], [])
+
     def test_killed_run_resumes(self):
         sets = ["--set", "search.population=20", "--set", "run.generations=6", "--set", "run.checkpoint_every=2"]
         straight = os.path.join(self.folder.name, "straight")

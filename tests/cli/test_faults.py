@@ -429,6 +429,19 @@ class Faults(unittest.TestCase):
         said = self.hebbes("train", CONFIG, "--out", "run2", *SMALL,
                            *sets("run.generations=1", "search.kind=gmm", "search.rules=3", "search.alternate=5")).stderr
         self.assertNotIn("no effect", said)
+        said = self.hebbes("train", CONFIG, "--out", "run3", *SMALL,
+                           *sets("run.generations=1", "search.kind=snes", "search.lr=3", "search.beta1=0.5", "search.sigma_decay=0.9",
+                                 "search.rho=3", "search.shaping=ranks_centered")).stderr
+        for key in ("lr=3", "sigma_decay=0.9", "rho=3", "shaping=ranks_centered"):
+            self.assertIn(f"search.{key} has no effect with search.kind=snes", said)
+        self.assertIn("search.beta1=0.5 has no effect with search.optimiser=sgd", said)
+
+    def test_numbers_that_meant_something_else(self):
+        self.hebbes("train", CONFIG, "--out", "old", *SMALL, *sets("run.generations=1"))
+        start = ["train", CONFIG, *SMALL, *sets("run.generations=1"), "--from", "old"]
+        self.assertNotIn("run.from", self.hebbes(*start, "--out", "same").stderr)
+        said = self.hebbes(*start, "--out", "other", *sets("policy.normalise=true")).stderr
+        self.assertIn("run.from: its numbers meant something else: policy.normalise=true, there false", said)
 
     def test_a_study_is_blamed_for_its_own_settings(self):
         with open(os.path.join(self.folder, "study.yaml"), "w") as file:

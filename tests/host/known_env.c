@@ -1,5 +1,6 @@
 // An environment whose returns are known: variation "plus" returns 4 x 3, "minus" 2 x -5, "broken" becomes NaN in its
-// second step after 7, "stillborn" cannot be reset, "slow" returns from its second step after 3 s. For tests, as a shared object.
+// second step after 7, "stillborn" cannot be reset, "slow" returns from its second step after 3 s, "costly" costs 1 for each of 9 steps, but
+// becomes NaN at once where the action is positive. For tests, as a shared object.
 #include "envs/env.h"
 
 #include <math.h>
@@ -38,19 +39,19 @@ static hb_env_outcome reset(void *handle, int32_t variation, hb_env_random *rand
 }
 
 static hb_env_outcome step(void *handle, const float *action, void *observation, hb_env_step *out) {
-    (void)action;
-    static const double fitness[] = {3, -5, 7, 0, 3};
-    static const int steps[] = {4, 2, 9, 0, 4};
+    static const double fitness[] = {3, -5, 7, 0, 3, -1};
+    static const int steps[] = {4, 2, 9, 0, 4, 9};
     body *b = handle;
     b->step++;
     *out = (hb_env_step){.fitness = fitness[b->variation], .reward = 1};
+    if (b->variation == 5 && b->step == 1 && *action > 0) out->fitness = NAN;
     if (b->variation == 2 && b->step == 2) out->fitness = NAN;
     if (b->variation == 4 && b->step == 2) nanosleep(&(struct timespec){.tv_sec = 3}, NULL);
     *(float *)observation = 1.0f;
     return b->step < steps[b->variation] ? HB_ENV_RUNNING : HB_ENV_DONE;
 }
 
-static const char *const variations[] = {"plus", "minus", "broken", "stillborn", "slow", NULL};
+static const char *const variations[] = {"plus", "minus", "broken", "stillborn", "slow", "costly", NULL};
 static const hb_env_table table = {.abi = HB_ENV_ABI,
                                    .name = "known",
                                    .summary = "known returns",

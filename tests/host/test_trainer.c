@@ -84,6 +84,20 @@ static void fitness_is_mean_return_minus_penalty(void **state) {
         }
 }
 
+// Where steps cost, a life that ends at once by leaving the numbers is no better than the worst that lasts.
+static void nothing_is_gained_by_diverging(void **state) {
+    (void)state;
+    const char *const sets[] = {"env.variations=costly,plus", "search.l2=0", "search.population=16"};
+    scene *s = open_scene(sets, 3);
+    hb_generation report;
+    hb_error error;
+    check_ok(hb_trainer_rollout(&s->trainer, &report, NULL, &error), error);
+    assert_in_range(report.diverged, 1, 15);
+    for (int64_t k = 0; k < 16; k++) check_close(s->trainer.fitness[k], (-9 + 12) / 2.0, 1e-9);
+    check_close(report.variation_max[0], -9, 1e-9);
+    close_scene(s);
+}
+
 static void stillborn_lives_count_as_diverged(void **state) {
     (void)state;
     const char *const sets[] = {"env.variations=stillborn", "search.l2=0"};
@@ -376,6 +390,7 @@ static void copies_spread_by_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fitness_is_mean_return_minus_penalty),
+        cmocka_unit_test(nothing_is_gained_by_diverging),
         cmocka_unit_test(stillborn_lives_count_as_diverged),
         cmocka_unit_test(overflow_is_an_error),
         cmocka_unit_test(starts),
