@@ -49,6 +49,8 @@ typedef HB_PLANAR_MODEL(float) hb_planar_floats;
 
 typedef struct {
     int32_t chains, links, spheres;
+    int32_t motor[HB_PLANAR_CHAINS]
+                 [HB_PLANAR_LINKS]; // which of the caller's commands turns the link; the code itself counts by links
     int32_t sphere_body[HB_PLANAR_SPHERES]; // 0: the root, 1 + links k + l: link l of chain k
     int32_t damped;                         // a joint or the root is damped
     int32_t runge_kutta;                    // else Euler

@@ -56,9 +56,14 @@ typedef HB_RIGID_MODEL(float) hb_rigid_floats;
 
 typedef struct {
     int32_t chains, links, spheres;
+    int32_t motor[HB_RIGID_CHAINS]
+                 [HB_RIGID_LINKS]; // which of the caller's commands turns the link; the code itself counts by links
     int32_t sphere_body[HB_RIGID_SPHERES];  // 0: the root, 1 + links k + l: link l of chain k
     int32_t sphere_turns[HB_RIGID_SPHERES]; // its axis is given in the body's frame and turns with it
+    int32_t owners;                         // contact forces are summed up for so many; 0: for none
+    int32_t sphere_owner[HB_RIGID_SPHERES]; // whose force a sphere's is
     int32_t damped;                         // a joint or the root is damped
+    int32_t runge_kutta;                    // MuJoCo's method of fourth order, else Euler
     int32_t sweeps;                         // of the constraint solver
     double tolerance; // float64 only: stop when no force changes by more than this share of the largest. 0: never
     hb_rigid_numbers numbers;
@@ -102,6 +107,10 @@ typedef struct {
     void (*step)(const hb_rigid_model *model, void *state, void *scratch, int32_t steps);
     // Fills touch and moment from the positions.
     void (*look)(const hb_rigid_model *model, void *state, void *scratch);
+    // After a step, from the scratch that it left: contact forces, where the model has owners, as MuJoCo's cfrc_ext: out (owners, 6)
+    // arrays, moments about the robot's centre of mass, N m, and forces, N, in world axes; and seen (3) arrays, where the root was when
+    // forces were last computed, m: MuJoCo's xpos after mj_step.
+    void (*forces)(const hb_rigid_model *model, const void *scratch, void *out, void *seen);
 } hb_rigid_code;
 
 // The code of four chains of two links, width robots at a time (16, 8, 1), for this processor; 0: the widest. NULL if it has none.

@@ -1,5 +1,5 @@
 // The arithmetic of rigid.h, for robots of the shape HB_RIGID_SHAPE (chains, links) and the width of real.h. The includer takes
-// `rigid_step`, `rigid_look`, `rigid_state` and `rigid_work`.
+// `rigid_step`, `rigid_look`, `rigid_forces`, `rigid_state` and `rigid_work`.
 //
 // Everything is expressed along the world's axes about the root's origin, where x and y of the root never enter. A spatial
 // velocity is (angular 3, linear 3) of the body's point at that origin; a force is (moment 3, force 3) about it.
@@ -60,6 +60,7 @@ typedef struct {
     real bias[3], inverse[4], regular, stiff;  // as above, of the four edges normal +- first, normal +- second
     real force[4];                             // of the edges
     real point[3], axis[2], distance, body, scale; // where it comes from; the body's number, the factor of R
+    real owner, direction[2];                      // whose force it is; x and y of the first direction, times mu
     mask on_chain[CHAINS];
 } contact_slot;
 
@@ -75,6 +76,9 @@ typedef struct {
     limit_slot limit[JOINTS];
     contact_slot contact[MOST_CONTACTS];
     int n_limits, n_contacts;
+    real seen[3]; // the root's position of these numbers
+    // Runge-Kutta's, here so that they do not hold registers while stages run: where the step began, what sums up, the stage's rates.
+    real begun[7 + JOINTS], begun_speed[DOFS], sum_rate[DOFS], sum_a[DOFS], rate[DOFS];
 } rigid_work;
 
 // ---------------------------------------------------------------------------------------------------
@@ -529,7 +533,7 @@ BRICK void add_contact(const hb_rigid_model *model, rigid_work *w, mask on, real
         contact_slot *t = &w->contact[i];
         if (i == w->n_contacts) {
             w->n_contacts++;
-            t->point[0] = t->point[1] = t->point[2] = t->axis[1] = t->distance = t->body = real_all(0);
+            t->point[0] = t->point[1] = t->point[2] = t->axis[1] = t->distance = t->body = t->owner = real_all(0);
             t->axis[0] = t->scale = real_all(1);
         }
         EACH(a, 3) t->point[a] = real_choose(m, point[a], t->point[a]);
@@ -537,6 +541,7 @@ BRICK void add_contact(const hb_rigid_model *model, rigid_work *w, mask on, real
         t->distance = real_choose(m, distance, t->distance);
         t->body = real_choose(m, real_all((number)body), t->body);
         t->scale = real_choose(m, real_all(scale), t->scale);
+        t->owner = real_choose(m, real_all((number)model->sphere_owner[sphere]), t->owner);
     }
 }
 
@@ -590,6 +595,8 @@ STAGE void make_contact(const numbers *c, const rigid_state *s, const rigid_work
     const real inverse = inverse_of(real_root(real_choose(level, square, one)));
     const real mx = mu * real_choose(level, t->axis[0] * inverse, one);
     const real my = mu * real_choose(level, t->axis[1] * inverse, zero);
+    t->direction[0] = mx;
+    t->direction[1] = my;
     real v[3];
     contact_jacobians(s, w, t, mx, my, v);
     chain_factor f;
@@ -942,13 +949,19 @@ BRICK void turn_quaternion(real *q, real *e) {
     q[3] = a3 * inverse;
 }
 
+// Accelerations along the world's axes, as the state keeps them: the root's rotation in its own frame.
+BRICK void keep_warm(const rigid_work *w, const real *a, real *warm) {
+    const real *axes = w->body[0].axes;
+    EACH(i, DOFS) warm[i] = a[i];
+    EACH(i, 3) warm[3 + i] = real_fma(axes[i], a[3], real_fma(axes[3 + i], a[4], axes[6 + i] * a[5]));
+}
+
 STAGE void integrate(const hb_rigid_model *model, rigid_state *s, const rigid_work *w) {
     const numbers *c = NUMBERS_OF(model);
     const real *axes = w->body[0].axes, h = real_all(c->step);
     real a[DOFS];
     accelerations(w, a);
-    EACH(i, DOFS) s->warm[i] = a[i];
-    EACH(i, 3) s->warm[3 + i] = real_fma(axes[i], a[3], real_fma(axes[3 + i], a[4], axes[6 + i] * a[5]));
+    keep_warm(w, a, s->warm);
     if (model->damped) damp(c, w, a);
     EACH(i, 3) {
         s->speed[i] = real_fma(h, a[i], s->speed[i]);
@@ -968,19 +981,112 @@ STAGE void integrate(const hb_rigid_model *model, rigid_state *s, const rigid_wo
 // ---------------------------------------------------------------------------------------------------
 // The whole
 
-STEP void rigid_step(const hb_rigid_model *model, rigid_state *s, rigid_work *w, int32_t steps) {
+// u of a state with its constraints solved
+STAGE void forward(const hb_rigid_model *model, rigid_state *s, rigid_work *w) {
     const numbers *c = NUMBERS_OF(model);
-    for (int32_t k = 0; k < steps; k++) {
-        kinematics(c, s, w);
-        dynamics(c, s, w);
-        factor(c, w);
-        find_limits(c, s, w);
-        find_contacts(model, s, w);
-        warm_start(s, w);
-        solve(model, w);
-        integrate(model, s, w);
+    kinematics(c, s, w);
+    dynamics(c, s, w);
+    factor(c, w);
+    find_limits(c, s, w);
+    find_contacts(model, s, w);
+    warm_start(s, w);
+    solve(model, w);
+    EACH(i, 3) w->seen[i] = s->position[i];
+}
+
+// from (+) move: translations and joints add up, the root turns by a rotation vector in its own frame.
+STAGE void place(const real *from, const real *move, real *to) {
+    real e[3];
+    EACH(i, 3) {
+        to[i] = from[i] + move[i];
+        e[i] = real_all((number)0.5) * move[3 + i];
+    }
+    EACH(i, 4) to[3 + i] = from[3 + i];
+    EACH(j, JOINTS) to[7 + j] = from[7 + j] + move[6 + j];
+    turn_quaternion(to + 3, e);
+}
+
+// How fast the rotation vector u of a turn changes as a body turns by omega in its own frame (the inverse of exp's differential):
+// omega + u x omega / 2 + (1 - t cot t) / (4 t^2) u x (u x omega), t = |u| / 2. The series holds for |u| < 1.
+BRICK void turning(const real *u, const real *omega, real *rate) {
+    const real z = dot3(u, u);
+    real once[3], twice[3], g = real_all((number)(1.0 / 1209600));
+    g = real_fma(z, g, real_all((number)(1.0 / 30240)));
+    g = real_fma(z, g, real_all((number)(1.0 / 720)));
+    g = real_fma(z, g, real_all((number)(1.0 / 12)));
+    cross(once, u, omega);
+    cross(twice, u, once);
+    EACH(i, 3) rate[i] = real_fma(g, twice[i], real_fma(real_all((number)0.5), once[i], omega[i]));
+}
+
+// The classical method, as planar_step.h has it. The root's turn is integrated as its rotation vector since the step began, as MuJoCo 4
+// does (Munthe-Kaas 1998, "Runge-Kutta methods on Lie groups").
+STAGE void runge_kutta(const hb_rigid_model *model, rigid_state *s, rigid_work *w) {
+    const number h = NUMBERS_OF(model)->step;
+    const number ahead[4] = {0, h / 2, h / 2, h}, weight[4] = {h / 6, h / 3, h / 3, h / 6};
+    EACH(i, 7 + JOINTS) w->begun[i] = s->position[i];
+    EACH(i, DOFS) {
+        w->begun_speed[i] = s->speed[i];
+        w->rate[i] = w->sum_rate[i] = w->sum_a[i] = real_all(0);
+    }
+    for (int stage = 0; stage < 4; stage++) {
+        real a[DOFS], move[DOFS];
+        EACH(i, DOFS) move[i] = real_all(ahead[stage]) * w->rate[i];
+        if (stage > 0) {
+            EACH(i, DOFS) s->speed[i] = real_fma(real_all(ahead[stage]), s->warm[i], w->begun_speed[i]);
+            place(w->begun, move, s->position);
+        }
+        EACH(i, DOFS) w->rate[i] = s->speed[i];
+        turning(move + 3, s->speed + 3, w->rate + 3);
+        forward(model, s, w);
+        accelerations(w, a);
+        keep_warm(w, a, s->warm);
+        EACH(i, DOFS) {
+            w->sum_rate[i] = real_fma(real_all(weight[stage]), w->rate[i], w->sum_rate[i]);
+            w->sum_a[i] = real_fma(real_all(weight[stage]), s->warm[i], w->sum_a[i]);
+        }
+    }
+    place(w->begun, w->sum_rate, s->position);
+    EACH(i, DOFS) s->speed[i] = w->begun_speed[i] + w->sum_a[i];
+}
+
+STEP void rigid_step(const hb_rigid_model *model, rigid_state *s, rigid_work *w, int32_t steps) {
+    for (int32_t k = 0; k < steps; k++)
+        if (model->runge_kutta) {
+            runge_kutta(model, s, w);
+        } else {
+            forward(model, s, w);
+            integrate(model, s, w);
+        }
+}
+
+#ifndef __CUDACC__ // no rollout there asks for forces
+// out (owners, 6) and seen (3) of rigid.h
+STEP void rigid_forces(const hb_rigid_model *model, const rigid_work *w, real *out, real *seen) {
+    const numbers *c = NUMBERS_OF(model);
+    number mass = c->root.mass;
+    for (int k = 0; k < CHAINS; k++)
+        for (int l = 0; l < LINKS; l++) mass += c->link[k][l].mass;
+    EACH(i, 3) seen[i] = w->seen[i];
+    for (int k = 0; k < 6 * model->owners; k++) out[k] = real_all(0);
+    for (int k = 0; k < w->n_contacts; k++) {
+        const contact_slot *t = &w->contact[k];
+        const real fn = (t->force[0] + t->force[1]) + (t->force[2] + t->force[3]);
+        const real f1 = t->force[0] - t->force[1], f2 = t->force[2] - t->force[3];
+        real arm[3], spatial[6];
+        EACH(i, 3) arm[i] = t->point[i] - w->root_inertia[6 + i] / real_all(mass);
+        spatial[3] = real_fnma(t->direction[1], f2, t->direction[0] * f1);
+        spatial[4] = real_fma(t->direction[0], f2, t->direction[1] * f1);
+        spatial[5] = fn;
+        cross(spatial, arm, spatial + 3);
+        for (int o = 0; o < model->owners; o++) {
+            const mask own = real_equal(t->owner, real_all((number)o));
+            if (!mask_any(own)) continue;
+            EACH(i, 6) out[6 * o + i] = real_choose(own, out[6 * o + i] + spatial[i], out[6 * o + i]);
+        }
     }
 }
+#endif
 
 STEP void rigid_look(const hb_rigid_model *model, rigid_state *s, rigid_work *w) {
     const numbers *c = NUMBERS_OF(model);

@@ -157,6 +157,15 @@ static int read_rigid(ant_world *world, int k, int sweeps, char *message, size_t
     const mjModel *model = world->model[k];
     const parts *p = &world->parts[k];
     if (hb_mujoco_rigid(model, 4, 2, &world->rigid[k], message, size) != 0) return -1;
+    for (int j = 0; j < N_JOINTS; j++) {
+        const mjtNum *range = model->actuator_ctrlrange + 2 * j;
+        if (world->rigid[k].motor[j / 2][j % 2] != j || range[0] != -1 || range[1] != 1)
+            return snprintf(
+                       message, size,
+                       "env.engine: 'lanes' needs motors in the order of their joints, with commands from -1 to 1; "
+                       "env.engine=mujoco does not"),
+                   -1;
+    }
     double centre[3][4][3];
     for (int leg = 0; leg < 4; leg++)
         for (int part = 0; part < 3; part++) {

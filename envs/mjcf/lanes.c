@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_LANES = 16, MOST_NUMBERS = 64 };
+enum { MOST_LANES = 16, MOST_NUMBERS = 64, MOST_DOFS = 15 };
 
 static const float most_number = 1e10F; // mjMAXVAL: beyond it MuJoCo calls a simulation diverged
 
@@ -14,57 +14,76 @@ typedef enum { IDLE, STARTING, LIVING, HELD } mode;
 
 typedef struct {
     mode mode, before;            // before it was held
-    double x;                     // m, the root's; the state holds what came since the last step
+    double at[2];                 // m, x and y of the root; the state holds what came since the last step
     double reward;                // of the last step
     double stands[HB_MJCF_TERMS]; // of forward terms
     float numbers[MOST_NUMBERS];  // while it starts or is held: what its lane will hold
+    double position[MOST_DOFS], speed[MOST_DOFS]; // while it starts: what MuJoCo makes of the reset
 } resident;
 
 struct hb_mjcf_lanes {
     const hb_mjcf_rules *rules;
     int32_t variation; // of the lives in the lanes
-    const hb_planar_code *code;
-    hb_planar_layout at;
-    int32_t width, joints; // lanes in use; code->width may be larger
-    float *state;          // (at.arrays, code->width)
+    const hb_planar_code *planar;
+    const hb_rigid_code *rigid;               // one of the two
+    int32_t code_width, width;                // lanes of the code, and in use
+    int32_t positions, speeds, joints;        // of a robot
+    int32_t position, speed, control, arrays; // where they are in the state; accelerations end where control begins
+    int32_t slides;       // so many positions have no influence: x, or x and y; the next but these is z
+    int32_t owners;       // contact forces are those of so many bodies
+    float *state;         // (arrays, code_width)
+    float *forces, *seen; // (owners, 6, code_width), (3, code_width)
     void *scratch;
     mjData *data; // what the program reads
     resident lane[MOST_LANES];
 };
 
 static void put(hb_mjcf_lanes *lanes, int array, int lane, double value) {
-    lanes->state[array * lanes->code->width + lane] = (float)value;
+    lanes->state[array * lanes->code_width + lane] = (float)value;
 }
 
 static float get(const hb_mjcf_lanes *lanes, int array, int lane) {
-    return lanes->state[array * lanes->code->width + lane];
+    return lanes->state[array * lanes->code_width + lane];
+}
+
+// The middle of joint j's range, and which command turns it.
+static double middle(const hb_mjcf_lanes *lanes, int j, int *motor) {
+    const hb_mjcf_rules *rules = lanes->rules;
+    if (lanes->planar) {
+        const hb_planar_model *m = &rules->planar[lanes->variation];
+        *motor = m->motor[j / m->links][j % m->links];
+        return 0.5 * (m->numbers.link[j / m->links][j % m->links].lower +
+                      m->numbers.link[j / m->links][j % m->links].upper);
+    }
+    const hb_rigid_model *m = &rules->rigid[lanes->variation];
+    *motor = m->motor[j / m->links][j % m->links];
+    return 0.5 *
+           (m->numbers.link[j / m->links][j % m->links].lower + m->numbers.link[j / m->links][j % m->links].upper);
 }
 
 // At rest, high above the floor, joints in the middle: nothing touches and nothing is at a limit.
 static void park(hb_mjcf_lanes *lanes, int lane) {
-    const hb_planar_model *model = &lanes->rules->planar[lanes->variation];
-    for (int k = 0; k < lanes->at.arrays; k++) put(lanes, k, lane, 0);
-    put(lanes, lanes->at.position + 1, lane, 100);
-    for (int j = 0; j < lanes->joints; j++) {
-        const __typeof__(&model->numbers.link[0][0]) link = &model->numbers.link[j / model->links][j % model->links];
-        put(lanes, lanes->at.position + 3 + j, lane, 0.5 * (link->lower + link->upper));
-    }
+    int motor;
+    for (int k = 0; k < lanes->arrays; k++) put(lanes, k, lane, 0);
+    put(lanes, lanes->position + lanes->slides, lane, 100);
+    if (lanes->rigid) put(lanes, lanes->position + 3, lane, 1);
+    for (int j = 0; j < lanes->joints; j++)
+        put(lanes, lanes->position + lanes->positions - lanes->joints + j, lane, middle(lanes, j, &motor));
 }
 
 static void keep(hb_mjcf_lanes *lanes, int lane) {
-    for (int k = 0; k < lanes->at.arrays; k++) lanes->lane[lane].numbers[k] = get(lanes, k, lane);
+    for (int k = 0; k < lanes->arrays; k++) lanes->lane[lane].numbers[k] = get(lanes, k, lane);
 }
 
 static void give_back(hb_mjcf_lanes *lanes, int lane) {
-    for (int k = 0; k < lanes->at.arrays; k++)
-        lanes->state[k * lanes->code->width + lane] = lanes->lane[lane].numbers[k];
+    for (int k = 0; k < lanes->arrays; k++) lanes->state[k * lanes->code_width + lane] = lanes->lane[lane].numbers[k];
 }
 
 // ---------------------------------------------------------------------------------------------------
 // Open, close
 
 int32_t hb_mjcf_lanes_width(void) {
-    return hb_planar_code_2x3(0)->width;
+    return hb_planar_code_2x3(0)->width; // the other's is the same: it is the processor's
 }
 
 static void make_data(void *handle) {
@@ -72,25 +91,59 @@ static void make_data(void *handle) {
     lanes->data = mj_makeData(lanes->rules->model[0]);
 }
 
+static void take_planar(hb_mjcf_lanes *lanes, const hb_planar_code *code) {
+    const hb_planar_layout at = hb_planar_layout_of(code->chains, code->links);
+    lanes->planar = code;
+    lanes->code_width = code->width;
+    lanes->joints = code->chains * code->links;
+    lanes->positions = lanes->speeds = 3 + lanes->joints;
+    lanes->slides = 1;
+    lanes->position = at.position, lanes->speed = at.speed, lanes->control = at.control, lanes->arrays = at.arrays;
+}
+
+static void take_rigid(hb_mjcf_lanes *lanes, const hb_rigid_code *code) {
+    const hb_rigid_layout at = hb_rigid_layout_of(code->chains, code->links);
+    lanes->rigid = code;
+    lanes->code_width = code->width;
+    lanes->joints = code->chains * code->links;
+    lanes->positions = 7 + lanes->joints;
+    lanes->speeds = 6 + lanes->joints;
+    lanes->slides = 2;
+    lanes->owners = lanes->rules->rigid[0].owners;
+    lanes->position = at.position, lanes->speed = at.speed, lanes->control = at.control, lanes->arrays = at.arrays;
+}
+
+static bool make_room(hb_mjcf_lanes *lanes) {
+    const size_t line = (size_t)lanes->code_width * sizeof(float),
+                 scratch = lanes->planar ? lanes->planar->scratch : lanes->rigid->scratch;
+    lanes->state = aligned_alloc(64, ((size_t)lanes->arrays * line + 63) / 64 * 64);
+    lanes->forces = aligned_alloc(64, ((size_t)(6 * lanes->owners + 3) * line + 63) / 64 * 64);
+    lanes->scratch = aligned_alloc(64, (scratch + 63) / 64 * 64);
+    if (!hb_mujoco_try(make_data, lanes) || !lanes->data || !lanes->state || !lanes->forces || !lanes->scratch)
+        return false;
+    memset(lanes->scratch, 0, scratch);
+    memset(lanes->forces, 0, (size_t)(6 * lanes->owners + 3) * line);
+    lanes->seen = lanes->forces + 6 * lanes->owners * lanes->code_width;
+    return true;
+}
+
 hb_mjcf_lanes *hb_mjcf_lanes_open(const hb_mjcf_rules *rules, int32_t width) {
-    const hb_planar_code *code = width > 1 ? hb_planar_code_2x3(width) : NULL;
-    if (!code) code = hb_planar_code_2x3(0);
-    hb_mjcf_lanes *lanes = width <= code->width ? calloc(1, sizeof *lanes) : NULL;
+    hb_mjcf_lanes *lanes = calloc(1, sizeof *lanes);
     if (!lanes) return NULL;
     lanes->rules = rules;
-    lanes->code = code;
-    lanes->at = hb_planar_layout_of(code->chains, code->links);
     lanes->width = width;
-    lanes->joints = code->chains * code->links;
-    const size_t bytes = (size_t)(lanes->at.arrays * code->width) * sizeof(float);
-    lanes->state = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    lanes->scratch = aligned_alloc(64, (code->scratch + 63) / 64 * 64);
-    if (!hb_mujoco_try(make_data, lanes) || !lanes->data || !lanes->state || !lanes->scratch) {
+    const int32_t widths[] = {width > 1 ? width : 0, 0}; // as wide as is asked for, or the widest
+    for (int k = 0; k < 2 && !lanes->code_width; k++) {
+        const hb_planar_code *planar = rules->planar ? hb_planar_code_2x3(widths[k]) : NULL;
+        const hb_rigid_code *rigid = rules->rigid ? hb_rigid_code_4x2(widths[k]) : NULL;
+        if (planar) take_planar(lanes, planar);
+        if (rigid) take_rigid(lanes, rigid);
+    }
+    if (width > lanes->code_width || !make_room(lanes)) {
         hb_mjcf_lanes_close(lanes);
         return NULL;
     }
-    memset(lanes->scratch, 0, code->scratch);
-    for (int k = 0; k < code->width; k++) park(lanes, k);
+    for (int k = 0; k < lanes->code_width; k++) park(lanes, k);
     return lanes;
 }
 
@@ -98,6 +151,7 @@ void hb_mjcf_lanes_close(hb_mjcf_lanes *lanes) {
     if (!lanes) return;
     if (lanes->data) mj_deleteData(lanes->data);
     free(lanes->state);
+    free(lanes->forces);
     free(lanes->scratch);
     free(lanes);
 }
@@ -106,15 +160,28 @@ void hb_mjcf_lanes_close(hb_mjcf_lanes *lanes) {
 // Episodes
 
 const mjData *hb_mjcf_lanes_data(hb_mjcf_lanes *lanes, int32_t lane) {
-    const int dofs = 3 + lanes->joints;
+    const resident *r = &lanes->lane[lane];
     mjData *data = lanes->data;
-    for (int k = 0; k < dofs; k++) {
-        data->qpos[k] = (double)get(lanes, lanes->at.position + k, lane);
-        data->qvel[k] = (double)get(lanes, lanes->at.speed + k, lane);
+    for (int k = 0; k < lanes->positions; k++)
+        data->qpos[k] = k < lanes->slides ? r->at[k] : (double)get(lanes, lanes->position + k, lane);
+    for (int k = 0; k < lanes->speeds; k++) data->qvel[k] = (double)get(lanes, lanes->speed + k, lane);
+    for (int j = 0, motor; j < lanes->joints; j++) {
+        middle(lanes, j, &motor);
+        data->ctrl[motor] = (double)get(lanes, lanes->control + j, lane);
     }
-    data->qpos[0] = lanes->lane[lane].x;
-    for (int j = 0; j < lanes->joints; j++) data->ctrl[j] = (double)get(lanes, lanes->at.control + j, lane);
+    for (int k = 0; k < 6 * lanes->owners; k++)
+        data->cfrc_ext[k] = (double)lanes->forces[k * lanes->code_width + lane];
+    for (int k = 0; k < 3 && lanes->rigid; k++) data->xpos[3 + k] = (double)lanes->seen[k * lanes->code_width + lane];
+    // It was seen from where the step began.
+    for (int k = 0; k < lanes->slides && lanes->rigid; k++)
+        data->xpos[3 + k] += r->at[k] - (double)get(lanes, lanes->position + k, lane);
     return data;
+}
+
+// What mj_forward makes of a reset.
+static void forward(void *handle) {
+    hb_mjcf_lanes *lanes = handle;
+    mj_forward(lanes->rules->model[lanes->variation], lanes->data);
 }
 
 void hb_mjcf_lanes_reset(hb_mjcf_lanes *lanes, int32_t lane, int32_t variation, hb_env_random *random) {
@@ -123,12 +190,16 @@ void hb_mjcf_lanes_reset(hb_mjcf_lanes *lanes, int32_t lane, int32_t variation, 
     lanes->variation = variation;
     mj_resetData(model, lanes->data);
     hb_mjcf_disturb(lanes->rules->program, model, lanes->data, random);
-    *r = (resident){.mode = STARTING, .x = lanes->data->qpos[0]};
-    for (int k = 0; k < lanes->at.arrays; k++) put(lanes, k, lane, 0);
-    for (int k = 0; k < 3 + lanes->joints; k++) {
-        if (k > 0) put(lanes, lanes->at.position + k, lane, lanes->data->qpos[k]);
-        put(lanes, lanes->at.speed + k, lane, lanes->data->qvel[k]);
-    }
+    hb_mujoco_try(forward, lanes);
+    *r = (resident){.mode = STARTING};
+    memcpy(r->position, lanes->data->qpos, (size_t)lanes->positions * sizeof *r->position);
+    memcpy(r->speed, lanes->data->qvel, (size_t)lanes->speeds * sizeof *r->speed);
+    memcpy(r->at, r->position, (size_t)lanes->slides * sizeof *r->at);
+    if (lanes->rigid) mju_normalize4(lanes->data->qpos + 3); // noise makes it longer or shorter
+    for (int k = 0; k < lanes->arrays; k++) put(lanes, k, lane, 0);
+    for (int k = lanes->slides; k < lanes->positions; k++)
+        put(lanes, lanes->position + k, lane, lanes->data->qpos[k]);
+    for (int k = 0; k < lanes->speeds; k++) put(lanes, lanes->speed + k, lane, lanes->data->qvel[k]);
     keep(lanes, lane);
     park(lanes, lane);
 }
@@ -151,12 +222,13 @@ void hb_mjcf_lanes_hold(hb_mjcf_lanes *lanes, int32_t lane, bool hold) {
 static uint32_t command(hb_mjcf_lanes *lanes, const float *action) {
     const mjModel *model = lanes->rules->model[lanes->variation];
     uint32_t wrong = 0;
-    for (int lane = 0; lane < lanes->width; lane++) {
-        if (lanes->lane[lane].mode != LIVING) continue;
-        for (int j = 0; j < lanes->joints; j++) {
-            const float a = action[lane * lanes->joints + j];
+    for (int j = 0, motor; j < lanes->joints; j++) {
+        middle(lanes, j, &motor);
+        for (int lane = 0; lane < lanes->width; lane++) {
+            if (lanes->lane[lane].mode != LIVING) continue;
+            const float a = action[lane * lanes->joints + motor];
             if (!isfinite(a)) wrong |= 1u << lane;
-            put(lanes, lanes->at.control + j, lane, isfinite(a) ? hb_mjcf_command(model, j, a) : 0);
+            put(lanes, lanes->control + j, lane, isfinite(a) ? hb_mjcf_command(model, motor, a) : 0);
         }
     }
     return wrong;
@@ -164,28 +236,40 @@ static uint32_t command(hb_mjcf_lanes *lanes, const float *action) {
 
 // Moves all lanes by a policy step. Returns the seconds of the physics.
 static double move(hb_mjcf_lanes *lanes) {
-    memset(lanes->state, 0, (size_t)lanes->code->width * sizeof(float)); // x
+    const hb_mjcf_rules *rules = lanes->rules;
+    memset(lanes->state, 0, (size_t)(lanes->slides * lanes->code_width) * sizeof(float)); // x, or x and y
     const double start = hb_mujoco_seconds();
-    lanes->code->step(&lanes->rules->planar[lanes->variation], lanes->state, lanes->scratch,
-                      lanes->rules->frame_skip);
+    if (lanes->planar) {
+        lanes->planar->step(&rules->planar[lanes->variation], lanes->state, lanes->scratch, rules->frame_skip);
+    } else {
+        lanes->rigid->step(&rules->rigid[lanes->variation], lanes->state, lanes->scratch, rules->frame_skip);
+        lanes->rigid->forces(&rules->rigid[lanes->variation], lanes->scratch, lanes->forces, lanes->seen);
+    }
     const double seconds = hb_mujoco_seconds() - start;
     for (int lane = 0; lane < lanes->width; lane++)
-        if (lanes->lane[lane].mode == LIVING) lanes->lane[lane].x += (double)get(lanes, lanes->at.position, lane);
+        for (int k = 0; k < lanes->slides && lanes->lane[lane].mode == LIVING; k++)
+            lanes->lane[lane].at[k] += (double)get(lanes, lanes->position + k, lane);
     return seconds;
 }
 
 static bool is_finite(const hb_mjcf_lanes *lanes, int lane) {
-    for (int k = 0; k < lanes->at.control; k++)
+    for (int k = 0; k < lanes->control; k++) // positions, speeds, accelerations
         if (!(fabsf(get(lanes, k, lane)) <= most_number)) return false;
     return true;
 }
 
+// The first observation is MuJoCo's to the bit.
 static hb_env_outcome begin(hb_mjcf_lanes *lanes, int lane, float *observation) {
     resident *r = &lanes->lane[lane];
+    const mjModel *model = lanes->rules->model[lanes->variation];
+    mjData *data = lanes->data;
     give_back(lanes, lane);
     r->mode = LIVING;
-    const mjData *data = hb_mjcf_lanes_data(lanes, lane);
-    const mjModel *model = lanes->rules->model[lanes->variation];
+    memcpy(data->qpos, r->position, (size_t)lanes->positions * sizeof *r->position);
+    memcpy(data->qvel, r->speed, (size_t)lanes->speeds * sizeof *r->speed);
+    if (lanes->rigid) mju_copy3(data->xpos + 3, r->position);
+    mju_zero(data->cfrc_ext, 6 * (int)model->nbody);
+    mju_zero(data->ctrl, (int)model->nu);
     hb_mjcf_positions(lanes->rules->program, model, data, r->stands);
     hb_mjcf_observe(lanes->rules->program, model, data, 0, observation);
     return HB_ENV_RUNNING;
@@ -211,7 +295,7 @@ void hb_mjcf_lanes_step(hb_mjcf_lanes *lanes, const float *action, float *observ
     int32_t living = 0;
     for (int lane = 0; lane < lanes->width; lane++) living += lanes->lane[lane].mode == LIVING;
     const double physics = living ? move(lanes) / living : 0;
-    for (int lane = 0; lane < lanes->code->width; lane++) {
+    for (int lane = 0; lane < lanes->code_width; lane++) {
         resident *r = &lanes->lane[lane];
         float *row = observation + lane * lanes->rules->program->size;
         if (r->mode == IDLE || r->mode == HELD) {

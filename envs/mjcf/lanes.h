@@ -1,15 +1,17 @@
-// Robots of an MJCF model that move in a plane (kernels/planar.h), several at a time: the engine `lanes`.
+// Robots of an MJCF model, several at a time: the engine `lanes`. They move in a plane (kernels/planar.h) or freely (kernels/rigid.h).
 #ifndef HB_MJCF_LANES_H
 #define HB_MJCF_LANES_H
 
 #include "envs/env.h"
 #include "envs/mjcf/program.h"
 #include "kernels/planar.h"
+#include "kernels/rigid.h"
 
 // What all lives of a world share; it must outlive the lanes.
 typedef struct {
     const mjModel *const *model;   // of each variation: alike but for their numbers
-    const hb_planar_model *planar; // the same models
+    const hb_planar_model *planar; // the same models; NULL: they move freely
+    const hb_rigid_model *rigid;   // the same models; NULL: they move in a plane
     const hb_mjcf_program *program;
     int32_t frame_skip;
     bool end; // a life that is not alive ends
@@ -30,7 +32,8 @@ void hb_mjcf_lanes_step(hb_mjcf_lanes *lanes, const float *action, float *observ
                         hb_env_outcome *outcome);
 void hb_mjcf_lanes_hold(hb_mjcf_lanes *lanes, int32_t lane, bool hold);
 
-// The lane's positions, speeds and commands as MuJoCo's data, whose other numbers are not the lane's; valid until the next call.
+// The lane's positions, speeds, commands, and, where it moves freely, contact forces (cfrc_ext) and where its root was when they were computed
+// (xpos) as MuJoCo's data, whose other numbers are not the lane's; valid until the next call.
 const mjData *hb_mjcf_lanes_data(hb_mjcf_lanes *lanes, int32_t lane);
 
 #endif

@@ -7,6 +7,7 @@
 #include "envs/mujoco/camera.h"
 #include "envs/mujoco/log.h"
 #include "envs/mujoco/planar.h"
+#include "envs/mujoco/rigid.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,8 +23,10 @@ typedef struct {
     hb_action_range *range;  // (nu)
     int32_t frame_skip, max_steps;
     bool end, in_lanes;
-    hb_planar_model planar[HB_MJCF_VARIATIONS]; // where it is lived in lanes
-    hb_mjcf_rules rules;                        // the same
+    // Where it is lived in lanes:
+    hb_planar_model planar[HB_MJCF_VARIATIONS];
+    hb_rigid_model rigid[HB_MJCF_VARIATIONS];
+    hb_mjcf_rules rules;
 } mjcf_world;
 
 typedef struct {
@@ -49,8 +52,8 @@ enum { DEFAULT_SWEEPS = 20 };
 
 static const hb_env_option options[] = {
     {"engine", HB_OPTION_CHOICE, "mujoco", 0, 0, engines,
-     "what computes the physics: mujoco, or lanes, for HalfCheetah, Walker2d and their like: the same problem for "
-     "many robots at once",
+     "what computes the physics: mujoco, or lanes, for HalfCheetah, Walker2d, Ant and their like: the same problem "
+     "for many robots at once",
      NULL},
     {"sweeps", HB_OPTION_INT, "0", 0, 1000, NULL, "lanes: sweeps of the contact solver; 0: 20", NULL},
     {"preset", HB_OPTION_CHOICE, "none", 0, 0, presets,
@@ -166,25 +169,33 @@ static int read_program(mjcf_world *world, const hb_env_settings *settings, cons
     return 0;
 }
 
-// Lanes compute robots of a few shapes, whose positions, speeds and commands are all that the texts ask for.
-static int read_planar(mjcf_world *world, const hb_env_settings *settings, char *message, size_t size) {
+// Variation k as a robot that moves in a plane or freely; which, the first one decides.
+static int read_robot(mjcf_world *world, int k, int sweeps, char *message, size_t size) {
+    const bool freely = world->model[0]->jnt_type[0] == mjJNT_FREE;
+    const int result = freely ? hb_mujoco_rigid(world->model[k], 4, 2, &world->rigid[k], message, size)
+                              : hb_mujoco_planar(world->model[k], 2, 3, &world->planar[k], message, size);
+    world->rigid[k].sweeps = world->planar[k].sweeps = sweeps;
+    world->rules.rigid = freely ? world->rigid : NULL;
+    world->rules.planar = freely ? NULL : world->planar;
+    return result;
+}
+
+// Lanes compute robots of a few shapes, and of their numbers those that most texts ask for.
+static int read_robots(mjcf_world *world, const hb_env_settings *settings, char *message, size_t size) {
     const int sweeps = atoi(hb_env_setting(settings, "sweeps"));
-    const char *more = hb_mjcf_reads_more(&world->program);
+    world->rules = (hb_mjcf_rules){.model = (const mjModel *const *)world->model,
+                                   .program = &world->program,
+                                   .frame_skip = world->frame_skip,
+                                   .end = world->end};
+    for (int k = 0; k < world->n; k++)
+        if (read_robot(world, k, sweeps ? sweeps : DEFAULT_SWEEPS, message, size) != 0) return -1;
+    const char *more = hb_mjcf_reads_more(&world->program, world->rules.rigid != NULL);
     if (more)
         return snprintf(message, size,
                         "env.engine: 'lanes' cannot compute %s, which observe, reward or alive ask for; "
                         "env.engine=mujoco can",
                         more),
                -1;
-    for (int k = 0; k < world->n; k++) {
-        if (hb_mujoco_planar(world->model[k], 2, 3, &world->planar[k], message, size) != 0) return -1;
-        world->planar[k].sweeps = sweeps ? sweeps : DEFAULT_SWEEPS;
-    }
-    world->rules = (hb_mjcf_rules){.model = (const mjModel *const *)world->model,
-                                   .planar = world->planar,
-                                   .program = &world->program,
-                                   .frame_skip = world->frame_skip,
-                                   .end = world->end};
     return 0;
 }
 
@@ -200,7 +211,7 @@ static int mjcf_world_create(const hb_env_settings *settings, void **out, char *
     world->in_lanes = strcmp(hb_env_setting(settings, "engine"), "lanes") == 0;
     if (compile_all(world, settings, preset, message, size) != 0 ||
         read_program(world, settings, preset, message, size) != 0 ||
-        (world->in_lanes && read_planar(world, settings, message, size) != 0))
+        (world->in_lanes && read_robots(world, settings, message, size) != 0))
         return mjcf_world_destroy(world), -1;
     *out = world;
     return 0;

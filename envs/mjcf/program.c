@@ -396,21 +396,23 @@ double hb_mjcf_command(const mjModel *model, int j, float a) {
     return (double)(float)(0.5 * (least + most) + 0.5 * (most - least) * within);
 }
 
-// NULL for positions, speeds and commands.
-static const char *more_than_motion(const hb_mjcf_numbers *of) {
+// NULL for what lanes know.
+static const char *more_than_motion(const hb_mjcf_numbers *of, bool forces) {
     if (of->array < 0) return "the centre of mass";
     const char *name = names[of->array];
+    const bool of_root = of->first >= 3 && of->first + of->n <= 6; // the first body's row
+    if (forces && (strcmp(name, "cfrc_ext") == 0 || (strcmp(name, "xpos") == 0 && of_root))) return NULL;
     return of->array <= QVEL || strcmp(name, "ctrl") == 0 ? NULL : name;
 }
 
-const char *hb_mjcf_reads_more(const hb_mjcf_program *program) {
+const char *hb_mjcf_reads_more(const hb_mjcf_program *program, bool forces) {
     const char *more = NULL;
     for (int k = 0; k < program->n_observed && !more; k++)
-        if (!program->observed[k].is_reward) more = more_than_motion(&program->observed[k].of);
-    for (int k = 0; k < program->n_bounds && !more; k++) more = more_than_motion(&program->bound[k].of);
+        if (!program->observed[k].is_reward) more = more_than_motion(&program->observed[k].of, forces);
+    for (int k = 0; k < program->n_bounds && !more; k++) more = more_than_motion(&program->bound[k].of, forces);
     for (int k = 0; k < program->n_rewards && !more; k++) {
-        if (program->reward[k].kind == HB_MJCF_CONTACT) more = "cfrc_ext";
-        if (program->reward[k].kind == HB_MJCF_FORWARD) more = more_than_motion(&program->reward[k].of);
+        if (program->reward[k].kind == HB_MJCF_CONTACT && !forces) more = "cfrc_ext";
+        if (program->reward[k].kind == HB_MJCF_FORWARD) more = more_than_motion(&program->reward[k].of, forces);
     }
     return more;
 }

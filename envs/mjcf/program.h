@@ -76,8 +76,9 @@ double hb_mjcf_rewarded(const hb_mjcf_program *program, const mjModel *model, co
 // The command that action a, finite, gives actuator j: [-1, 1] mapped to its control range where it has one, in float as Gymnasium's are.
 double hb_mjcf_command(const mjModel *model, int j, float a);
 
-// The name of an array that the program reads beside positions, speeds and commands; NULL where it reads none.
-const char *hb_mjcf_reads_more(const hb_mjcf_program *program);
+// The name of an array that the program reads beside positions, speeds and commands, and, where `forces`, cfrc_ext and the root's xpos; NULL where it
+// reads none.
+const char *hb_mjcf_reads_more(const hb_mjcf_program *program, bool forces);
 
 // Adds the noise to positions and speeds.
 void hb_mjcf_disturb(const hb_mjcf_program *program, const mjModel *model, mjData *data, hb_env_random *random);

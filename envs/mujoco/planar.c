@@ -77,8 +77,8 @@ static void read_link(const reader *r, int chain, int link) {
     need(r, quat[1] == 0 && quat[3] == 0 && axis[0] == 0 && axis[2] == 0, "hinges about another axis than y");
     need(r, m->qpos0[joint] == 0, "a joint whose reference angle is not 0");
     need(r, m->jnt_limited[joint] && m->jnt_range[2 * joint] < m->jnt_range[2 * joint + 1], "a joint without limits");
-    need(r, m->actuator_ctrllimited[number], "motors whose commands are not limited");
-    hb_mujoco_need_torque(&r->base, joint, number);
+    const int motor = hb_mujoco_motor_of(&r->base, joint);
+    r->out->motor[chain][link] = motor;
     __typeof__(&r->out->numbers.link[0][0]) l = &r->out->numbers.link[chain][link];
     const mjtNum *own = m->jnt_pos + 3 * joint, *parents = m->jnt_pos + 3 * before, *at = m->body_pos + 3 * body;
     l->angle = 2 * atan2(quat[2], quat[0]);
@@ -91,7 +91,7 @@ static void read_link(const reader *r, int chain, int link) {
     l->damping = m->dof_damping[joint];
     l->stiffness = m->jnt_stiffness[joint];
     l->rest = m->qpos_spring[joint];
-    l->gear = m->actuator_gear[6 * number];
+    l->gear = m->actuator_gear[6 * motor];
     l->lower = m->jnt_range[2 * joint];
     l->upper = m->jnt_range[2 * joint + 1];
     l->inverse_mass = m->dof_invweight0[joint];
@@ -109,15 +109,6 @@ static void read_limits(const reader *r) {
         need(r, j == 3 || hb_mujoco_same(softness, &n->limit.stiffness, 5), "joint limits of different softness");
         memcpy(&n->limit, softness, sizeof softness);
     }
-}
-
-// Whether MuJoCo looks for contacts of two geoms: by their masks, not within a body, not of a body and its parent.
-static bool meet(const mjModel *m, int a, int b) {
-    const int first = m->geom_bodyid[a], second = m->geom_bodyid[b];
-    const bool filtered = !(m->opt.disableflags & mjDSBL_FILTERPARENT) && first > 0 && second > 0 &&
-                          (m->body_parentid[first] == second || m->body_parentid[second] == first);
-    return first != second && !filtered &&
-           ((m->geom_contype[a] & m->geom_conaffinity[b]) || (m->geom_contype[b] & m->geom_conaffinity[a]));
 }
 
 // One sphere of a geom, `along` its axis.
@@ -143,20 +134,10 @@ static void read_contact(const reader *r, int floor, int geom) {
     const mjModel *m = r->base.model;
     hb_planar_numbers *n = &r->out->numbers;
     const int type = m->geom_type[geom];
-    need(r,
-         m->geom_type[floor] == mjGEOM_PLANE && m->geom_pos[3 * floor + 2] == 0 &&
-             hb_mujoco_same(m->geom_quat + 4 * floor, upright, 4),
-         "a floor other than z = 0");
+    hb_mujoco_need_floor(&r->base, floor);
+    hb_mujoco_need_alike(&r->base, floor, geom);
     need(r, type == mjGEOM_SPHERE || type == mjGEOM_CAPSULE, "contacts of shapes other than spheres and capsules");
-    need(r, mju_max(m->geom_condim[floor], m->geom_condim[geom]) == 3, "contacts with condim other than 3");
-    need(r,
-         m->geom_margin[floor] == 0 && m->geom_margin[geom] == 0 && m->geom_gap[floor] == 0 && m->geom_gap[geom] == 0,
-         "contacts with a margin or a gap");
-    need(r,
-         m->geom_priority[floor] == m->geom_priority[geom] &&
-             hb_mujoco_same(m->geom_solref + mjNREF * floor, m->geom_solref + mjNREF * geom, mjNREF) &&
-             hb_mujoco_same(m->geom_solimp + mjNIMP * floor, m->geom_solimp + mjNIMP * geom, mjNIMP),
-         "contacts of geoms of different priority or softness");
+    need(r, m->geom_margin[floor] == 0 && m->geom_margin[geom] == 0, "contacts with a margin");
     double softness[5];
     hb_mujoco_softness(&r->base, m->geom_solref + mjNREF * geom, m->geom_solimp + mjNIMP * geom, n->step, softness);
     need(r, r->out->spheres == 0 || hb_mujoco_same(softness, &n->contact.stiffness, 5),
@@ -174,7 +155,7 @@ static void read_contacts(const reader *r) {
     need(r, m->npair == 0 && m->nexclude == 0, "listed pairs and exclusions of contacts");
     for (int a = 0; a < m->ngeom; a++)
         for (int b = a + 1; b < m->ngeom && !r->base.message[0]; b++) {
-            if (!meet(m, a, b)) continue;
+            if (!hb_mujoco_meet(m, a, b)) continue;
             const bool first = m->geom_bodyid[a] == 0;
             need(r, first || m->geom_bodyid[b] == 0, "collisions between the robot's own parts");
             if (!r->base.message[0]) read_contact(r, first ? a : b, first ? b : a);

@@ -32,15 +32,49 @@ void hb_mujoco_need_options(const hb_mujoco_reader *r) {
                    "option flags that change the physics");
 }
 
-void hb_mujoco_need_torque(const hb_mujoco_reader *r, int joint, int motor) {
+int hb_mujoco_motor_of(const hb_mujoco_reader *r, int joint) {
     const mjModel *m = r->model;
-    hb_mujoco_need(r, m->actuator_trntype[motor] == mjTRN_JOINT && m->actuator_trnid[2 * motor] == joint,
-                   "motors in another order");
+    int motor = 0, motors = 0;
+    for (int k = 0; k < m->nu; k++)
+        if (m->actuator_trntype[k] == mjTRN_JOINT && m->actuator_trnid[2 * k] == joint) motor = k, motors++;
+    hb_mujoco_need(r, motors == 1, "motors other than one for each hinge");
+    if (r->message[0]) return 0;
+    hb_mujoco_need(r, m->actuator_ctrllimited[motor], "motors whose commands are not limited");
     hb_mujoco_need(r, !m->jnt_actfrclimited[joint], "a joint that limits its motor's force");
     hb_mujoco_need(r,
                    m->actuator_gaintype[motor] == mjGAIN_FIXED && m->actuator_gainprm[mjNGAIN * motor] == 1 &&
                        m->actuator_biastype[motor] == mjBIAS_NONE && !m->actuator_forcelimited[motor],
                    "motors that are not plain torques");
+    return motor;
+}
+
+bool hb_mujoco_meet(const mjModel *m, int a, int b) {
+    const int first = m->geom_bodyid[a], second = m->geom_bodyid[b];
+    const bool filtered = !(m->opt.disableflags & mjDSBL_FILTERPARENT) && first > 0 && second > 0 &&
+                          (m->body_parentid[first] == second || m->body_parentid[second] == first);
+    return first != second && !filtered &&
+           ((m->geom_contype[a] & m->geom_conaffinity[b]) || (m->geom_contype[b] & m->geom_conaffinity[a]));
+}
+
+void hb_mujoco_need_floor(const hb_mujoco_reader *r, int geom) {
+    static const mjtNum upright[] = {1, 0, 0, 0};
+    const mjModel *m = r->model;
+    hb_mujoco_need(r, m->geom_type[geom] == mjGEOM_PLANE && m->geom_bodyid[geom] == 0, "contacts but with the floor");
+    hb_mujoco_need(r, m->geom_pos[3 * geom + 2] == 0 && hb_mujoco_same(m->geom_quat + 4 * geom, upright, 4),
+                   "a floor other than z = 0");
+}
+
+void hb_mujoco_need_alike(const hb_mujoco_reader *r, int floor, int geom) {
+    const mjModel *m = r->model;
+    hb_mujoco_need(r,
+                   (m->geom_condim[floor] > m->geom_condim[geom] ? m->geom_condim[floor] : m->geom_condim[geom]) == 3,
+                   "contacts with condim other than 3");
+    hb_mujoco_need(r, m->geom_gap[floor] == 0 && m->geom_gap[geom] == 0, "contacts with a gap");
+    hb_mujoco_need(r,
+                   m->geom_priority[floor] == m->geom_priority[geom] &&
+                       hb_mujoco_same(m->geom_solref + mjNREF * floor, m->geom_solref + mjNREF * geom, mjNREF) &&
+                       hb_mujoco_same(m->geom_solimp + mjNIMP * floor, m->geom_solimp + mjNIMP * geom, mjNIMP),
+                   "contacts of geoms of different priority or softness");
 }
 
 void hb_mujoco_softness(const hb_mujoco_reader *r, const mjtNum *solref, const mjtNum *solimp, double step,

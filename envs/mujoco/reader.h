@@ -21,8 +21,17 @@ bool hb_mujoco_zero(const mjtNum *values, int n);
 // Needs mjOption as lanes compute it, but for the integrator: pyramids, vertical gravity, no medium, no flags that change physics.
 void hb_mujoco_need_options(const hb_mujoco_reader *r);
 
-// Needs actuator `motor` to be a plain torque on hinge `joint`.
-void hb_mujoco_need_torque(const hb_mujoco_reader *r, int joint, int motor);
+// The actuator that turns hinge `joint`: needs it to be the only one, with limited commands and a plain torque. 0 where something is missing.
+int hb_mujoco_motor_of(const hb_mujoco_reader *r, int joint);
+
+// Whether MuJoCo looks for contacts of two geoms: by their masks, not within a body, not of a body and its parent.
+bool hb_mujoco_meet(const mjModel *model, int a, int b);
+
+// Needs a geom to be the plane z = 0.
+void hb_mujoco_need_floor(const hb_mujoco_reader *r, int geom);
+
+// Needs two geoms that meet by their masks to do so with condim 3, no gap, and one softness, so that nothing is mixed.
+void hb_mujoco_need_alike(const hb_mujoco_reader *r, int floor, int geom);
 
 // Stiffness, damping, the impedance's two ends and its inverse width from solref (time constant, damping ratio) and solimp, as MuJoCo's
 // engine reads them at timestep `step`, s.

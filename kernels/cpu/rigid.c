@@ -10,6 +10,10 @@ static void look(const hb_rigid_model *model, void *state, void *scratch) {
     rigid_look(model, state, scratch);
 }
 
+static void forces(const hb_rigid_model *model, const void *scratch, void *out, void *seen) {
+    rigid_forces(model, scratch, out, seen);
+}
+
 const hb_rigid_code HB_OF_BUILD(hb_rigid_4x2) = {.variant = HB_STRING(HB_CPU_BUILD),
                                                  .chains = CHAINS,
                                                  .links = LINKS,
@@ -17,4 +21,5 @@ const hb_rigid_code HB_OF_BUILD(hb_rigid_4x2) = {.variant = HB_STRING(HB_CPU_BUI
                                                  .bytes = sizeof(number),
                                                  .scratch = sizeof(rigid_work),
                                                  .step = step,
-                                                 .look = look};
+                                                 .look = look,
+                                                 .forces = forces};

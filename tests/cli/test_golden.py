@@ -16,7 +16,7 @@ RULES = ["A", "AD", "AD_lr", "ABC", "ABC_lr", "ABCD", "ABCD_lr", "ABCD_lr_D_out"
 ANT = ["configs/ant/pnr-replicate.yaml", "env.profile=light", "env.engine=mujoco", "search.population=4", "run.threads=2"]
 LANES = ["configs/ant/pnr-replicate.yaml", "env.profile=light", "env.engine=lanes", "search.population=12", "run.threads=2", "policy.hidden=7",
          "run.generations=2"]
-PLANAR = ["configs/mjcf/han/E.yaml", "env.engine=lanes", "env.max_steps=200", "search.population=12", "run.threads=2", "run.generations=2"]
+TASK = ["configs/mjcf/han/E.yaml", "env.engine=lanes", "env.max_steps=200", "search.population=12", "run.threads=2", "run.generations=2"]
 CAR = ["configs/car/pnr-replicate.yaml", "search.population=2", "run.threads=2", "env.time_limit=2", "policy.hidden=3"]
 MERGE = ["search.kind=shared", "search.assignment=merge", "search.merge_every=1", "run.generations=3"]
 
@@ -53,8 +53,9 @@ RUNS = {
     "lanes-varied": [*LANES, "env.variations=default,palm_long_back,najarro_damage_right", "env.profile=bullet",
                      "env.first_observation=reset", "env.early_stop=false", "policy.planes=float16"],
     "lanes-standard": [*LANES, "search.observations=standard", "env.first_observation=reset"],
-    "lanes-cheetah": PLANAR,
-    "lanes-walker": [*PLANAR, "env.preset=Walker2d-v5", "env.end=true", "env.changes=ice: friction 0.3", "env.variations=default,ice"],
+    "lanes-cheetah": TASK,
+    "lanes-walker": [*TASK, "env.preset=Walker2d-v5", "env.end=true", "env.changes=ice: friction 0.3", "env.variations=default,ice"],
+    "lanes-gymnasiums-ant": [*TASK, "env.preset=Ant-v5", "env.end=true"],
     "standard-mixture": [*ANT, "policy.hidden=3", "run.generations=2", "search.kind=gmm", "search.rules=9",
                          "search.optimiser=adam", "search.observations=standard"],
     "car": [*CAR, "run.generations=2"],
