@@ -114,8 +114,8 @@ static void take_rigid(hb_mjcf_lanes *lanes, const hb_rigid_code *code) {
 }
 
 static bool make_room(hb_mjcf_lanes *lanes) {
-    const size_t line = (size_t)lanes->code_width * sizeof(float),
-                 scratch = lanes->planar ? lanes->planar->scratch : lanes->rigid->scratch;
+    const size_t line = (size_t)lanes->code_width * sizeof(float);
+    const size_t scratch = lanes->planar ? lanes->planar->scratch : lanes->rigid ? lanes->rigid->scratch : 0;
     lanes->state = aligned_alloc(64, ((size_t)lanes->arrays * line + 63) / 64 * 64);
     lanes->forces = aligned_alloc(64, ((size_t)(6 * lanes->owners + 3) * line + 63) / 64 * 64);
     lanes->scratch = aligned_alloc(64, (scratch + 63) / 64 * 64);
@@ -139,7 +139,8 @@ hb_mjcf_lanes *hb_mjcf_lanes_open(const hb_mjcf_rules *rules, int32_t width) {
         if (planar) take_planar(lanes, planar);
         if (rigid) take_rigid(lanes, rigid);
     }
-    if (width > lanes->code_width || !make_room(lanes)) {
+    if (width > lanes->code_width || lanes->code_width > MOST_LANES || lanes->arrays > MOST_NUMBERS ||
+        !make_room(lanes)) {
         hb_mjcf_lanes_close(lanes);
         return NULL;
     }
@@ -295,7 +296,8 @@ void hb_mjcf_lanes_step(hb_mjcf_lanes *lanes, const float *action, float *observ
     int32_t living = 0;
     for (int lane = 0; lane < lanes->width; lane++) living += lanes->lane[lane].mode == LIVING;
     const double physics = living ? move(lanes) / living : 0;
-    for (int lane = 0; lane < lanes->code_width; lane++) {
+    for (int lane = lanes->width; lane < lanes->code_width; lane++) park(lanes, lane);
+    for (int lane = 0; lane < lanes->width; lane++) {
         resident *r = &lanes->lane[lane];
         float *row = observation + lane * lanes->rules->program->size;
         if (r->mode == IDLE || r->mode == HELD) {

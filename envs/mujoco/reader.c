@@ -22,28 +22,50 @@ bool hb_mujoco_zero(const mjtNum *values, int n) {
 
 void hb_mujoco_need_options(const hb_mujoco_reader *r) {
     const mjOption *opt = &r->model->opt;
-    const int harmless = mjDSBL_ISLAND | mjDSBL_MIDPHASE | mjDSBL_SENSOR | mjDSBL_AUTORESET | mjDSBL_FILTERPARENT;
+    const int harmless = mjDSBL_ISLAND | mjDSBL_MIDPHASE | mjDSBL_SENSOR | mjDSBL_AUTORESET | mjDSBL_FILTERPARENT |
+                         mjDSBL_NATIVECCD | mjDSBL_MULTICCD;
     hb_mujoco_need(r, opt->cone == mjCONE_PYRAMIDAL, "elliptic friction cones");
     hb_mujoco_need(r, opt->impratio == 1, "an impratio other than 1");
     hb_mujoco_need(r, opt->noslip_iterations == 0, "noslip iterations");
     hb_mujoco_need(r, opt->gravity[0] == 0 && opt->gravity[1] == 0, "gravity that is not vertical");
     hb_mujoco_need(r, opt->density == 0 && opt->viscosity == 0, "a medium with density or viscosity");
-    hb_mujoco_need(r, (opt->disableflags & ~harmless) == 0 && opt->enableflags == 0,
+    hb_mujoco_need(r, (opt->disableflags & ~harmless) == 0 && (opt->enableflags & ~mjENBL_ENERGY) == 0,
                    "option flags that change the physics");
+    hb_mujoco_need(r, opt->disableactuator == 0, "groups of actuators that are disabled");
+}
+
+void hb_mujoco_need_plain_parts(const hb_mujoco_reader *r) {
+    const mjModel *m = r->model;
+    const int joints = (int)m->njnt, dofs = (int)m->nv;
+    hb_mujoco_need(r, m->neq == 0 && m->ntendon == 0 && m->nflex == 0, "equality constraints, tendons and flexes");
+    hb_mujoco_need(r, m->nmocap == 0 && m->ngravcomp == 0, "mocap bodies and gravity compensation");
+    hb_mujoco_need(r, m->na == 0 && m->nhistory == 0, "actuators with a state or a delay");
+    hb_mujoco_need(r, m->nplastic == 0, "plastic springs");
+    hb_mujoco_need(r, !m->flg_surfacevel && !m->flg_adhesion, "surfaces that move or stick");
+    hb_mujoco_need(r, hb_mujoco_zero(m->dof_frictionloss, dofs), "friction in joints");
+    hb_mujoco_need(r,
+                   hb_mujoco_zero(m->jnt_stiffnesspoly, mjNPOLY * joints) &&
+                       hb_mujoco_zero(m->dof_dampingpoly, mjNPOLY * dofs),
+                   "springs and dampers that are not linear");
+    for (int k = 0; k < dofs; k++) hb_mujoco_need(r, m->dof_damping[k] >= 0, "negative damping");
 }
 
 int hb_mujoco_motor_of(const hb_mujoco_reader *r, int joint) {
     const mjModel *m = r->model;
     int motor = 0, motors = 0;
     for (int k = 0; k < m->nu; k++)
-        if (m->actuator_trntype[k] == mjTRN_JOINT && m->actuator_trnid[2 * k] == joint) motor = k, motors++;
+        if ((m->actuator_trntype[k] == mjTRN_JOINT || m->actuator_trntype[k] == mjTRN_JOINTINPARENT) &&
+            m->actuator_trnid[2 * k] == joint)
+            motor = k, motors++;
     hb_mujoco_need(r, motors == 1, "motors other than one for each hinge");
     if (r->message[0]) return 0;
     hb_mujoco_need(r, m->actuator_ctrllimited[motor], "motors whose commands are not limited");
     hb_mujoco_need(r, !m->jnt_actfrclimited[joint], "a joint that limits its motor's force");
     hb_mujoco_need(r,
                    m->actuator_gaintype[motor] == mjGAIN_FIXED && m->actuator_gainprm[mjNGAIN * motor] == 1 &&
-                       m->actuator_biastype[motor] == mjBIAS_NONE && !m->actuator_forcelimited[motor],
+                       m->actuator_biastype[motor] == mjBIAS_NONE && !m->actuator_forcelimited[motor] &&
+                       m->actuator_damping[motor] == 0 && m->actuator_armature[motor] == 0 &&
+                       hb_mujoco_zero(m->actuator_dampingpoly + mjNPOLY * motor, mjNPOLY),
                    "motors that are not plain torques");
     return motor;
 }
@@ -87,5 +109,6 @@ void hb_mujoco_softness(const hb_mujoco_reader *r, const mjtNum *solref, const m
     out[1] = 2 / (d1 * time);
     out[2] = d0;
     out[3] = d1;
-    out[4] = 1 / fmax(solimp[2], mjMINVAL);
+    out[4] = solimp[2] > mjMINVAL ? 1 / solimp[2] : 0;
+    if (out[4] == 0) out[2] = out[3] = 0.5 * (d0 + d1); // no width: the mean everywhere
 }

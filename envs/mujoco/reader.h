@@ -21,6 +21,9 @@ bool hb_mujoco_zero(const mjtNum *values, int n);
 // Needs mjOption as lanes compute it, but for the integrator: pyramids, vertical gravity, no medium, no flags that change physics.
 void hb_mujoco_need_options(const hb_mujoco_reader *r);
 
+// Needs what the model consists of to be what lanes compute: nothing but bodies, joints, linear springs and dampers, geoms and motors.
+void hb_mujoco_need_plain_parts(const hb_mujoco_reader *r);
+
 // The actuator that turns hinge `joint`: needs it to be the only one, with limited commands and a plain torque. 0 where something is missing.
 int hb_mujoco_motor_of(const hb_mujoco_reader *r, int joint);
 

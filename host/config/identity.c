@@ -127,7 +127,9 @@ hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char 
 
 static bool has_meaning(const char *line) {
     static const char *const keys[] = {
-        "policy.", "search.assignment=", "search.base=", "search.combine=", "search.observations="};
+        "policy.",   "search.assignment=", "search.base=", "search.combine=", "search.observations=",
+        "env.name=", "env.preset=",        "env.observe="};
+    if (strncmp(line, "policy.planes=", 14) == 0) return false; // how they are stored
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
         if (strncmp(line, keys[k], strlen(keys[k])) == 0) return true;
     return false;

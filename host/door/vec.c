@@ -179,7 +179,8 @@ static void reset_lanes(hb_vec *vec, int64_t b) {
     }
     for (int32_t k = 0; k < vec->width; k++) {
         const int64_t lane = first + k;
-        env->hold_lane(vec->body[b], k, false);
+        if (vec->chosen[lane] || vec->now[lane] == HB_ENV_RUNNING) // a life that the host has ended stays held
+            env->hold_lane(vec->body[b], k, false);
         if (vec->chosen[lane]) vec->now[lane] = hb_reset_outcome(&vec->world.shape, vec->now[lane], seen(vec, lane));
     }
 }

@@ -72,6 +72,7 @@ void hb_search_idle(const hb_search_settings *settings, const char *key, char te
     static const char *const of_step[] = {"lr", "lr_decay", "lr_floor", "shaping", NULL}, *const of_rules[] = {
                                                                                               "rho", "rules",
                                                                                               "m_formula", NULL};
+    static const char *const of_number[] = {"rho", "m_formula", NULL};
     const hb_search_method *method = hb_searches[settings->kind];
     text[0] = '\0';
     if ((method->adapts && is_of(key, of_sigma)) || (method->rates && is_of(key, of_step)) ||
@@ -79,6 +80,11 @@ void hb_search_idle(const hb_search_settings *settings, const char *key, char te
         snprintf(text, 64, "search.kind=%s", method->name);
     else if (settings->optimiser != HB_ADAM && is_of(key, of_adam))
         snprintf(text, 64, "search.optimiser=%s", optimisers[settings->optimiser]);
+    else if (settings->rules > 0 && is_of(key, of_number))
+        snprintf(text, 64, "search.rules=%lld", (long long)settings->rules);
+    else if ((settings->sigma_decay == 1 && strcmp(key, "sigma_floor") == 0) ||
+             (settings->lr_decay == 1 && strcmp(key, "lr_floor") == 0))
+        snprintf(text, 64, "search.%s=1", *key == 's' ? "sigma_decay" : "lr_decay");
 }
 
 bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault) {

@@ -347,9 +347,59 @@ static void gives_the_same_bits(void **state) {
         }
 }
 
+// ---------------------------------------------------------------------------------------------------
+// Refusals
+
+static void refuse(mjModel *model, const char *feature) {
+    char message[500];
+    hb_planar_model planar;
+    assert_int_equal(hb_mujoco_planar(model, 2, 3, &planar, message, sizeof message), -1);
+    if (!strstr(message, feature) || !strstr(message, "env.engine=mujoco"))
+        fail_msg("'%s' does not name %s", message, feature);
+    mj_deleteModel(model);
+}
+
+static void names_what_it_cannot_do(void **state) {
+    (void)state;
+    mjModel *m;
+#define REFUSE(change, feature)                                                                                      \
+    m = model_of(0, PLAIN);                                                                                          \
+    change;                                                                                                          \
+    refuse(m, feature)
+    REFUSE(m->opt.integrator = mjINT_IMPLICIT, "integrator");
+    REFUSE(m->opt.disableactuator = 1, "disabled");
+    REFUSE(m->nplastic = 1, "plastic");
+    REFUSE(m->flg_surfacevel = 1, "move or stick");
+    REFUSE(m->jnt_stiffnesspoly[1] = 50, "not linear");
+    REFUSE(m->jnt_stiffness[0] = 1, "springs of the root");
+    REFUSE(m->jnt_axis[3 * 2 + 1] = -1, "a hinge about y");
+    REFUSE(m->jnt_axis[3 * 4] = 0.1, "another axis than y");
+    REFUSE(m->jnt_margin[4] = 0.1, "margins");
+    REFUSE(m->jnt_limited[5] = 0, "without limits");
+    REFUSE(m->body_quat[4 * 3 + 1] = 0.1, "another axis than y");
+    REFUSE(m->actuator_trnid[0] = 4, "one for each hinge");
+    REFUSE(m->geom_margin[3] = 0.01, "margin");
+    REFUSE(m->geom_gap[3] = 0.01, "gap");
+    REFUSE(m->geom_condim[3] = 4, "condim");
+    REFUSE(m->geom_priority[4] = 1, "priority");
+    REFUSE(m->geom_solref[mjNREF * 5] = 0.03, "softness");
+    REFUSE(m->geom_conaffinity[8] = 1, "own parts");
+    REFUSE(m->geom_type[3] = mjGEOM_BOX, "shapes");
+    REFUSE(m->geom_pos[2] = 0.1, "z = 0");
+#undef REFUSE
+    // Widths of 0 are no softness: the mean of both ends everywhere.
+    m = model_of(0, PLAIN);
+    for (int g = 0; g < m->ngeom; g++) m->geom_solimp[mjNIMP * g + 2] = 0;
+    const hb_planar_model planar = planar_of(m, 1, 0);
+    check_close(planar.numbers.contact.impedance[0], 0.5 * (mjMINIMP + 0.8), 1e-12);
+    check_close(planar.numbers.contact.impedance[1], 0.5 * (mjMINIMP + 0.8), 1e-12);
+    mj_deleteModel(m);
+}
+
 int main(void) {
     hb_mujoco_log();
     const struct CMUnitTest tests[] = {cmocka_unit_test(solves_mujocos_problem),
-                                       cmocka_unit_test(gives_the_same_bits)};
+                                       cmocka_unit_test(gives_the_same_bits),
+                                       cmocka_unit_test(names_what_it_cannot_do)};
     return cmocka_run_group_tests_name("planar", tests, NULL, NULL);
 }

@@ -639,6 +639,15 @@ static void names_what_it_cannot_do(void **state) {
     REFUSE(m->opt.gravity[0] = 1, "gravity");
     REFUSE(m->opt.viscosity = 1, "viscosity");
     REFUSE(m->opt.disableflags |= mjDSBL_WARMSTART, "flags");
+    REFUSE(m->opt.noslip_iterations = 1, "noslip");
+    REFUSE(m->opt.disableactuator = 1, "disabled");
+    REFUSE(m->nplastic = 1, "plastic");
+    REFUSE(m->flg_adhesion = 1, "stick");
+    REFUSE(m->nhistory = 1, "delay");
+    REFUSE(m->dof_dampingpoly[3] = 1, "not linear");
+    REFUSE(m->dof_damping[6] = -0.1, "negative damping");
+    REFUSE(m->actuator_damping[2] = 1, "torques");
+    REFUSE(m->actuator_armature[3] = 1, "torques");
     REFUSE(m->dof_frictionloss[7] = 1, "friction in joints");
     REFUSE(m->jnt_stiffness[3] = 1, "springs");
     REFUSE(m->geom_contype[4] = m->geom_conaffinity[9] = 1, "collisions");

@@ -69,6 +69,25 @@ class Ours(unittest.TestCase):
                     for ours, theirs in zip(rest[:3], alone[:3]):
                         self.assertEqual(ours[13], theirs[0])
 
+    def test_an_ended_life_stays_ended(self):
+        """Where others are reset, one that the host has ended earns nothing and stands still, at every width."""
+        for width in (0, 1):
+            with self.subTest(width):
+                envs = hb.make_vec("mjcf", 3, engine="lanes", autoreset="disabled",
+                                   settings={"env.preset": "HalfCheetah-v5", "env.max_steps": 5, "run.width": width})
+                envs.reset(seed=1)
+                actions = np.full((3, 6), 0.5, np.float32)
+                for _ in range(5):
+                    obs, _, _, truncated, _ = envs.step(actions)
+                self.assertTrue(truncated.all())
+                last = obs[2].copy()
+                envs.reset(options={"reset_mask": np.array([False, True, False])})
+                obs, reward, *_ = envs.step(actions)
+                self.assertEqual((reward[0], reward[2]), (0, 0))
+                self.assertNotEqual(reward[1], 0)
+                np.testing.assert_array_equal(obs[2], last)
+                envs.close()
+
     def test_seeds(self):
         """One seed, one episode; without a seed the next one, which is another."""
         envs = hb.make_vec("ant", 4)
