@@ -1,8 +1,8 @@
 // Rigid robots of one kind, many at a time: a root body that moves freely and `chains` equal chains of `links` bodies on hinges,
 // with motors, joint limits and spheres that meet the plane z = 0. What is solved is MuJoCo's problem: rigid bodies in joint
-// coordinates, soft constraints with pyramidal friction, semi-implicit Euler with implicit joint damping (MuJoCo documentation,
-// "Computation"; Todorov 2014); docs/equations.md has the formulas. What differs is the solver: a fixed number of sweeps of
-// projected Gauss-Seidel in a fixed order.
+// coordinates, soft constraints with pyramidal friction, semi-implicit Euler with implicit joint damping, or the Runge-Kutta method of
+// fourth order (MuJoCo documentation, "Computation"; Todorov 2014); docs/equations.md has the formulas. What differs is the solver: a
+// fixed number of sweeps of projected Gauss-Seidel in a fixed order.
 //
 // Only IEEE operations and explicit fma, so that a robot's numbers do not depend on how many are computed at a time, on the
 // instruction set, or on which robots are its neighbours (rigid_step.h).

@@ -949,7 +949,7 @@ BRICK void turn_quaternion(real *q, real *e) {
     q[3] = a3 * inverse;
 }
 
-// Accelerations along the world's axes, as the state keeps them: the root's rotation in its own frame.
+// a, along the world's axes, as the state keeps it: the root's rotation in its own frame.
 BRICK void keep_warm(const rigid_work *w, const real *a, real *warm) {
     const real *axes = w->body[0].axes;
     EACH(i, DOFS) warm[i] = a[i];

@@ -18,7 +18,7 @@ typedef struct {
     // The state of the reset, where it is seen first or lived on from: what is observed, the lane's numbers, its mean position.
     float first[HB_ANT_OBSERVED], held[MOST_NUMBERS];
     double held_mean[2];
-    // Of a lane that is held: its mode before, its numbers, its contacts.
+    // Of a lane that is held: its mode before, its numbers, its contacts. The numbers also of a life that has ended.
     mode before;
     float numbers[MOST_NUMBERS], contacts[4];
 } resident;
@@ -286,6 +286,7 @@ void hb_ant_lanes_step(hb_ant_lanes *lanes, const float *action, float *observat
         else
             outcome[lane] = wrong >> lane & 1u ? HB_ENV_DIVERGED : end_step(lanes, lane, row, &out[lane]);
         if (outcome[lane] != HB_ENV_DONE && outcome[lane] != HB_ENV_DIVERGED) continue;
+        for (int k = 0; k < lanes->at.arrays; k++) r->numbers[k] = lanes->state[k * lanes->code->width + lane];
         r->mode = IDLE;
         park(lanes, lane);
     }
@@ -297,7 +298,10 @@ const hb_ant_life *hb_ant_lanes_life(const hb_ant_lanes *lanes, int32_t lane) {
 }
 
 void hb_ant_lanes_state(const hb_ant_lanes *lanes, int32_t lane, double state[29]) {
-    for (int k = 0; k < 29; k++) state[k] = get(lanes, k, lane); // positions, then speeds
-    state[0] = lanes->lane[lane].x;
-    state[1] = lanes->lane[lane].y;
+    const resident *r = &lanes->lane[lane];
+    const bool parked = r->mode == IDLE || r->mode == HELD;
+    for (int k = 0; k < 29; k++)
+        state[k] = parked ? (double)r->numbers[k] : get(lanes, k, lane); // positions, then speeds
+    state[0] = r->x;
+    state[1] = r->y;
 }

@@ -17,8 +17,8 @@ typedef struct {
     double at[2];                 // m, x and y of the root; the state holds what came since the last step
     double reward;                // of the last step
     double stands[HB_MJCF_TERMS]; // of forward terms
-    float numbers[MOST_NUMBERS];  // while it starts or is held: what its lane will hold
-    double position[MOST_DOFS], speed[MOST_DOFS]; // while it starts: what MuJoCo makes of the reset
+    float numbers[MOST_NUMBERS];  // while its lane is parked: what it will hold, or held when the life ended
+    double position[MOST_DOFS], speed[MOST_DOFS]; // while it starts: as they were drawn
 } resident;
 
 struct hb_mjcf_lanes {
@@ -36,6 +36,7 @@ struct hb_mjcf_lanes {
     void *scratch;
     mjData *data; // what the program reads
     resident lane[MOST_LANES];
+    int motor[MOST_DOFS]; // which command turns a joint
 };
 
 static void put(hb_mjcf_lanes *lanes, int array, int lane, double value) {
@@ -46,29 +47,26 @@ static float get(const hb_mjcf_lanes *lanes, int array, int lane) {
     return lanes->state[array * lanes->code_width + lane];
 }
 
-// The middle of joint j's range, and which command turns it.
-static double middle(const hb_mjcf_lanes *lanes, int j, int *motor) {
+// The middle of joint j's range.
+static double middle(const hb_mjcf_lanes *lanes, int j) {
     const hb_mjcf_rules *rules = lanes->rules;
     if (lanes->planar) {
         const hb_planar_model *m = &rules->planar[lanes->variation];
-        *motor = m->motor[j / m->links][j % m->links];
-        return 0.5 * (m->numbers.link[j / m->links][j % m->links].lower +
-                      m->numbers.link[j / m->links][j % m->links].upper);
+        const __typeof__(m->numbers.link[0][0]) *link = &m->numbers.link[j / m->links][j % m->links];
+        return 0.5 * (link->lower + link->upper);
     }
     const hb_rigid_model *m = &rules->rigid[lanes->variation];
-    *motor = m->motor[j / m->links][j % m->links];
-    return 0.5 *
-           (m->numbers.link[j / m->links][j % m->links].lower + m->numbers.link[j / m->links][j % m->links].upper);
+    const __typeof__(m->numbers.link[0][0]) *link = &m->numbers.link[j / m->links][j % m->links];
+    return 0.5 * (link->lower + link->upper);
 }
 
 // At rest, high above the floor, joints in the middle: nothing touches and nothing is at a limit.
 static void park(hb_mjcf_lanes *lanes, int lane) {
-    int motor;
     for (int k = 0; k < lanes->arrays; k++) put(lanes, k, lane, 0);
     put(lanes, lanes->position + lanes->slides, lane, 100);
     if (lanes->rigid) put(lanes, lanes->position + 3, lane, 1);
     for (int j = 0; j < lanes->joints; j++)
-        put(lanes, lanes->position + lanes->positions - lanes->joints + j, lane, middle(lanes, j, &motor));
+        put(lanes, lanes->position + lanes->positions - lanes->joints + j, lane, middle(lanes, j));
 }
 
 static void keep(hb_mjcf_lanes *lanes, int lane) {
@@ -144,6 +142,8 @@ hb_mjcf_lanes *hb_mjcf_lanes_open(const hb_mjcf_rules *rules, int32_t width) {
         hb_mjcf_lanes_close(lanes);
         return NULL;
     }
+    for (int j = 0; j < lanes->joints; j++)
+        lanes->motor[j] = rules->planar ? rules->planar[0].motor[j / 3][j % 3] : rules->rigid[0].motor[j / 2][j % 2];
     for (int k = 0; k < lanes->code_width; k++) park(lanes, k);
     return lanes;
 }
@@ -160,29 +160,26 @@ void hb_mjcf_lanes_close(hb_mjcf_lanes *lanes) {
 // ---------------------------------------------------------------------------------------------------
 // Episodes
 
+// A number of the life in a lane, which may be parked.
+static double number_of(const hb_mjcf_lanes *lanes, int array, int lane) {
+    const resident *r = &lanes->lane[lane];
+    return (double)(r->mode == LIVING ? get(lanes, array, lane) : r->numbers[array]);
+}
+
 const mjData *hb_mjcf_lanes_data(hb_mjcf_lanes *lanes, int32_t lane) {
     const resident *r = &lanes->lane[lane];
     mjData *data = lanes->data;
     for (int k = 0; k < lanes->positions; k++)
-        data->qpos[k] = k < lanes->slides ? r->at[k] : (double)get(lanes, lanes->position + k, lane);
-    for (int k = 0; k < lanes->speeds; k++) data->qvel[k] = (double)get(lanes, lanes->speed + k, lane);
-    for (int j = 0, motor; j < lanes->joints; j++) {
-        middle(lanes, j, &motor);
-        data->ctrl[motor] = (double)get(lanes, lanes->control + j, lane);
-    }
+        data->qpos[k] = k < lanes->slides ? r->at[k] : number_of(lanes, lanes->position + k, lane);
+    for (int k = 0; k < lanes->speeds; k++) data->qvel[k] = number_of(lanes, lanes->speed + k, lane);
+    for (int j = 0; j < lanes->joints; j++) data->ctrl[lanes->motor[j]] = number_of(lanes, lanes->control + j, lane);
     for (int k = 0; k < 6 * lanes->owners; k++)
         data->cfrc_ext[k] = (double)lanes->forces[k * lanes->code_width + lane];
     for (int k = 0; k < 3 && lanes->rigid; k++) data->xpos[3 + k] = (double)lanes->seen[k * lanes->code_width + lane];
     // It was seen from where the step began.
     for (int k = 0; k < lanes->slides && lanes->rigid; k++)
-        data->xpos[3 + k] += r->at[k] - (double)get(lanes, lanes->position + k, lane);
+        data->xpos[3 + k] += r->at[k] - number_of(lanes, lanes->position + k, lane);
     return data;
-}
-
-// What mj_forward makes of a reset.
-static void forward(void *handle) {
-    hb_mjcf_lanes *lanes = handle;
-    mj_forward(lanes->rules->model[lanes->variation], lanes->data);
 }
 
 void hb_mjcf_lanes_reset(hb_mjcf_lanes *lanes, int32_t lane, int32_t variation, hb_env_random *random) {
@@ -191,7 +188,6 @@ void hb_mjcf_lanes_reset(hb_mjcf_lanes *lanes, int32_t lane, int32_t variation, 
     lanes->variation = variation;
     mj_resetData(model, lanes->data);
     hb_mjcf_disturb(lanes->rules->program, model, lanes->data, random);
-    hb_mujoco_try(forward, lanes);
     *r = (resident){.mode = STARTING};
     memcpy(r->position, lanes->data->qpos, (size_t)lanes->positions * sizeof *r->position);
     memcpy(r->speed, lanes->data->qvel, (size_t)lanes->speeds * sizeof *r->speed);
@@ -223,8 +219,8 @@ void hb_mjcf_lanes_hold(hb_mjcf_lanes *lanes, int32_t lane, bool hold) {
 static uint32_t command(hb_mjcf_lanes *lanes, const float *action) {
     const mjModel *model = lanes->rules->model[lanes->variation];
     uint32_t wrong = 0;
-    for (int j = 0, motor; j < lanes->joints; j++) {
-        middle(lanes, j, &motor);
+    for (int j = 0; j < lanes->joints; j++) {
+        const int motor = lanes->motor[j];
         for (int lane = 0; lane < lanes->width; lane++) {
             if (lanes->lane[lane].mode != LIVING) continue;
             const float a = action[lane * lanes->joints + motor];
@@ -309,6 +305,7 @@ void hb_mjcf_lanes_step(hb_mjcf_lanes *lanes, const float *action, float *observ
             out[lane] = (hb_env_step){.physics = physics, .substeps = lanes->rules->frame_skip};
             outcome[lane] = wrong >> lane & 1u ? HB_ENV_DIVERGED : end_step(lanes, lane, row, &out[lane]);
             if (outcome[lane] == HB_ENV_RUNNING) continue;
+            keep(lanes, lane);
             r->mode = IDLE;
             park(lanes, lane);
         }

@@ -32,8 +32,8 @@ void hb_mjcf_lanes_step(hb_mjcf_lanes *lanes, const float *action, float *observ
                         hb_env_outcome *outcome);
 void hb_mjcf_lanes_hold(hb_mjcf_lanes *lanes, int32_t lane, bool hold);
 
-// The lane's positions, speeds, commands, and, where it moves freely, contact forces (cfrc_ext) and where its root was when they were computed
-// (xpos) as MuJoCo's data, whose other numbers are not the lane's; valid until the next call.
+// The positions, speeds and commands of the life in a lane, also when it has ended or is held, as MuJoCo's data. Of one that moves freely and lives, also
+// contact forces (cfrc_ext) and where its root was when they were computed (xpos). Other numbers are not the life's. Valid until the next call.
 const mjData *hb_mjcf_lanes_data(hb_mjcf_lanes *lanes, int32_t lane);
 
 #endif

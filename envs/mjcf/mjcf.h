@@ -9,7 +9,7 @@
 
 extern const hb_env_table hb_env_mjcf;
 
-// For tests: puts a body of one life, after a reset, into that state (qpos (nq), qvel (nv)), as Gymnasium's set_state does after mj_resetData.
+// For tests: puts a body of one life by MuJoCo, after a reset, into that state (qpos (nq), qvel (nv)), as Gymnasium's set_state does after mj_resetData.
 void hb_mjcf_put(void *body, const double *qpos, const double *qvel);
 
 // The sizes of that state.

@@ -121,7 +121,7 @@ static void add_sphere(const reader *r, int geom, double along, double friction)
     for (int i = 0; i < 2; i++)
         s->centre[i] = m->geom_pos[3 * geom + 2 * i] + along * axes[6 * i + 2] - m->jnt_pos[3 * (body + 1) + 2 * i];
     s->radius = m->geom_size[3 * geom];
-    s->friction = fmax(friction, mjMINMU);
+    s->friction = friction;
     s->inverse_mass = m->body_invweight0[2 * body];
     r->out->sphere_body[k] = body - 1;
     r->out->spheres++;

@@ -71,9 +71,10 @@ int hb_mujoco_motor_of(const hb_mujoco_reader *r, int joint) {
 }
 
 bool hb_mujoco_meet(const mjModel *m, int a, int b) {
-    const int first = m->geom_bodyid[a], second = m->geom_bodyid[b];
-    const bool filtered = !(m->opt.disableflags & mjDSBL_FILTERPARENT) && first > 0 && second > 0 &&
-                          (m->body_parentid[first] == second || m->body_parentid[second] == first);
+    const int first = m->body_weldid[m->geom_bodyid[a]], second = m->body_weldid[m->geom_bodyid[b]];
+    const bool filtered =
+        !(m->opt.disableflags & mjDSBL_FILTERPARENT) && first > 0 && second > 0 &&
+        (m->body_weldid[m->body_parentid[first]] == second || m->body_weldid[m->body_parentid[second]] == first);
     return first != second && !filtered &&
            ((m->geom_contype[a] & m->geom_conaffinity[b]) || (m->geom_contype[b] & m->geom_conaffinity[a]));
 }
@@ -91,6 +92,8 @@ void hb_mujoco_need_alike(const hb_mujoco_reader *r, int floor, int geom) {
     hb_mujoco_need(r,
                    (m->geom_condim[floor] > m->geom_condim[geom] ? m->geom_condim[floor] : m->geom_condim[geom]) == 3,
                    "contacts with condim other than 3");
+    hb_mujoco_need(r, mju_max(m->geom_friction[3 * floor], m->geom_friction[3 * geom]) >= 0.1,
+                   "a friction below 0.1, which its sweeps do not solve");
     hb_mujoco_need(r, m->geom_gap[floor] == 0 && m->geom_gap[geom] == 0, "contacts with a gap");
     hb_mujoco_need(r,
                    m->geom_priority[floor] == m->geom_priority[geom] &&

@@ -27,13 +27,15 @@ void hb_mujoco_need_plain_parts(const hb_mujoco_reader *r);
 // The actuator that turns hinge `joint`: needs it to be the only one, with limited commands and a plain torque. 0 where something is missing.
 int hb_mujoco_motor_of(const hb_mujoco_reader *r, int joint);
 
-// Whether MuJoCo looks for contacts of two geoms: by their masks, not within a body, not of a body and its parent.
+// Whether MuJoCo looks for contacts of two geoms: by their masks, not within a body, not of a body and its parent; bodies that are fixed
+// to each other are one.
 bool hb_mujoco_meet(const mjModel *model, int a, int b);
 
 // Needs a geom to be the plane z = 0.
 void hb_mujoco_need_floor(const hb_mujoco_reader *r, int geom);
 
-// Needs two geoms that meet by their masks to do so with condim 3, no gap, and one softness, so that nothing is mixed.
+// Needs two geoms that meet by their masks to do so with condim 3, no gap, one softness, so that nothing is mixed, and a friction of at least
+// 0.1: the regularisation of a pyramid goes with its square, and below that the sweeps end far from the solution (tests/envs/test_rigid.c).
 void hb_mujoco_need_alike(const hb_mujoco_reader *r, int floor, int geom);
 
 // Stiffness, damping, the impedance's two ends and its inverse width from solref (time constant, damping ratio) and solimp, as MuJoCo's

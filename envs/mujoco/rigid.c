@@ -112,6 +112,7 @@ static void read_root(const reader *r) {
     symmetric(axes, m->body_inertia + 3, n->root.mass, n->root.com, n->root.inertia);
     for (int b = 2; b < m->nbody; b++) {
         const int holder = m->body_weldid[b];
+        need(r, holder != 0, "bodies that do not move");
         need(r, holder == b || holder == 1, "links of several bodies");
         if (holder == 1) add_to_root(r, b);
     }
@@ -210,15 +211,16 @@ typedef struct {
 static void read_touching(const reader *r, const touching *t) {
     const mjModel *m = r->base.model;
     hb_rigid_numbers *n = &r->out->numbers;
+    const double friction = mju_max(t->friction, mjMINMU); // as MuJoCo's contacts have it
     hb_mujoco_need_floor(&r->base, t->floor);
     double softness[5];
     hb_mujoco_softness(&r->base, t->solref, t->solimp, n->step, softness);
     need(r,
-         r->out->spheres == 0 || (hb_mujoco_same(softness, &n->contact.stiffness, 5) && t->friction == n->friction &&
+         r->out->spheres == 0 || (hb_mujoco_same(softness, &n->contact.stiffness, 5) && friction == n->friction &&
                                   t->margin == n->margin),
          "contacts of different friction, margin or softness");
     memcpy(&n->contact, softness, sizeof softness);
-    n->friction = t->friction;
+    n->friction = friction;
     n->margin = t->margin;
     need(r, m->geom_bodyid[t->geom] > 0, "contacts of the floor with what does not move");
     const int type = m->geom_type[t->geom];

@@ -145,8 +145,8 @@ hb_status hb_config_identify(hb_config *config, hb_error *error);
 // HB_BAD_INPUT on a key of the policy, the search or the run: only the world that is lived in may be another one.
 hb_status hb_config_elsewhere(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE], hb_error *error);
 
-// identity.c: which keys that say what evolved numbers mean, those of the policy and of how rules are shared and observations are scaled,
-// differ from a saved identity: "KEY=OURS, there THEIRS", joined by "; ". Empty if none does.
+// identity.c: which keys that say what evolved numbers mean differ from a saved identity: those of the policy but its storage, of how rules are shared and
+// observations are scaled, and which world is observed. "KEY=OURS, there THEIRS", joined by "; "; empty if none does.
 void hb_config_other_meaning(const hb_config *config, const char *theirs, char out[HB_DIFFERENCE]);
 
 // identity.c: compares a configuration with a saved identity. If they differ, returns true and writes the first difference to out,

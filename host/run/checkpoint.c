@@ -283,11 +283,14 @@ static hb_status start_arrays(hb_trainer *trainer, hid_t file, const char *path,
     return status;
 }
 
-static void compare_meaning(const hb_trainer *trainer, hid_t file, char difference[HB_DIFFERENCE]) {
+static hb_status compare_meaning(const hb_trainer *trainer, hid_t file, char difference[HB_DIFFERENCE],
+                                 hb_error *error) {
     char *identity = malloc(HB_IDENTITY);
-    if (identity && hb_hdf_get_text(file, "identity", identity, HB_IDENTITY))
+    if (!identity) return hb_fail(error, HB_FAILED, "out of memory reading a checkpoint");
+    if (hb_hdf_get_text(file, "identity", identity, HB_IDENTITY))
         hb_config_other_meaning(trainer->config, identity, difference);
     free(identity);
+    return HB_OK;
 }
 
 hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char *digest,
@@ -306,7 +309,7 @@ hb_status hb_checkpoint_start(hb_trainer *trainer, const char *path, const char 
         status = file < 0 ? hb_fail(error, HB_BAD_INPUT, "%s: not an HDF5 file", path)
                           : start_arrays(trainer, file, path, error);
         difference[0] = '\0';
-        if (status == HB_OK) compare_meaning(trainer, file, difference);
+        if (status == HB_OK) status = compare_meaning(trainer, file, difference, error);
         if (file >= 0) H5Fclose(file);
         hb_hdf_unlock();
     }

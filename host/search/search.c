@@ -61,30 +61,38 @@ const hb_key hb_search_keys[] = {
               "per rule"),
     {.name = NULL}};
 
-static bool is_of(const char *key, const char *const *keys) {
-    while (*keys && strcmp(*keys, key) != 0) keys++;
-    return *keys != NULL;
+// Which keys are read where: of searches that move sigma by its decay, that take steps of lr, that share rules, of a number of rules that follows from
+// rho, of Adam, of rates that decay.
+typedef enum { OF_SIGMA, OF_STEPS, OF_RULES, OF_RHO, OF_ADAM, OF_SIGMA_DECAY, OF_LR_DECAY } what_reads;
+
+static const struct {
+    const char *key;
+    what_reads reader;
+} readers[] = {{"sigma_decay", OF_SIGMA}, {"sigma_floor", OF_SIGMA}, {"lr", OF_STEPS},
+               {"lr_decay", OF_STEPS},    {"lr_floor", OF_STEPS},    {"shaping", OF_STEPS},
+               {"rho", OF_RULES},         {"rules", OF_RULES},       {"m_formula", OF_RULES},
+               {"rho", OF_RHO},           {"m_formula", OF_RHO},     {"beta1", OF_ADAM},
+               {"beta2", OF_ADAM},        {"epsilon", OF_ADAM},      {"sigma_floor", OF_SIGMA_DECAY},
+               {"lr_floor", OF_LR_DECAY}};
+
+// The setting without which `reader` reads nothing, if that is how it is set; else "".
+static void name_idle_reader(const hb_search_settings *s, what_reads reader, char text[64]) {
+    const hb_search_method *method = hb_searches[s->kind];
+    const bool by_kind[] = {
+        [OF_SIGMA] = method->adapts, [OF_STEPS] = method->own_steps, [OF_RULES] = !method->shares};
+    text[0] = '\0';
+    if (reader <= OF_RULES && by_kind[reader]) snprintf(text, 64, "search.kind=%s", method->name);
+    if (reader == OF_RHO && s->rules > 0) snprintf(text, 64, "search.rules=%lld", (long long)s->rules);
+    if (reader == OF_ADAM && s->optimiser != HB_ADAM)
+        snprintf(text, 64, "search.optimiser=%s", optimisers[s->optimiser]);
+    if (reader == OF_SIGMA_DECAY && s->sigma_decay == 1) snprintf(text, 64, "search.sigma_decay=1");
+    if (reader == OF_LR_DECAY && s->lr_decay == 1) snprintf(text, 64, "search.lr_decay=1");
 }
 
 void hb_search_idle(const hb_search_settings *settings, const char *key, char text[64]) {
-    static const char *const of_adam[] = {"beta1", "beta2", "epsilon", NULL}, *const of_sigma[] = {
-                                                                                  "sigma_decay", "sigma_floor", NULL};
-    static const char *const of_step[] = {"lr", "lr_decay", "lr_floor", "shaping", NULL}, *const of_rules[] = {
-                                                                                              "rho", "rules",
-                                                                                              "m_formula", NULL};
-    static const char *const of_number[] = {"rho", "m_formula", NULL};
-    const hb_search_method *method = hb_searches[settings->kind];
     text[0] = '\0';
-    if ((method->adapts && is_of(key, of_sigma)) || (method->rates && is_of(key, of_step)) ||
-        (!method->shares && is_of(key, of_rules)))
-        snprintf(text, 64, "search.kind=%s", method->name);
-    else if (settings->optimiser != HB_ADAM && is_of(key, of_adam))
-        snprintf(text, 64, "search.optimiser=%s", optimisers[settings->optimiser]);
-    else if (settings->rules > 0 && is_of(key, of_number))
-        snprintf(text, 64, "search.rules=%lld", (long long)settings->rules);
-    else if ((settings->sigma_decay == 1 && strcmp(key, "sigma_floor") == 0) ||
-             (settings->lr_decay == 1 && strcmp(key, "lr_floor") == 0))
-        snprintf(text, 64, "search.%s=1", *key == 's' ? "sigma_decay" : "lr_decay");
+    for (size_t k = 0; k < sizeof readers / sizeof *readers && !*text; k++)
+        if (strcmp(readers[k].key, key) == 0) name_idle_reader(settings, readers[k].reader, text);
 }
 
 bool hb_search_fits(const hb_search_settings *settings, hb_search_subject subject, hb_key_fault *fault) {

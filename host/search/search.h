@@ -74,7 +74,8 @@ struct hb_search_method {
     // Allocates the arrays of the state and draws the start.
     hb_status (*create)(hb_search *search, hb_error *error);
     bool adapts;       // it moves the deviations itself: search.sigma does not decay
-    const char *rates; // where it does not read search.lr: what to lower instead when numbers overflow
+    bool own_steps;    // search.lr, its decay and search.shaping are not read
+    const char *rates; // what to lower then when numbers overflow
     bool shares;       // rules are shared: search.rho, search.rules and search.m_formula are read
     // Nullable: frees search->own.
     void (*destroy)(hb_search *search);

@@ -421,8 +421,9 @@ static void compare_ants(const mjModel *model, int n, double mean[2], double mos
 
 static void solves_the_problem_of_gymnasiums_ant(void **state) {
     (void)state;
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < 3; kind++) { // the last on a slippery floor
         mjModel *model = gymnasiums_ant(kind == 0 ? mjINT_EULER : mjINT_RK4);
+        for (int g = 0; kind == 2 && g < model->ngeom; g++) model->geom_friction[3 * g] = 0.1;
         hb_rigid_model rigid = rigid_of(model, 100000);
         assert_int_equal(rigid.owners, OWNERS);
         for (int j = 0; j < JOINTS; j++) motor[j] = rigid.motor[j / 2][j % 2];
@@ -445,8 +446,8 @@ static void solves_the_problem_of_gymnasiums_ant(void **state) {
             "forces %.1e\n",
             kind == 0 ? "Euler" : "RK4", n, touching, most[0], most[1], mean32[0], mean32[1]);
         assert_true(n == FEWER && touching > n / 20);
-        assert_true(most[0] < 1e-9 && most[1] < 1e-9);
-        assert_true(mean32[0] < 1e-2 && mean32[1] < 1e-2);
+        assert_true(most[0] < 1e-11 && most[1] < 1e-10);
+        assert_true(mean32[0] < 1e-2 && mean32[1] < (kind == 2 ? 0.1 : 1e-2));
         for (int j = 0; j < JOINTS; j++) motor[j] = j;
         mj_deleteModel(model);
     }
@@ -566,10 +567,12 @@ static uint64_t hash_of(const snapshot *s) {
 // Widths 16, 8 and 1; robots in another order, beside other neighbours; and on every compiler the same.
 static void gives_the_same_bits(void **state) {
     (void)state;
-    static const uint64_t known[] = {0xabbe18d1a0dcdfdf, 0x9672958c8a6d5a9c, 0x25b3fc5ee7da8773};
-    for (int profile = 0; profile < 3; profile++) {
+    static const uint64_t known[] = {0xabbe18d1a0dcdfdf, 0x9672958c8a6d5a9c, 0x25b3fc5ee7da8773, 0xb37ed1457fe943e1};
+    for (int kind = 0; kind < 4; kind++) { // the last by Runge-Kutta
+        const int profile = kind % 3;
         mjModel *model = model_of(0, profile, false);
-        const hb_rigid_model rigid = rigid_of(model, default_sweeps[profile]);
+        hb_rigid_model rigid = rigid_of(model, default_sweeps[profile]);
+        rigid.runge_kutta = kind == 3;
         int straight[ROBOTS], mixed[ROBOTS];
         for (int k = 0; k < ROBOTS; k++) {
             straight[k] = k;
@@ -578,8 +581,8 @@ static void gives_the_same_bits(void **state) {
         begin_robots(model);
         live(hb_rigid_code_4x2(1), &rigid, straight, ended[0]);
         const uint64_t hash = hash_of(ended[0]);
-        print_message("profile %d: %016llx\n", profile, (unsigned long long)hash);
-        assert_true(hash == known[profile]);
+        print_message("kind %d: %016llx\n", kind, (unsigned long long)hash);
+        assert_true(hash == known[kind]);
         for (int width = 1; width <= 16; width *= 2) {
             const hb_rigid_code *code = hb_rigid_code_4x2(width);
             if (!code) continue;

@@ -613,14 +613,22 @@ class BadInput(Scratch):
         for thread in threads:
             thread.join()
         self.assertEqual(one, both)
-        evo = hb.Evolution(QUICK, **{**SMALL, "population": 64})
-        thread = threading.Thread(target=next(iter(evo)).live)
+        evo = hb.Evolution(QUICK, **{**SMALL, "population": 1000})
+        generation, refused = next(iter(evo)), []
+
+        def until(call, over):
+            try:
+                while call() is not None and not over():
+                    pass
+            except hb.Failed as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=until, args=(generation.live, lambda: True))
         thread.start()
-        time.sleep(0.05)
-        with self.assertRaises(hb.Failed):
-            for _ in range(1000):
-                evo.digest()
+        until(evo.digest, lambda: not thread.is_alive()) # whoever comes second is refused
         thread.join()
+        self.assertEqual(len(refused), 1)
+        self.assertIn("used by two threads", refused[0])
 
     def test_random_calls(self):
         """Calls in any order with any arguments: exceptions of ours, never a crash."""

@@ -36,7 +36,7 @@ TABLES = {
     "envs/envs.c": {"envs/ant", "envs/car", "envs/classic", "envs/mjcf", "envs/outside", "envs/reversal"},  # the list of environments
     "envs/example/pointmass.c": set(),
 }
-# Environments know no devices: of kernels they may use the exact math and rigid robots.
+# Environments know no devices: of kernels they may use the exact math, rigid and planar robots.
 ONLY = {"envs": {"kernels/scalar.h", "kernels/error.h", "kernels/planar.h", "kernels/rigid.h", "kernels/real.h"}}
 
 # Only a device's own code looks into its memory (kernels/memory.h).

@@ -117,11 +117,12 @@ static int differences(const float *a, const float *b, size_t n) {
     return count;
 }
 
-static void check_robots(bool damped) {
+static void check_robots(bool damped, bool runge_kutta) {
     enum { STEPS = 6, MIDDLE = 61 };
     const hb_rigid_code *one = hb_rigid_code_4x2(1);
     const size_t n = (size_t)hb_rigid_layout_of(4, 2).arrays * ROBOTS;
-    const hb_rigid_model model = make_robot(damped);
+    hb_rigid_model model = make_robot(damped);
+    model.runge_kutta = runge_kutta;
     float *before = lived(&model, one), *expected = stepped(&model, one, before, STEPS), *got = floats(n);
     int touching = 0;
     for (int r = 0; r < 9 * ROBOTS; r++) touching += expected[hb_rigid_layout_of(4, 2).touch * ROBOTS + r] != 0;
@@ -158,12 +159,13 @@ static void check_robots(bool damped) {
 
 static void robots_with_damped_joints(void **unused) {
     (void)unused;
-    check_robots(true);
+    check_robots(true, false);
 }
 
 static void robots_without_damping(void **unused) {
     (void)unused;
-    check_robots(false);
+    check_robots(false, false);
+    check_robots(true, true);
 }
 
 int ops_robots(void) {
