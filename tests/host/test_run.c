@@ -197,8 +197,11 @@ static void every_kind_of_policy(void **state) {
                                  "search.antithetic=false",
                                  "search.shaping=none",
                                  "env.variations=default,palm_long_back"};
-    char all[sizeof kinds / sizeof *kinds][33], batched[33];
+    char all[sizeof kinds / sizeof *kinds][33] = {""}, batched[33];
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+#ifdef __SANITIZE_THREAD__ // rules differ in what a thread computes, not in what threads share
+        if (strncmp(kinds[k], "policy.rule=", 12) == 0 || k % 2 == 1) continue;
+#endif
         TRAIN(all[k], kinds[k], "run.generations=2", "search.population=4");
         TRAIN(batched, kinds[k], "run.generations=2", "search.population=4", "run.rollout=batched", "run.group=3");
         if (strcmp(all[k], batched) != 0) print_error("%s\n", kinds[k]);
