@@ -434,9 +434,9 @@ static void steps_of_every_plasticity(void **state) {
 // any order, right behind a search step that was not waited for. The CPU device, which is synchronous, gives the expected bits.
 static void groups_are_asynchronous(void **state) {
     (void)state;
-    enum { MANY = 70, CALLS = 6, BUFFERS = 4 };
-    // The third call is the second one again, the fourth is so with other rewards.
-    static const int buffer[CALLS] = {0, 1, 1, 1, 2, 3}, rewards[CALLS] = {0, 1, 1, 2, 2, 2};
+    enum { MANY = 70, CALLS = 7, BUFFERS = 4 };
+    // The third call is the second one again, the fourth is so with other rewards, the fifth is the fourth, the sixth so but for its buffer.
+    static const int buffer[CALLS] = {0, 1, 1, 1, 1, 2, 3}, rewards[CALLS] = {0, 1, 1, 2, 2, 2, 2};
     opened list[8];
     const int n = open_all(list);
     const hb_net_def def = {
