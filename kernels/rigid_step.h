@@ -81,6 +81,10 @@ typedef struct {
     real begun[7 + JOINTS], begun_speed[DOFS], sum_rate[DOFS], sum_a[DOFS], rate[DOFS];
 } rigid_work;
 
+typedef hb_rigid_model robot_model;
+typedef rigid_work robot_work;
+#include "kernels/robot_solve.h"
+
 // ---------------------------------------------------------------------------------------------------
 // Small algebra
 
@@ -753,16 +757,7 @@ STAGE void warm_start(const rigid_state *s, rigid_work *w) {
         cost = real_fma(half * t->regular, squares, cost);
         add_contact_force(t, change, fn, f1, f2);
     }
-    real square = zero;
-    EACH(i, DOFS) square = real_fma(change[i], change[i], square);
-    const mask cold = real_less(zero, real_fma(half, square, cost));
-    if (mask_any(cold)) {
-        for (int i = 0; i < w->n_limits; i++) w->limit[i].force = real_choose(cold, zero, w->limit[i].force);
-        for (int i = 0; i < w->n_contacts; i++)
-            EACH(k, 4) w->contact[i].force[k] = real_choose(cold, zero, w->contact[i].force[k]);
-        EACH(i, DOFS) change[i] = real_choose(cold, zero, change[i]);
-    }
-    EACH(i, DOFS) w->u[i] = w->smooth[i] + change[i];
+    begin_with(w, change, cost);
 }
 
 BRICK void visit_limit(limit_slot *t, real *u) {
@@ -803,42 +798,6 @@ BRICK void visit_contact(contact_slot *t, real *u) {
     fn = fn + d;
     f2 = f2 - d;
     add_contact_force(t, u, fn, f1, f2);
-}
-
-#ifdef HB_REAL_DOUBLE
-// The largest force of all rows and, over `before`, the largest change; the forces are copied there.
-BRICK bool converged(const rigid_work *w, double tolerance, double *before) {
-    double largest = 0, change = 0;
-    for (int i = 0; i < w->n_limits + 4 * w->n_contacts; i++) {
-        const int k = i - w->n_limits;
-        const double f = k < 0 ? w->limit[i].force : w->contact[k / 4].force[k % 4];
-        if (f > largest) largest = f;
-        if (__builtin_fabs(f - before[i]) > change) change = __builtin_fabs(f - before[i]);
-        before[i] = f;
-    }
-    return change <= tolerance * largest;
-}
-#endif
-
-STAGE void sweep(rigid_work *w) {
-    real u[DOFS];
-    EACH(i, DOFS) u[i] = w->u[i];
-    for (int i = 0; i < w->n_limits; i++) visit_limit(&w->limit[i], u);
-    for (int i = 0; i < w->n_contacts; i++) visit_contact(&w->contact[i], u);
-    EACH(i, DOFS) w->u[i] = u[i];
-}
-
-BRICK void solve(const hb_rigid_model *model, rigid_work *w) {
-    if (w->n_limits + w->n_contacts == 0) return;
-#ifdef HB_REAL_DOUBLE
-    double before[JOINTS + 4 * MOST_CONTACTS] = {0};
-#endif
-    for (int k = 0; k < model->sweeps; k++) {
-        sweep(w);
-#ifdef HB_REAL_DOUBLE
-        if (model->tolerance > 0 && converged(w, model->tolerance, before)) return;
-#endif
-    }
 }
 
 // ---------------------------------------------------------------------------------------------------
