@@ -86,6 +86,15 @@ static double get(const hb_ant_lanes *lanes, int array, int lane) {
     return (double)lanes->state[array * lanes->code->width + lane];
 }
 
+// A lane's numbers, to `numbers` and back.
+static void keep(const hb_ant_lanes *lanes, int lane, float *numbers) {
+    for (int k = 0; k < lanes->at.arrays; k++) numbers[k] = lanes->state[k * lanes->code->width + lane];
+}
+
+static void give_back(hb_ant_lanes *lanes, int lane, const float *numbers) {
+    for (int k = 0; k < lanes->at.arrays; k++) lanes->state[k * lanes->code->width + lane] = numbers[k];
+}
+
 // At rest, high above the floor, joints in the middle: nothing touches and nothing is at a limit.
 static void park(hb_ant_lanes *lanes, int lane) {
     for (int k = 0; k < lanes->at.arrays; k++) put(lanes, k, lane, 0);
@@ -146,13 +155,13 @@ void hb_ant_lanes_hold(hb_ant_lanes *lanes, int32_t lane, bool hold) {
     const int width = lanes->code->width;
     if (hold ? r->mode == IDLE || r->mode == HELD : r->mode != HELD) return;
     if (hold) {
-        for (int k = 0; k < lanes->at.arrays; k++) r->numbers[k] = lanes->state[k * width + lane];
+        keep(lanes, lane, r->numbers);
         for (int k = 0; k < 4; k++) r->contacts[k] = lanes->contact[k * width + lane];
         r->before = r->mode;
         r->mode = HELD;
         park(lanes, lane);
     } else {
-        for (int k = 0; k < lanes->at.arrays; k++) lanes->state[k * width + lane] = r->numbers[k];
+        give_back(lanes, lane, r->numbers);
         for (int k = 0; k < 4; k++) lanes->contact[k * width + lane] = r->contacts[k];
         r->mode = r->before;
     }
@@ -216,14 +225,14 @@ static void hold(hb_ant_lanes *lanes) {
         if (!is_fresh(r)) continue;
         memcpy(r->first, lanes->seen + lane * HB_ANT_OBSERVED, sizeof r->first);
         memcpy(r->held_mean, r->mean, sizeof r->mean);
-        for (int k = 0; k < lanes->at.arrays; k++) r->held[k] = lanes->state[k * lanes->code->width + lane];
+        keep(lanes, lane, r->held);
     }
 }
 
 // Without burn-in the first observation is that of the reset: takes the step that the others made back.
 static void unmove(hb_ant_lanes *lanes, int lane) {
     resident *r = &lanes->lane[lane];
-    for (int k = 0; k < lanes->at.arrays; k++) lanes->state[k * lanes->code->width + lane] = r->held[k];
+    give_back(lanes, lane, r->held);
     memcpy(r->mean, r->held_mean, sizeof r->mean);
     memcpy(lanes->seen + lane * HB_ANT_OBSERVED, r->first, sizeof r->first);
     r->x = r->y = 0;
@@ -286,7 +295,7 @@ void hb_ant_lanes_step(hb_ant_lanes *lanes, const float *action, float *observat
         else
             outcome[lane] = wrong >> lane & 1u ? HB_ENV_DIVERGED : end_step(lanes, lane, row, &out[lane]);
         if (outcome[lane] != HB_ENV_DONE && outcome[lane] != HB_ENV_DIVERGED) continue;
-        for (int k = 0; k < lanes->at.arrays; k++) r->numbers[k] = lanes->state[k * lanes->code->width + lane];
+        keep(lanes, lane, r->numbers);
         r->mode = IDLE;
         park(lanes, lane);
     }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 void hb_mujoco_need(const hb_mujoco_reader *r, bool met, const char *feature) {
     if (!met && !r->message[0])
@@ -114,4 +115,14 @@ void hb_mujoco_softness(const hb_mujoco_reader *r, const mjtNum *solref, const m
     out[3] = d1;
     out[4] = solimp[2] > mjMINVAL ? 1 / solimp[2] : 0;
     if (out[4] == 0) out[2] = out[3] = 0.5 * (d0 + d1); // no width: the mean everywhere
+}
+
+void hb_mujoco_limits(const hb_mujoco_reader *r, int first, double step, double out[5]) {
+    const mjModel *m = r->model;
+    for (int j = first; j < m->njnt; j++) {
+        double softness[5];
+        hb_mujoco_softness(r, m->jnt_solref + mjNREF * j, m->jnt_solimp + mjNIMP * j, step, softness);
+        hb_mujoco_need(r, j == first || hb_mujoco_same(softness, out, 5), "joint limits of different softness");
+        memcpy(out, softness, sizeof softness);
+    }
 }

@@ -43,4 +43,7 @@ void hb_mujoco_need_alike(const hb_mujoco_reader *r, int floor, int geom);
 void hb_mujoco_softness(const hb_mujoco_reader *r, const mjtNum *solref, const mjtNum *solimp, double step,
                         double out[5]);
 
+// The softness of the limits of all joints from number `first` on, which needs to be one.
+void hb_mujoco_limits(const hb_mujoco_reader *r, int first, double step, double out[5]);
+
 #endif

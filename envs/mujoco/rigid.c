@@ -162,17 +162,6 @@ static void read_link(const reader *r, int chain, int link) {
 // ---------------------------------------------------------------------------------------------------
 // Constraints
 
-static void read_limits(const reader *r) {
-    const mjModel *m = r->base.model;
-    hb_rigid_numbers *n = &r->out->numbers;
-    for (int j = 1; j < m->njnt; j++) {
-        double softness[5];
-        hb_mujoco_softness(&r->base, m->jnt_solref + mjNREF * j, m->jnt_solimp + mjNIMP * j, n->step, softness);
-        need(r, j == 1 || hb_mujoco_same(softness, &n->limit.stiffness, 5), "joint limits of different softness");
-        memcpy(&n->limit, softness, sizeof softness);
-    }
-}
-
 // One sphere of a geom, `along` its axis.
 static void add_sphere(const reader *r, int geom, double along) {
     const mjModel *m = r->base.model;
@@ -294,7 +283,7 @@ int hb_mujoco_rigid(const mjModel *model, int32_t chains, int32_t links, hb_rigi
     read_root(&r);
     for (int k = 0; k < chains; k++)
         for (int l = 0; l < links && !message[0]; l++) read_link(&r, k, l);
-    read_limits(&r);
+    hb_mujoco_limits(&r.base, 1, out->numbers.step, (double *)&out->numbers.limit);
     if (!message[0]) read_contacts(&r);
     for (int k = 0; k < model->nv; k++) out->damped |= model->dof_damping[k] != 0;
     hb_rigid_round(out);
