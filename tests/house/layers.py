@@ -31,8 +31,7 @@ PUBLIC = {"host/hebbes.h": "host/base"}
 # Exceptions, with the reason: a table names what it lists.
 TABLES = {
     "kernels/device.c": {"kernels/cpu", "kernels/cuda"},  # the list of devices
-    "kernels/planar.c": {"kernels/cpu"},  # the list of builds
-    "kernels/rigid.c": {"kernels/cpu"},  # the same
+    "kernels/robots.c": {"kernels/cpu"},  # the list of builds
     "envs/envs.c": {"envs/ant", "envs/car", "envs/classic", "envs/mjcf", "envs/outside", "envs/reversal"},  # the list of environments
     "envs/example/pointmass.c": set(),
 }
