@@ -1,5 +1,6 @@
 // Robots that move in a plane, against MuJoCo on Gymnasium's HalfCheetah and Walker2d, and against themselves at every width.
 #include "tests/check.h"
+#include "tests/envs/robots.h"
 
 #include "envs/mjcf/presets.h"
 #include "envs/mujoco/log.h"
@@ -15,13 +16,6 @@ enum { JOINTS = 6, DOFS = 9 };
 typedef struct {
     double position[DOFS], speed[DOFS], warm[DOFS], control[JOINTS];
 } snapshot;
-
-static uint32_t counter;
-
-static double uniform(double low, double high) {
-    const hb_philox_block block = hb_philox(counter++, 7, 0, 0, 1, 1);
-    return low + (high - low) * block.word[0] * (1.0 / 4294967296.0);
-}
 
 static const char *const robots[] = {"HalfCheetah-v5", "Walker2d-v5"};
 // As it is; with MuJoCo's other integrator; with springs that pull elsewhere, damping and armature of the root, a friction of each part.
@@ -124,9 +118,8 @@ typedef struct {
 
 static lanes open_lanes(const hb_planar_code *code) {
     lanes l = {.code = code, .at = hb_planar_layout_of(code->chains, code->links)};
-    l.state = aligned_alloc(64, ((size_t)(l.at.arrays * code->width * code->bytes) + 63) / 64 * 64);
-    l.scratch = aligned_alloc(64, (code->scratch + 63) / 64 * 64);
-    memset(l.scratch, 0, code->scratch);
+    l.state = room((size_t)(l.at.arrays * code->width * code->bytes));
+    l.scratch = room(code->scratch);
     return l;
 }
 
@@ -136,16 +129,11 @@ static void close_lanes(lanes *l) {
 }
 
 static void set(const lanes *l, int array, int lane, double value) {
-    const int k = array * l->code->width + lane;
-    if (l->code->bytes == 8)
-        ((double *)l->state)[k] = value;
-    else
-        ((float *)l->state)[k] = (float)value;
+    put_number(l->state, l->code->bytes, array * l->code->width + lane, value);
 }
 
 static double get(const lanes *l, int array, int lane) {
-    const int k = array * l->code->width + lane;
-    return l->code->bytes == 8 ? ((double *)l->state)[k] : (double)((float *)l->state)[k];
+    return number_at(l->state, l->code->bytes, array * l->code->width + lane);
 }
 
 static void fill(const lanes *l, int lane, const snapshot *s) {
@@ -214,11 +202,6 @@ static void step_mujoco(const mjModel *model, snapshot *out, double *size) {
     mj_deleteData(data);
 }
 
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // Of the mean accelerations over the step, relative to the largest; and of the positions, m and rad.
 static void compare(const mjModel *model, const snapshot *a, double *mean, double *most99, double *most) {
     const double h = model->opt.timestep;
@@ -273,12 +256,6 @@ static void solves_mujocos_problem(void **state) {
 enum { ROBOTS = 48, STEPS = 100 };
 
 static snapshot begun[ROBOTS], ended[2][ROBOTS];
-
-// Robot k's commands: a function of k and t alone.
-static double command_of(int k, int t, int j) {
-    const hb_philox_block block = hb_philox((uint32_t)k, (uint32_t)t, (uint32_t)j, 0, 3, 3);
-    return (t % 50 < 25 ? 1.0 : 0.2) * (block.word[0] * (1.0 / 2147483648.0) - 1.0);
-}
 
 // All robots, robot order[i] in place i.
 static void live(const hb_planar_code *code, const hb_planar_model *planar, const int *order, snapshot *out) {

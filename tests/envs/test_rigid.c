@@ -1,5 +1,6 @@
 // Rigid chains against MuJoCo, on the Ant's seven bodies and three profiles, and against themselves at every width.
 #include "tests/check.h"
+#include "tests/envs/robots.h"
 
 #include "envs/ant/model.h"
 #include "envs/mjcf/presets.h"
@@ -23,13 +24,6 @@ static const hb_ant_physics profiles[] = {
 typedef struct {
     double position[15], speed[14], warm[14], control[8];
 } snapshot;
-
-static uint32_t counter;
-
-static double uniform(double low, double high) {
-    const hb_philox_block block = hb_philox(counter++, 7, 0, 0, 1, 1);
-    return low + (high - low) * block.word[0] * (1.0 / 4294967296.0);
-}
 
 static mjModel *model_of(int morphology, int profile, bool newton) {
     char message[500] = "";
@@ -125,9 +119,8 @@ typedef struct {
 
 static lanes open_lanes(const hb_rigid_code *code) {
     lanes l = {.code = code, .at = hb_rigid_layout_of(code->chains, code->links)};
-    l.state = aligned_alloc(64, ((size_t)(l.at.arrays * code->width * code->bytes) + 63) / 64 * 64);
-    l.scratch = aligned_alloc(64, (code->scratch + 63) / 64 * 64);
-    memset(l.scratch, 0, code->scratch);
+    l.state = room((size_t)(l.at.arrays * code->width * code->bytes));
+    l.scratch = room(code->scratch);
     return l;
 }
 
@@ -137,16 +130,11 @@ static void close_lanes(lanes *l) {
 }
 
 static void set(const lanes *l, int array, int lane, double value) {
-    const int k = array * l->code->width + lane;
-    if (l->code->bytes == 8)
-        ((double *)l->state)[k] = value;
-    else
-        ((float *)l->state)[k] = (float)value;
+    put_number(l->state, l->code->bytes, array * l->code->width + lane, value);
 }
 
 static double get(const lanes *l, int array, int lane) {
-    const int k = array * l->code->width + lane;
-    return l->code->bytes == 8 ? ((double *)l->state)[k] : (double)((float *)l->state)[k];
+    return number_at(l->state, l->code->bytes, array * l->code->width + lane);
 }
 
 static int motor[JOINTS] = {0, 1, 2, 3, 4, 5, 6, 7}; // of each joint; Gymnasium's Ant has another order
@@ -241,11 +229,6 @@ static double norm(const double *a, const double *b, int n) {
     double sum = 0;
     for (int k = 0; k < n; k++) sum += (a[k] - (b ? b[k] : 0)) * (a[k] - (b ? b[k] : 0));
     return sqrt(sum);
-}
-
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 typedef struct {
@@ -381,7 +364,7 @@ static void step_mujocos_ant(const mjModel *model, int n) {
 
 static void step_our_ant(const hb_rigid_code *code, const hb_rigid_model *rigid, int n) {
     lanes l = open_lanes(code), f = l;
-    f.state = aligned_alloc(64, (size_t)(FORCES + 3) * 16 * sizeof(double));
+    f.state = room((size_t)(FORCES + 3) * 16 * sizeof(double));
     for (int first = 0; first < n; first += code->width) {
         for (int k = 0; k < code->width; k++) fill(&l, k, &states[first + k < n ? first + k : 0]);
         code->step(rigid, l.state, l.scratch, 1);
@@ -523,12 +506,6 @@ static void knows_no_left_and_no_place(void **state) {
 enum { ROBOTS = 48, STEPS = 120 };
 
 static snapshot begun[ROBOTS], ended[2][ROBOTS];
-
-// Robot k's commands: a function of k and t alone.
-static double command_of(int k, int t, int j) {
-    const hb_philox_block block = hb_philox((uint32_t)k, (uint32_t)t, (uint32_t)j, 0, 3, 3);
-    return (t % 50 < 25 ? 1.0 : 0.2) * (block.word[0] * (1.0 / 2147483648.0) - 1.0);
-}
 
 // All robots, robot order[i] in place i.
 static void live(const hb_rigid_code *code, const hb_rigid_model *rigid, const int *order, snapshot *out) {
